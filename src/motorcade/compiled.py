@@ -1,0 +1,82 @@
+"""The one door to numba: `@kernel`, the cache keyed by every kernel's source, and warming up.
+
+Kernels live in files named `kernels.py`, and nowhere else. numba's file cache
+misses edits in callees of other files (measured, design §5.2), so the cache directory is named by a
+hash of all kernel sources, the versions of numba, llvmlite and numpy, and the CPU. The same hash is
+an operator's version: `KERNELS_VERSION`.
+
+Import numba through this module only: the directory must be set before numba is first imported.
+"""
+
+import hashlib
+import importlib
+import os
+import platform
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+_PACKAGE: Final = Path(__file__).parent
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+
+
+def kernel_files() -> list[Path]:
+    """Every file that may hold a kernel, in a stable order."""
+    return sorted([*_PACKAGE.rglob("kernels.py"), Path(__file__)])
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    keys = ("model name", "flags", "Features")
+    return "".join(sorted({line for line in lines if line.startswith(keys)}))
+
+
+def _kernels_version() -> str:
+    digest = hashlib.sha256()
+    for path in kernel_files():
+        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes())
+    for name in ("numba", "llvmlite", "numpy"):
+        digest.update(metadata.version(name).encode())
+    digest.update(platform.python_version().encode() + _cpu_name().encode())
+    return digest.hexdigest()[:20]
+
+
+KERNELS_VERSION: Final = _kernels_version()
+
+
+def _cache_root() -> Path:
+    base = os.environ.get("MOTORCADE_CACHE") or os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "motorcade" / "kernels"
+
+
+os.environ["NUMBA_CACHE_DIR"] = str(_cache_root() / KERNELS_VERSION)
+
+import numba  # noqa: E402  (after the cache directory is set, and only here)
+
+
+def kernel(function: _Function) -> _Function:
+    """Compile a plain function over numpy arrays: no GIL, no fastmath, cached on disk.
+
+    `function.py_func` stays the readable Python, which tests use as a second opinion.
+    """
+    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+
+
+def warm() -> None:
+    """Call every module's `warm()` once, on production types.
+
+    A first call stalls a process for 0.3-0.5 s even when the code is cached (design §5.2), so every
+    process does this before it reports ready, and `make setup` does it to fill the cache.
+    """
+    for path in kernel_files():
+        if path != Path(__file__):
+            dotted = ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts)
+            importlib.import_module(dotted).warm()
+
+
+if __name__ == "__main__":
+    warm()

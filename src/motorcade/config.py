@@ -1,0 +1,190 @@
+"""Every limit and setting, with its unit as the last word of its name, in one place.
+
+`Config` is immutable and handed down from the composition root. `with_overrides` applies the
+command line's `--set group.name=value`. Each field's comment says what happens at the limit.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, get_type_hints
+
+
+class ConfigError(ValueError):
+    """A setting that does not exist, or a value that does not fit it; the text says which."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeConfig:
+    future_s_max: int = 330  # P3: cars run up to 5 min ahead after waking; beyond: received time
+
+
+@dataclass(frozen=True, slots=True)
+class LogConfig:
+    partitions: int = 64  # fixed at the first start of a data directory
+    segment_bytes_max: int = 64 << 20  # a new segment file starts beyond this
+    segment_age_s_max: int = 3_600  # ... or after this long, so that retention by age can act
+    batch_records_max: int = 65_536  # one bulk buffer: rows
+    batch_bytes_max: int = 32 << 20  # one bulk buffer: bytes; above the largest record (16 MB)
+    queue_bytes_max: int = 64 << 20  # waiting in one writer; append then fails with LogBusyError
+    bulk_commit_spacing_ms: float = 0.0  # least time between starts of two bulk commits
+    reader_poll_ms: int = 50  # fallback when a doorbell ring is lost
+    reader_bytes_max: int = 32 << 20  # most that one poll() returns, rounded up to a frame
+    retention_bulk_age_s: int = 7 * 86_400
+    retention_bulk_bytes: int = 50 << 30
+    retention_fast_age_s: int = 30 * 86_400
+    retention_fast_bytes: int = 5 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class DedupConfig:
+    horizon_s: int = 3_600  # how long a Tesla record's identity is remembered, in received time
+    gaps_per_stream_max: int = 8  # out-of-order islands remembered per (vehicle, stream)
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayConfig:
+    connections_max: int = 18_000  # per process; 20,000 open files are allowed here (design §7)
+    read_buffer_bytes: int = 256 << 10  # shared by all sockets of a process
+    write_buffer_bytes_max: int = (
+        1 << 20
+    )  # a peer that does not read its acks is closed beyond this
+    acks_per_turn_max: int = 4_096  # ack writes yield to the loop after this many
+    handshakes_concurrent_max: int = 256  # TLS admission; more wait in the listen queue
+    drain_s_max: float = 10.0  # SIGTERM: how long in-flight records may take to commit
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryConfig:
+    frame_bytes_max: int = (
+        1_000_000  # above: the error answer, connection kept (protocol page §1.1)
+    )
+    frame_bytes_hard_max: int = 16_000_000  # above: close 1009
+    ping_s: float = 30.0  # a ping is sent after this long without a frame
+    idle_s_max: float = 90.0  # closed after this long without a frame or pong
+    rate_records_per_s: float = 100.0  # per vehicle, sustained; above: error `rate limit exceeded`
+    rate_records_burst: int = 2_000  # per vehicle, token bucket depth
+    handshake_s_max: float = 10.0  # TLS and HTTP upgrade
+    client_ca_file: str = ""  # PEM with further vehicle CAs to trust, e.g. Tesla's
+
+
+@dataclass(frozen=True, slots=True)
+class MqttConfig:
+    packet_bytes_max: int = 1 << 20  # fixed header included; 5.0 clients are told it
+    connect_s_max: float = 10.0  # from TCP accept to CONNECT
+    keep_alive_s_max: int = 1_200  # 5.0 clients are told; 0 or more is cut to it
+    receive_max: int = 1_000  # QoS 1 publishes in flight from one client
+    inflight_max: int = 32  # QoS 1 messages in flight to one client
+    session_expiry_s_max: int = 7 * 86_400  # 3.1.1 clean_session=0 gets this
+    subscriptions_per_session_max: int = 1_000
+    topic_levels_max: int = 16
+    topic_bytes_max: int = 1_024
+    rate_publishes_per_s: float = 0.0  # per connection; 0 = bounded by the log's pace alone
+
+
+@dataclass(frozen=True, slots=True)
+class CommandsConfig:
+    response_s_max: float = 10.0  # a POST answers by then: 408 with the command's id
+    expires_s_default: int = 30
+    expires_s_max: int = 300
+    in_flight_per_vehicle_max: int = 32  # more: 429
+    in_flight_max: int = 10_000  # of this router; more: 503
+    ledger_s_max: int = 30 * 86_400  # timelines and idempotency keys are kept this long
+
+
+@dataclass(frozen=True, slots=True)
+class StateConfig:
+    snapshot_s: float = 30.0  # live state is written to disk this often
+    vehicles_max: int = 1_000_000
+    signals_per_vehicle_max: int = 2_048  # unknown names beyond this are counted and dropped
+    text_bytes_max: int = 1_024  # longer text values are cut in state, never in the log
+
+
+@dataclass(frozen=True, slots=True)
+class ApiConfig:
+    body_bytes_max: int = 1 << 20
+    streams_max: int = 5_000  # open app WebSockets
+    stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead
+    token_ttl_s: int = 28_800
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleConfig:
+    buffer_bytes_max: int = (
+        64 << 20
+    )  # store-and-forward on disk; the oldest go first, and are counted
+    inflight_max: int = 100  # unacknowledged publishes
+    reconnect_s_min: float = 0.2
+    reconnect_s_max: float = 30.0
+    sample_s: float = 1.0
+    journal_commands_max: int = 10_000
+    server_time_age_s_max: float = 86_400.0  # authenticated time older than this is asked anew
+
+
+@dataclass(frozen=True, slots=True)
+class SupervisorConfig:
+    restart_s: float = 0.5  # wait before a dead process is started again, doubled up to ...
+    restart_s_max: float = 8.0  # ... this; the contract is "running again within 15 s"
+    ready_s_max: float = 60.0  # a first start compiles kernels
+    drain_s_max: float = 20.0  # after SIGTERM; then SIGKILL
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings of one deployment."""
+
+    time: TimeConfig = field(default_factory=TimeConfig)
+    log: LogConfig = field(default_factory=LogConfig)
+    dedup: DedupConfig = field(default_factory=DedupConfig)
+    gateway: GatewayConfig = field(default_factory=GatewayConfig)
+    telemetry: TelemetryConfig = field(default_factory=TelemetryConfig)
+    mqtt: MqttConfig = field(default_factory=MqttConfig)
+    commands: CommandsConfig = field(default_factory=CommandsConfig)
+    state: StateConfig = field(default_factory=StateConfig)
+    api: ApiConfig = field(default_factory=ApiConfig)
+    vehicle: VehicleConfig = field(default_factory=VehicleConfig)
+    supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
+
+    def with_overrides(self, settings: list[str]) -> "Config":
+        """Apply `group.name=value` settings, in order.
+
+        Raises:
+            ConfigError: no such setting, or the value is not of its type.
+        """
+        config = self
+        for setting in settings:
+            config = _override(config, setting)
+        return config
+
+
+def _override(config: Config, setting: str) -> Config:
+    path, equals, text = setting.partition("=")
+    group_name, dot, name = path.strip().partition(".")
+    if not equals or not dot:
+        raise ConfigError(f"--set {setting!r}: write it as group.name=value")
+    group: Any = getattr(config, group_name, None)
+    if group_name not in {f.name for f in dataclasses.fields(config)} or group is None:
+        groups = ", ".join(f.name for f in dataclasses.fields(config))
+        raise ConfigError(f"--set {setting!r}: no group {group_name!r}; there are {groups}")
+    kinds = get_type_hints(type(group))
+    if name not in kinds:
+        raise ConfigError(
+            f"--set {setting!r}: {group_name} has no {name!r}; it has {', '.join(kinds)}"
+        )
+    value = _read(setting, kinds[name], text.strip())
+    return dataclasses.replace(config, **{group_name: dataclasses.replace(group, **{name: value})})
+
+
+def _read(setting: str, kind: type, text: str) -> int | float | str | bool:
+    if kind is str:
+        return text
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(f"--set {setting!r}: write true or false")
+        return text.lower() == "true"
+    try:
+        value = int(text) if kind is int else float(text)
+    except ValueError as error:
+        raise ConfigError(f"--set {setting!r}: {text!r} is not a {kind.__name__}") from error
+    if value < 0:
+        raise ConfigError(f"--set {setting!r}: must not be negative")
+    return value
