@@ -1,0 +1,215 @@
+"""The two buffers: what is committed together, when doors pause, and that no ack can come early."""
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import Future
+
+import pytest
+
+from motorcade.events import Record, RecordBatch, Topic, VehicleToken
+from motorcade.gateway.intake import RESERVE_RECORDS, Intake
+from motorcade.log.errors import LogBusyError, LogError, LogWriteError
+
+TOKEN = VehicleToken("5YJ3E1EA7KF00000Q")
+
+
+def record(payload: bytes) -> Record:
+    return Record(TOKEN, Topic.TELEMETRY, payload, received_time_us=2, event_time_us=1)
+
+
+class GatedWriter:
+    """A log writer whose commits end when the test says so."""
+
+    def __init__(self) -> None:
+        self.taken: list[list[bytes]] = []
+        self.open: list[tuple[Future[RecordBatch], RecordBatch]] = []
+        self.busy = False
+
+    def append(self, batch: RecordBatch) -> Future[RecordBatch]:
+        if self.busy:
+            raise LogBusyError("queue full")
+        future: Future[RecordBatch] = Future()
+        self.taken.append([one.payload for one in batch])
+        self.open.append((future, batch))
+        return future
+
+    def finish(self, error: LogError | None = None) -> None:
+        future, batch = self.open.pop(0)
+        if error is None:
+            future.set_result(batch)
+        else:
+            future.set_exception(error)
+
+    def close(self) -> None:
+        raise AssertionError("the intake does not own the writer")
+
+
+class NotedDoor:
+    """Keeps what it is told; adds a record of its own when asked to, as a closing peer does."""
+
+    def __init__(self) -> None:
+        self.told: list[object] = []
+        self.add_when_told: tuple[Intake, Record] | None = None
+
+    def committed(self, index: int, batch: RecordBatch) -> None:
+        if self.add_when_told is not None:
+            intake, extra = self.add_when_told
+            self.add_when_told = None
+            intake.add(extra)
+        self.told.append([one.payload for one in batch])
+
+    def failed(self, index: int, error: LogError) -> None:
+        self.told.append(error)
+
+    def pause(self) -> None:
+        self.told.append("pause")
+
+    def resume(self) -> None:
+        self.told.append("resume")
+
+
+def flat(told: list[object]) -> list[object]:
+    return [payload for batch in told if isinstance(batch, list) for payload in batch]
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def run(test: Coroutine[None, None, None]) -> None:
+    asyncio.run(test)
+
+
+def make(records_max: int = 4 * RESERVE_RECORDS) -> tuple[Intake, GatedWriter, NotedDoor]:
+    writer, door = GatedWriter(), NotedDoor()
+    intake = Intake(writer, asyncio.get_running_loop(), records_max=records_max, bytes_max=1 << 20)
+    intake.add_door(door)
+    return intake, writer, door
+
+
+def test_one_turn_is_one_commit_and_acks_wait_for_it() -> None:
+    async def test() -> None:
+        intake, writer, door = make()
+        intake.add(record(b"a"))
+        intake.add(record(b"b"))
+        await turns()
+        assert writer.taken == [[b"a", b"b"]]
+        assert door.told == []
+        intake.add(record(b"c"))
+        await turns()
+        assert len(writer.taken) == 1, "the next commit waits for the running one"
+        writer.finish()
+        await turns()
+        assert door.told == [[b"a", b"b"]]
+        assert writer.taken[1] == [b"c"]
+        writer.finish()
+        await intake.drained()
+        assert door.told[1] == [b"c"]
+
+    run(test())
+
+
+def test_a_failed_commit_reaches_doors_and_callbacks_and_the_next_one_works() -> None:
+    async def test() -> None:
+        intake, writer, door = make()
+        fates: list[LogError | None] = []
+        intake.add(record(b"a"), fates.append)
+        await turns()
+        error = LogWriteError("disk full")
+        writer.finish(error)
+        await turns()
+        assert door.told == [error]
+        assert fates == [error]
+        intake.add(record(b"b"), fates.append)
+        await turns()
+        writer.finish()
+        await turns()
+        assert fates == [error, None]
+
+    run(test())
+
+
+def test_doors_pause_when_both_buffers_are_in_use_and_resume_after() -> None:
+    async def test() -> None:
+        intake, writer, door = make()
+        assert intake.room(2 * RESERVE_RECORDS, 10)
+        intake.add(record(b"a"))
+        await turns()
+        for _ in range(2 * RESERVE_RECORDS):
+            intake.add(record(b"x"))
+        assert not intake.room(2 * RESERVE_RECORDS, 10)
+        assert door.told == ["pause"]
+        assert not intake.room(2 * RESERVE_RECORDS, 10)
+        assert door.told == ["pause"], "told once"
+        writer.finish()
+        await turns()
+        assert door.told[-1] == "resume"
+        assert intake.room(2 * RESERVE_RECORDS, 10)
+
+    run(test())
+
+
+def test_a_record_added_while_doors_are_told_does_not_overwrite_what_they_read() -> None:
+    async def test() -> None:
+        intake, writer, door = make()
+        second = NotedDoor()
+        intake.add_door(second)
+        door.add_when_told = (intake, record(b"extra"))
+        intake.add(record(b"a"))
+        await turns()
+        intake.add(record(b"b"))  # so that the freed staging is open while doors are told
+        writer.finish()
+        await turns()
+        assert door.told == [[b"a"]]
+        assert second.told == [[b"a"]]
+        writer.finish()
+        await turns()
+        writer.finish()
+        await intake.drained()
+        assert flat(second.told) == [b"a", b"b", b"extra"]
+
+    run(test())
+
+
+def test_more_than_fits_waits_in_order() -> None:
+    async def test() -> None:
+        intake, writer, door = make()
+        count = 4 * RESERVE_RECORDS + 5
+        for number in range(count):
+            intake.add(record(str(number).encode()))
+        while writer.open or not door.told:
+            await turns()
+            if writer.open:
+                writer.finish()
+            await turns()
+        await intake.drained()
+        assert flat(door.told) == [str(number).encode() for number in range(count)]
+
+    run(test())
+
+
+def test_a_busy_writer_is_tried_again() -> None:
+    async def test() -> None:
+        intake, writer, door = make()
+        writer.busy = True
+        intake.add(record(b"a"))
+        await turns()
+        assert writer.taken == []
+        writer.busy = False
+        while not writer.open:
+            await asyncio.sleep(0.001)
+        writer.finish()
+        await intake.drained()
+        assert door.told == [[b"a"]]
+
+    run(test())
+
+
+def test_what_can_never_fit_is_said() -> None:
+    async def test() -> None:
+        intake, _, _ = make()
+        with pytest.raises(ValueError, match="never fit"):
+            intake.room(1, 2 << 20)
+
+    run(test())
