@@ -1,0 +1,1 @@
+"""Identity: our certificate authority, the key that signs commands, access tokens."""

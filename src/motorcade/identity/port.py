@@ -1,0 +1,81 @@
+"""What identity offers the other folders: who holds a bearer token or certificate, and signing.
+
+1. **Verification names its algorithm.** A token is checked as ES256 with our key, whatever its
+   header claims. It says who (`subject`) and what (`scopes`), never which vehicles: that is
+   `owns_all_vehicles`.
+2. **Private keys stay inside**: callers hand in bytes and get a signature.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+OWNER_SUBJECT: Final = "owner"  # owns every vehicle added
+ADMIN_SUBJECT: Final = "admin"  # sees every vehicle, holds every scope; made at each start
+VEHICLE_CA_NAME: Final = "Motorcade Vehicle CA"
+
+
+@dataclass(frozen=True, slots=True)
+class AccessToken:
+    """A verified bearer token."""
+
+    subject: str
+    scopes: frozenset[str]
+    expires_time_us: int
+    client_id: str  # the claim `azp`
+
+    @property
+    def owns_all_vehicles(self) -> bool:
+        """Whether every vehicle is this subject's; for any other subject, none is."""
+        return self.subject in (OWNER_SUBJECT, ADMIN_SUBJECT)
+
+
+class TokenVerifier(Protocol):
+    """Checks bearer tokens."""
+
+    def verify(self, bearer: str) -> AccessToken:
+        """Return who holds this token.
+
+        Raises:
+            TokenExpiredError: it was good once.
+            InvalidTokenError: it never was; the text says why, for logs, not for the caller.
+        """
+
+
+class CommandSigner(Protocol):
+    """Signs what goes down to vehicles, Ed25519."""
+
+    @property
+    def key_id(self) -> str:
+        """Names the key in `vehicle.json`'s `command_public_keys`."""
+
+    def sign(self, message: bytes) -> bytes:
+        """The 64-byte signature of `message`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Whom a verified client certificate names."""
+
+    vin: str  # the subject's common name, as it stands there
+    serial: str  # of a certificate of our own vehicle CA, else "": what the registry asks for
+
+
+def peer_of(certificate: Mapping[str, Any]) -> Peer | None:
+    """Read what `ssl.SSLSocket.getpeercert()` gives; `None` without a certificate or name.
+
+    The chain is TLS's to verify: call this only with what a context of `identity.tls` accepted.
+    """
+    name = _common_name(certificate.get("subject", ()))
+    if name is None:
+        return None
+    ours = _common_name(certificate.get("issuer", ())) == VEHICLE_CA_NAME
+    return Peer(name, str(certificate.get("serialNumber", "")) if ours else "")
+
+
+def _common_name(distinguished_name: Any) -> str | None:
+    for relative_name in distinguished_name:
+        for attribute, value in relative_name:
+            if attribute == "commonName":
+                return str(value)
+    return None

@@ -1,0 +1,25 @@
+"""What can go wrong in the registry, and whose fault it is."""
+
+
+class RegistryError(Exception):
+    """Any failure of the registry. Engines wrap their own errors in one of these."""
+
+
+class InvalidVinError(RegistryError):
+    """The caller's: not a VIN by ISO 3779; the text says what is wrong with it."""
+
+
+class InvalidNameError(RegistryError):
+    """The caller's: an operator's name or filter that MQTT could not carry."""
+
+
+class AlreadyExistsError(RegistryError):
+    """The caller's: a vehicle or operator of that name is here already; nothing was added."""
+
+
+class NotFoundError(RegistryError):
+    """The caller's: no such vehicle or operator."""
+
+
+class RegistryUnavailableError(RegistryError):
+    """The machine's: the file is locked, full, damaged or of a newer version."""
