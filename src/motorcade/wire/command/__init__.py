@@ -1,0 +1,1 @@
+"""Plain commands between cloud and car: messages, signatures, log payloads. Sans-IO."""
