@@ -1,0 +1,60 @@
+"""The engines behind the log's port, each as a `Deployment` that the contract suite can open."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motorcade.clock import SimulatedClock
+from motorcade.config import LogConfig
+from motorcade.log.port import Log
+
+START_US = 1_760_000_000_000_000
+
+
+@dataclass
+class Deployment:
+    """One place that holds a log. Each `open` stands for another process that uses it."""
+
+    newest_writer_wins: bool = False  # else a second writer is refused; in no engine do both write
+    opened: list[Log] = field(default_factory=list)
+    names: Iterator[int] = field(default_factory=itertools.count)
+
+    def open(self, **limits: Any) -> Log:
+        """Open the log with some of `LogConfig`'s limits changed."""
+        log = self.make(replace(LogConfig(), **limits))
+        self.opened.append(log)
+        return log
+
+    def make(self, config: LogConfig) -> Log:
+        raise NotImplementedError
+
+    def fresh_name(self) -> str:
+        """A writer's or a consumer group's name that nobody has used yet."""
+        return f"w{next(self.names)}"
+
+    def close(self) -> None:
+        for log in self.opened:
+            log.close()
+
+
+class EmbeddedDeployment(Deployment):
+    def __init__(self, directory: Path) -> None:
+        super().__init__()
+        self.directory = directory
+
+    def make(self, config: LogConfig) -> Log:
+        from motorcade.log.embedded import EmbeddedLog
+
+        return EmbeddedLog(self.directory, config, SimulatedClock(START_US))
+
+
+@pytest.fixture(params=["embedded"])
+def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
+    """An empty log of each engine in turn."""
+    deployment = EmbeddedDeployment(tmp_path / "log")
+    yield deployment
+    deployment.close()
