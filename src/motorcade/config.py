@@ -121,6 +121,24 @@ class VehicleConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RegistryConfig:
+    busy_s_max: float = 5.0  # wait for another process's commit; beyond: RegistryUnavailableError
+    vehicles_per_call_max: int = 100_000  # added at once; more: InvalidVinError says so
+    deny_filters_max: int = 100  # per operator
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityConfig:
+    ca_s: int = 30 * 365 * 86_400  # how long our CA certificates are good
+    server_certificate_s: int = 397 * 86_400  # more is refused by some clients
+    server_renew_s: int = 60 * 86_400  # a start with less than this left makes a new one
+    vehicle_certificate_s: int = 10 * 365 * 86_400
+    clock_skew_s: int = 3_600  # certificates are good this long before they were made
+    token_ttl_s_max: int = 366 * 86_400  # longer access tokens are refused
+    token_bytes_max: int = 8_192  # longer bearers are refused unread
+
+
+@dataclass(frozen=True, slots=True)
 class SupervisorConfig:
     restart_s: float = 0.5  # wait before a dead process is started again, doubled up to ...
     restart_s_max: float = 8.0  # ... this; the contract is "running again within 15 s"
@@ -142,6 +160,8 @@ class Config:
     state: StateConfig = field(default_factory=StateConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     vehicle: VehicleConfig = field(default_factory=VehicleConfig)
+    registry: RegistryConfig = field(default_factory=RegistryConfig)
+    identity: IdentityConfig = field(default_factory=IdentityConfig)
     supervisor: SupervisorConfig = field(default_factory=SupervisorConfig)
 
     def with_overrides(self, settings: list[str]) -> "Config":

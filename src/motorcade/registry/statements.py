@@ -1,0 +1,70 @@
+"""The look-ups of the connect paths: written in SQLAlchemy Core, compiled to text once at import.
+
+Executing a Core statement costs about 100 µs, mostly Python; its text on a driver connection, which
+caches the prepared statement, about 10 µs (`docs/decisions/registry-engine.md`).
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import Select, bindparam, exists, func, select
+from sqlalchemy.dialects import sqlite
+
+from motorcade.registry.tables import (
+    ACCOUNTS,
+    CERTIFICATES,
+    CHANGES,
+    DENY_FILTERS,
+    VEHICLES,
+)
+
+_DIALECT: Final = sqlite.dialect(paramstyle="qmark")
+
+
+def _text(statement: Select[Any]) -> str:
+    return str(statement.compile(dialect=_DIALECT))
+
+
+PRESENT: Final = VEHICLES.c.removed_time_us.is_(None)
+VEHICLE_COLUMNS: Final = (
+    VEHICLES.c.id,
+    VEHICLES.c.vin,
+    VEHICLES.c.token,
+    VEHICLES.c.display_name,
+    VEHICLES.c.key_id,
+    VEHICLES.c.added_time_us,
+)
+"""In the order of `port.Vehicle`'s fields."""
+
+_vehicle: Final = select(*VEHICLE_COLUMNS).where(PRESENT)
+BY_VIN: Final = _text(_vehicle.where(VEHICLES.c.vin == bindparam("vin")))
+BY_TOKEN: Final = _text(_vehicle.where(VEHICLES.c.token == bindparam("token")))
+BY_ID: Final = _text(_vehicle.where(VEHICLES.c.id == bindparam("id")))
+PAGE: Final = _text(
+    _vehicle.order_by(VEHICLES.c.id).limit(bindparam("limit")).offset(bindparam("offset"))
+)
+COUNT: Final = _text(select(func.count()).select_from(VEHICLES).where(PRESENT))
+CHANGE_COUNT: Final = _text(select(CHANGES.c.value))
+
+ACCOUNT: Final = _text(
+    select(ACCOUNTS.c.kind, ACCOUNTS.c.password_hash, VEHICLES.c.token, VEHICLES.c.key_id)
+    .select_from(ACCOUNTS.outerjoin(VEHICLES, VEHICLES.c.id == ACCOUNTS.c.vehicle_id))
+    .where(ACCOUNTS.c.username == bindparam("username"))
+)
+DENIED: Final = _text(
+    select(DENY_FILTERS.c.filter)
+    .where(DENY_FILTERS.c.username == bindparam("username"))
+    .order_by(DENY_FILTERS.c.filter)
+)
+_named: Final = select(VEHICLES.c.token, VEHICLES.c.key_id).where(
+    VEHICLES.c.vin == bindparam("vin"), PRESENT
+)
+BY_NAME: Final = _text(_named)
+BY_CERTIFICATE: Final = _text(
+    _named.where(
+        exists().where(
+            CERTIFICATES.c.serial == bindparam("serial"),
+            CERTIFICATES.c.vehicle_id == VEHICLES.c.id,
+            CERTIFICATES.c.refused_time_us.is_(None),
+        )
+    )
+)
