@@ -9,12 +9,12 @@ same name cannot mean one thing to the check and another to the car.
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 import rfc8785
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from motorcade.wire.command.errors import (
     MalformedMessageError,
@@ -30,7 +30,14 @@ SIGNATURE_BYTES: Final = 64  # Ed25519, RFC 8032 §5.1.6
 _decoder: Final = msgspec.json.Decoder()
 
 
-def sign(message: DownMessage, key: Ed25519PrivateKey) -> bytes:
+class Signer(Protocol):
+    """Whoever holds the private key: `identity`'s signer, or cryptography's `Ed25519PrivateKey`."""
+
+    def sign(self, message: bytes, /) -> bytes:
+        """The 64-byte Ed25519 signature of `message`."""
+
+
+def sign(message: DownMessage, key: Signer) -> bytes:
     """Return `message` as canonical JSON with its signature, ready for the command topic.
 
     Raises:
