@@ -2,7 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench lock clean
+.PHONY: setup up test lint types bench bench-short kill-audit lock clean
+
+KILLS ?= 20
 
 setup: .venv/.installed
 
@@ -25,6 +27,15 @@ lint: setup
 
 types: setup
 	$(BIN)/mypy
+
+bench: setup
+	$(BIN)/python -m benchmarks.ingest
+
+bench-short: setup
+	$(BIN)/python -m benchmarks.ingest --seconds 2 --rounds 1 --check
+
+kill-audit: setup
+	$(BIN)/python -m tests.audit.kill_audit --kills $(KILLS)
 
 lock:
 	$(BIN)/pip-compile --quiet --extra dev --extra kafka --generate-hashes --allow-unsafe --strip-extras \

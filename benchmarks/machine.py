@@ -1,0 +1,70 @@
+"""What the machine did while a benchmark ran: CPU per process, steal, other load."""
+
+import os
+import platform
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+
+def tree(pid: int) -> list[int]:
+    """`pid` and all its descendants."""
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").glob("*/children"):
+        for child in task.read_text().split():
+            found.extend(tree(int(child)))
+    return found
+
+
+def name_of(pid: int) -> str:
+    """A short name of a process: its role if it is ours, else its program."""
+    words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
+    for role in ("gateway", "api", "reader"):
+        if any(f'"role": "{role}"' in word for word in words):
+            return role
+    return Path(words[0]).name if words[0] else str(pid)
+
+
+def cpu_us(pid: int) -> float:
+    """User and system time of all threads of a process so far, µs (resolution: one tick)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1e6 / TICKS_PER_S
+
+
+def cpu_of(pids: Iterable[int]) -> dict[int, float]:
+    return {pid: cpu_us(pid) for pid in pids}
+
+
+@dataclass(frozen=True, slots=True)
+class MachineTimes:
+    """Shares of all cores' time since boot, in ticks."""
+
+    busy: int
+    idle: int
+    steal: int
+
+    @staticmethod
+    def read() -> "MachineTimes":
+        words = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
+        user, nice, system, idle, iowait, irq, soft, steal = (int(word) for word in words[:8])
+        return MachineTimes(user + nice + system + irq + soft, idle + iowait, steal)
+
+    def since(self, before: "MachineTimes", measured_us: float) -> str:
+        """Busy share, steal share and the share that nobody we measure used, as text."""
+        busy, steal = self.busy - before.busy, self.steal - before.steal
+        total = max(1, busy + steal + self.idle - before.idle)
+        other = max(0.0, busy - measured_us * TICKS_PER_S / 1e6)
+        return f"busy {busy / total:.0%}, steal {steal / total:.1%}, other load {other / total:.1%}"
+
+
+def describe() -> str:
+    """The machine, in one line."""
+    model = "unknown CPU"
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.partition(":")[2].strip()
+            break
+    python = platform.python_version()
+    return f"{os.cpu_count()} x {model}, Linux {platform.release()}, Python {python}"

@@ -1,0 +1,183 @@
+"""Runs the platform's processes under a supervisor: what `up` and `demo` share.
+
+Opens the data directory and its lock, the listening sockets, starts the children, writes the ready
+file, and waits for SIGTERM or Ctrl-C.
+"""
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from motorcade.config import Config
+from motorcade.supervisor import ChildSpec, Supervisor, open_listener
+
+PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "telemetry": 4443, "api": 8080, "api_tls": 8443}
+"""The ports without `--ports auto`: IANA's for MQTT, the public server's for telemetry."""
+
+CHILD_MODULE = "motorcade.app"
+"""What a child runs; the kill audit replaces it by a broken build to prove that it can fail."""
+
+READY_FILE: Final = "ready.json"
+_ROLES: Final = {"gateway": ("mqtt", "mqtts", "telemetry"), "api": ("api", "api_tls")}
+
+
+class DataDirectoryBusyError(Exception):
+    """Another platform runs on this data directory."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformOptions:
+    """What the command line says."""
+
+    data: Path
+    listen: str = "127.0.0.1"
+    ports_auto: bool = False
+    ready_file: Path | None = None
+    settings: Sequence[str] = ()
+    log_file: Path | None = None  # None: standard error
+
+
+Companion = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
+"""Runs beside the platform once it is ready, with the ready file's content; cancelled at the end."""
+
+
+def run_platform(options: PlatformOptions, companion: Companion | None = None) -> None:
+    """Run until told to stop; returns after the drain.
+
+    Raises:
+        ConfigError: a setting that does not exist.
+        DataDirectoryBusyError: the directory is in use; the text says by whom.
+        OSError: an address is taken.
+        ChildFailedError: a process did not start.
+    """
+    config = Config().with_overrides(list(options.settings))
+    data = options.data.absolute()
+    data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with (data / "lock").open("a+") as lock:
+        _hold(lock.fileno(), data)
+        asyncio.run(_run(options, config, data, companion))
+
+
+def _hold(lock_fd: int, data: Path) -> None:
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(lock_fd, 20, 0).decode() or "unknown"
+        reason = f"{data} is in use by process {holder}: stop it, or choose another --data"
+        raise DataDirectoryBusyError(reason) from error
+    os.ftruncate(lock_fd, 0)
+    os.pwrite(lock_fd, str(os.getpid()).encode(), 0)
+
+
+async def _run(
+    options: PlatformOptions, config: Config, data: Path, companion: Companion | None
+) -> None:
+    from motorcade.identity.authority import open_authority
+    from motorcade.identity.tokens import admin_token
+
+    authority = open_authority(data, listen=options.listen)
+    sockets = {
+        name: open_listener(options.listen, 0 if options.ports_auto else port)
+        for name, port in PORTS.items()
+    }
+    told = {
+        "data": str(data),
+        "listen": options.listen,
+        "settings": list(options.settings),
+        "log_file": str(options.log_file) if options.log_file else None,
+    }
+    specs = [
+        ChildSpec(role, CHILD_MODULE, {**told, "role": role}, {n: sockets[n] for n in names})
+        for role, names in _ROLES.items()
+    ]
+    supervisor = Supervisor(specs, config.supervisor)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, supervisor.stop)
+    companions: list[asyncio.Task[None]] = []
+
+    def on_ready() -> None:
+        addresses = {name: listener.getsockname()[:2] for name, listener in sockets.items()}
+        ready = _ready(addresses, str(authority.ca_file), admin_token(authority))
+        for path in (data / READY_FILE, options.ready_file):
+            if path is not None:
+                _write_private(path, json.dumps(ready, indent=2) + "\n")
+        if companion is not None:
+            companions.append(asyncio.create_task(companion(ready)))
+            companions[0].add_done_callback(lambda _: supervisor.stop())
+        else:
+            _announce(ready)
+
+    try:
+        await supervisor.run(on_ready)
+    finally:
+        (data / READY_FILE).unlink(missing_ok=True)
+        for task in companions:
+            task.cancel()
+        ends = await asyncio.gather(*companions, return_exceptions=True)
+        for end in ends:
+            if isinstance(end, Exception):
+                raise end
+
+
+def _ready(
+    addresses: dict[str, tuple[str, int]], ca_file: str, admin_token: str
+) -> dict[str, Any]:
+    """The ready file: the outside contract of `motorcade up`."""
+
+    def place(name: str) -> dict[str, Any]:
+        host, port = addresses[name]
+        return {"host": _reachable(host), "port": port}
+
+    def url(name: str, scheme: str) -> dict[str, str]:
+        host, port = addresses[name]
+        reachable = _reachable(host)
+        return {"url": f"{scheme}://{f'[{reachable}]' if ':' in reachable else reachable}:{port}"}
+
+    return {
+        "pid": os.getpid(),
+        "mqtt": place("mqtt"),
+        "mqtts": place("mqtts"),
+        "telemetry": place("telemetry"),
+        "api": url("api", "http"),
+        "api_tls": url("api_tls", "https"),
+        "dashboard": {"url": None},
+        "ca_file": ca_file,
+        "admin_token": admin_token,
+    }
+
+
+def _reachable(host: str) -> str:
+    """The loopback address of a wildcard, the address itself otherwise."""
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write whole or not at all, readable by the owner alone: the admin token stands in it."""
+    path = path.absolute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(fd, "w") as file:
+        file.write(text)
+    temporary.replace(path)
+
+
+def _announce(ready: dict[str, Any]) -> None:
+    lines = [
+        "motorcade is up",
+        f"  MQTT       {ready['mqtt']['host']}:{ready['mqtt']['port']}"
+        f"   TLS {ready['mqtts']['host']}:{ready['mqtts']['port']}",
+        f"  telemetry  wss://{ready['telemetry']['host']}:{ready['telemetry']['port']}",
+        f"  API        {ready['api']['url']}   TLS {ready['api_tls']['url']}",
+        f"  CA         {ready['ca_file']}",
+        f"  admin token, shown once: {ready['admin_token']}",
+    ]
+    print("\n".join(lines), file=sys.stderr, flush=True)

@@ -1,0 +1,233 @@
+"""Starts the platform's processes, heals the one that dies, stops all of them in order.
+
+The supervisor opens every listening socket and hands them down, so addresses outlive a process: a
+peer that connects while its process restarts waits in the listen queue instead of being refused.
+Each child holds the read end of a lifeline pipe; when the supervisor dies, however it dies, the
+child reads end-of-file there and drains. No child outlives its supervisor.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from motorcade.config import SupervisorConfig
+
+LISTEN_BACKLOG: Final = 4_096  # connections waiting in one listen queue; the kernel may cut it
+STEADY_S: Final = 30.0  # a child that ran this long starts its restart waits anew
+
+_log = structlog.get_logger("supervisor")
+
+
+@dataclass(frozen=True, slots=True)
+class ChildSpec:
+    """One process to keep running: its role, what it is told, the sockets it is handed."""
+
+    name: str  # its role: gateway, api, ...
+    module: str  # run as `python -m module '<json>'`
+    options: Mapping[str, Any]
+    sockets: Mapping[str, socket.socket] = field(default_factory=dict)
+
+
+class ChildFailedError(Exception):
+    """A child did not become ready at the first start. The text is what it said."""
+
+
+def open_listener(host: str, port: int) -> socket.socket:
+    """Listen on `host:port` (0: the system chooses). Raises `OSError` naming the address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        reason = f"cannot listen on {host}:{port}: {error.strerror}; use --ports auto or free it"
+        raise OSError(error.errno, reason) from error
+    listener.listen(LISTEN_BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+class Child:
+    """One supervised process: started, awaited, started again."""
+
+    def __init__(self, spec: ChildSpec, config: SupervisorConfig) -> None:
+        self.spec = spec
+        self._config = config
+        self.process: asyncio.subprocess.Process | None = None
+        self._lifeline: int | None = None
+
+    async def start(self) -> None:
+        """Start the process and wait until it says it is ready.
+
+        Raises:
+            ChildFailedError: it ended, or stayed silent for `supervisor.ready_s_max`.
+        """
+        ready_read, ready_write = os.pipe()
+        life_read, self._lifeline = os.pipe()
+        fds = {name: listener.fileno() for name, listener in self.spec.sockets.items()}
+        told = {**self.spec.options, "fds": fds, "ready_fd": ready_write, "lifeline_fd": life_read}
+        try:
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                self.spec.module,
+                json.dumps(told),
+                pass_fds=[*fds.values(), ready_write, life_read],
+                stdin=asyncio.subprocess.DEVNULL,
+            )
+        finally:
+            os.close(ready_write)
+            os.close(life_read)
+        try:
+            said = await asyncio.wait_for(_read_all(ready_read), self._config.ready_s_max)
+        except TimeoutError as error:
+            self.process.kill()
+            limit = self._config.ready_s_max
+            raise ChildFailedError(f"{self.spec.name}: not ready after {limit} s") from error
+        if said != b"ready":
+            code = await self.process.wait()
+            raise ChildFailedError(f"{self.spec.name}: ended with {code} before it was ready")
+
+    async def ended(self) -> int:
+        """Wait for the end of the process; return its exit code."""
+        assert self.process is not None  # only after start
+        code = await self.process.wait()
+        self._drop_lifeline()
+        return code
+
+    async def stop(self) -> None:
+        """SIGTERM, then SIGKILL after `supervisor.drain_s_max`."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.process.wait(), self._config.drain_s_max)
+        except TimeoutError:
+            _log.error(
+                "child did not drain", child=self.spec.name, limit_s=self._config.drain_s_max
+            )
+            self.process.kill()
+            await self.process.wait()
+        self._drop_lifeline()
+
+    def _drop_lifeline(self) -> None:
+        if self._lifeline is not None:
+            os.close(self._lifeline)
+            self._lifeline = None
+
+
+class Supervisor:
+    """Runs children until told to stop. See the module's text."""
+
+    def __init__(self, specs: Sequence[ChildSpec], config: SupervisorConfig) -> None:
+        self._children = [Child(spec, config) for spec in specs]
+        self._config = config
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Begin the orderly stop; `run` returns after it. Safe in a signal handler of the loop."""
+        self._stopping.set()
+
+    async def run(self, on_ready: Callable[[], None]) -> None:
+        """Start all children in order, call `on_ready`, heal until `stop`, then stop in order.
+
+        Raises:
+            ChildFailedError: a child failed at its first start. Later failures are retried.
+        """
+        keepers: list[asyncio.Task[None]] = []
+        try:
+            for child in self._children:
+                await child.start()
+                _log.info("child ready", child=child.spec.name, pid=_pid(child))
+            on_ready()
+            keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+            await self._stopping.wait()
+        finally:
+            self._stopping.set()
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(*keepers, return_exceptions=True)
+            for child in self._children:
+                await child.stop()
+
+    async def _keep(self, child: Child) -> None:
+        wait_s = self._config.restart_s
+        loop = asyncio.get_running_loop()
+        while True:
+            began_s = loop.time()
+            code = await child.ended()
+            if loop.time() - began_s > STEADY_S:
+                wait_s = self._config.restart_s
+            _log.warning("child ended, restarting", child=child.spec.name, code=code, wait_s=wait_s)
+            await asyncio.sleep(wait_s)
+            wait_s = min(2 * wait_s, self._config.restart_s_max)
+            try:
+                await child.start()
+                _log.info("child ready again", child=child.spec.name, pid=_pid(child))
+            except ChildFailedError as error:
+                _log.error("restart failed", child=child.spec.name, error=str(error))
+
+
+def _pid(child: Child) -> int | None:
+    return child.process.pid if child.process else None
+
+
+async def _read_all(fd: int) -> bytes:
+    """Read a pipe to its end without blocking the loop; closes it."""
+    loop = asyncio.get_running_loop()
+    reader = asyncio.StreamReader()
+    transport, _ = await loop.connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(fd, "rb", buffering=0)
+    )
+    try:
+        return await reader.read()
+    finally:
+        transport.close()
+
+
+@dataclass(frozen=True, slots=True)
+class ChildLink:
+    """The child's side: what the supervisor told it, and how to answer."""
+
+    options: Mapping[str, Any]
+
+    @staticmethod
+    def from_argument(argument: str) -> "ChildLink":
+        return ChildLink(json.loads(argument))
+
+    def listener(self, name: str) -> socket.socket:
+        """The listening socket handed down under `name`."""
+        handed = socket.socket(fileno=self.options["fds"][name])
+        handed.setblocking(False)
+        return handed
+
+    def ready(self) -> None:
+        """Say that this process serves."""
+        os.write(self.options["ready_fd"], b"ready")
+        os.close(self.options["ready_fd"])
+
+    def stop_event(self) -> asyncio.Event:
+        """Set on SIGTERM and when the supervisor is gone. Call it inside the running loop."""
+        loop = asyncio.get_running_loop()
+        stopping = asyncio.Event()
+        loop.add_signal_handler(signal.SIGTERM, stopping.set)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the supervisor decides
+        lifeline = self.options["lifeline_fd"]
+
+        def supervisor_gone() -> None:
+            loop.remove_reader(lifeline)
+            stopping.set()
+
+        loop.add_reader(lifeline, supervisor_gone)
+        return stopping

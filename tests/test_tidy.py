@@ -1,0 +1,127 @@
+"""Form as a test: who may import whom, where time and chance may be read, no dead files.
+
+The rules are house style's and design §3's; a new exception goes into a table here, with its why.
+"""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SRC = ROOT / "src" / "motorcade"
+MODULES = sorted(path for path in SRC.rglob("*.py") if "migrations" not in path.parts)
+
+SHARED = {"events", "signals", "clock", "config", "compiled", "kernels", "wire", "__init__"}
+"""What the vehicle and the cloud folders both may use."""
+
+CLOUD = {"gateway", "log", "streams", "state", "registry", "identity", "commands", "api"}
+PORTS = {"port", "errors", "topics"}
+"""The modules of a cloud folder that other cloud folders may see."""
+
+OPEN_DOORS = {
+    ("state", "streams.dedup"),  # the first operator of every reader is an operator, not an engine
+    ("api", "commands"),  # the counter stands before the router; both run in one process
+    ("api", "identity.tokens"),  # bearer tokens are checked where they arrive
+}
+"""(folder, module or folder of another cloud folder it may import beyond the ports)."""
+
+ROOTS = {"app", "cli", "supervisor", "demo"}
+"""Composition: may import engines, read the clock and draw chance. Nobody imports them."""
+
+NO_IO_IN_WIRE = {
+    *("asyncio", "io", "os", "pathlib", "random", "secrets", "select", "selectors", "shutil"),
+    *("signal", "socket", "ssl", "subprocess", "tempfile", "threading", "time", "uuid", "uvloop"),
+}
+TIME_AND_CHANCE = {"time", "random", "secrets", "uuid", "datetime"}
+MAY_READ_TIME_AND_CHANCE = {"clock"}
+SECONDS_ONLY = {("datetime", "registry"), ("datetime", "identity")}
+"""`datetime` as a type, where a library demands it: X.509 and SQL columns."""
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that `path` imports, dotted; TYPE_CHECKING blocks count too."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write the module's full name"
+            assert node.module is not None
+            found.add(node.module)
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def place(path: Path) -> tuple[str, ...]:
+    return path.relative_to(SRC).with_suffix("").parts
+
+
+def ours(path: Path) -> set[str]:
+    """The package's own modules that `path` imports, without the leading `motorcade.`."""
+    prefix = "motorcade."
+    return {name.removeprefix(prefix) for name in imports(path) if name.startswith(prefix)}
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(place(path)))
+def test_imports_follow_the_road(path: Path) -> None:
+    folder = place(path)[0]
+    if folder in ROOTS:
+        return
+    for name in sorted(ours(path)):
+        other, _, rest = name.partition(".")
+        assert other not in ROOTS, f"{path}: {name}: only the composition root knows the root"
+        if other == folder or other in SHARED:
+            continue
+        assert folder != "wire", f"{path}: wire is sans-IO and knows only what is shared: {name}"
+        assert folder != "vehicle", f"{path}: the car shares only {sorted(SHARED)}: {name}"
+        assert folder not in SHARED, f"{path}: {folder} is below every folder, not above {name}"
+        allowed = rest.split(".")[0] in PORTS or any(
+            name == door or name.startswith(door + ".") for who, door in OPEN_DOORS if who == folder
+        )
+        assert allowed or not rest, f"{path}: {name} is not a port of {other}/"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(place(path)))
+def test_wire_does_no_io_and_deciding_code_reads_no_clock(path: Path) -> None:
+    folder = place(path)[0]
+    tops = {name.split(".")[0] for name in imports(path)}
+    if folder == "wire":
+        assert not tops & NO_IO_IN_WIRE, f"{path}: wire imports {tops & NO_IO_IN_WIRE}"
+    if folder in ROOTS or folder in MAY_READ_TIME_AND_CHANCE:
+        return
+    read = {name for name in tops & TIME_AND_CHANCE if (name, folder) not in SECONDS_ONLY}
+    assert not read, f"{path}: time and chance are arguments, but it imports {sorted(read)}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(place(path)))
+def test_numba_only_behind_its_one_door(path: Path) -> None:
+    if place(path) != ("compiled",):
+        assert "numba" not in {name.split(".")[0] for name in imports(path)}, path
+
+
+def test_no_dead_files() -> None:
+    known: set[str] = set()
+    for path in [*MODULES, *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
+        known |= {name for name in imports(path) if name.startswith("motorcade")}
+    started_by_name = {"kernels", "main", "__init__", "__main__", "env"}
+    text = "\n".join(path.read_text() for path in [*MODULES, ROOT / "pyproject.toml"])
+    for path in MODULES:
+        dotted = "motorcade." + ".".join(place(path))
+        named = re.search(rf"[\"']{re.escape(dotted)}\b", text)
+        assert place(path)[-1] in started_by_name or dotted in known or named, f"{path}: unused"
+
+
+def test_nothing_names_a_machine() -> None:
+    listed = subprocess.run(
+        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    forbidden = re.compile(r"/(?:root|work|opt/wheels)/|pypi\.org|files\.pythonhosted")
+    for name in listed.stdout.splitlines():
+        path = ROOT / name
+        if path == Path(__file__) or not path.is_file():
+            continue
+        found = forbidden.search(path.read_bytes().decode("utf-8", "replace"))
+        assert not found, f"{name} names {found.group() if found else ''}"
