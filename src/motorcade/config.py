@@ -88,6 +88,14 @@ class CommandsConfig:
     expires_s_max: int = 300
     in_flight_per_vehicle_max: int = 32  # more: 429
     in_flight_max: int = 10_000  # of this router; more: 503
+    unresolved_per_vehicle_max: int = 256  # outcome_unknown, until its journal answers; more: 429
+    unresolved_max: int = 100_000  # outcome_unknown, of this router; more: 503
+    overdue_grace_s: float = 2.0  # after the expiry, for news on its way; then outcome_unknown
+    message_expires_s: int = 60  # times and queries to cars are not delivered after this
+    hello_age_s_max: int = 30  # an older hello (the router was down) gets no time, its car is gone
+    hellos_per_s: float = 2.0  # per vehicle, sustained; more are not answered
+    hellos_burst: int = 20
+    ledger_commit_s: float = 0.5  # the ledger, an index of the log, is this far behind at most
     ledger_s_max: int = 30 * 86_400  # timelines and idempotency keys are kept this long
 
 
@@ -132,6 +140,7 @@ class IdentityConfig:
     ca_s: int = 30 * 365 * 86_400  # how long our CA certificates are good
     server_certificate_s: int = 397 * 86_400  # more is refused by some clients
     server_renew_s: int = 60 * 86_400  # a start with less than this left makes a new one
+    server_names: str = ""  # further names and addresses of our doors, separated by commas
     vehicle_certificate_s: int = 10 * 365 * 86_400
     clock_skew_s: int = 3_600  # certificates are good this long before they were made
     token_ttl_s_max: int = 366 * 86_400  # longer access tokens are refused

@@ -1,0 +1,99 @@
+"""The files that must not leak: made once, whole, readable by their owner alone.
+
+Two processes may start at once, and either may be killed at any instant: a missing file is made
+under a lock, written aside, synced and renamed, so nobody ever reads half a key or uses one that
+the other then replaces.
+"""
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from motorcade.identity.errors import SecretsError
+
+_OTHERS: Final = 0o077
+
+
+class SecretsDirectory:
+    """`DIR/secrets`."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        make_private(path)
+        _refuse_open(path)
+
+    def path(self, name: str) -> Path:
+        """Where the secret `name` lies."""
+        return self._path / name
+
+    def read(self, name: str) -> bytes:
+        """The content of a secret. Raises `SecretsError` when missing or open to others."""
+        path = self.path(name)
+        try:
+            _refuse_open(path)
+            return path.read_bytes()
+        except OSError as error:
+            raise SecretsError(f"cannot read {path}: {error}") from error
+
+    def read_or_make(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """The content of a secret, made by the first who asks."""
+        if not self.path(name).exists():
+            with self._locked():
+                if not self.path(name).exists():
+                    write_file(self.path(name), make(), mode=0o600)
+        return self.read(name)
+
+    def replace_unless(
+        self, name: str, good: Callable[[bytes], bool], make: Callable[[], bytes]
+    ) -> None:
+        """Make the secret anew when it is missing or no longer `good`."""
+        with self._locked():
+            path = self.path(name)
+            if not path.exists() or not good(self.read(name)):
+                write_file(path, make(), mode=0o600)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = os.open(self._path / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
+
+
+def make_private(path: Path) -> None:
+    """Make a directory, if it is missing, that its owner alone enters. Raises `SecretsError`."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SecretsError(f"cannot make {path}: {error}; choose another --data") from error
+
+
+def write_file(path: Path, content: bytes, *, mode: int) -> None:
+    """Write a file that is there whole or not at all, also after a power cut."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.unlink(missing_ok=True)  # of a killed process that had our number
+    file = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    with os.fdopen(file, "wb") as stream:
+        stream.write(content)
+        stream.flush()
+        os.fsync(file)
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+
+
+def _refuse_open(path: Path) -> None:
+    mode = path.stat().st_mode & 0o777
+    if mode & _OTHERS:
+        raise SecretsError(
+            f"{path} has mode {mode:o}, others could read it: run `chmod go= {path}`, and make "
+            "new keys if others had access"
+        )
