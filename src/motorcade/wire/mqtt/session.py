@@ -106,7 +106,6 @@ def _read_reason(reader: Reader, packet_type: PacketType) -> tuple[Reason, Prope
 
 def _with_reason(packet_type: PacketType, reason: Reason, properties: Properties) -> bytes:
     if properties is not NO_PROPERTIES:
-        return frame(
-            packet_type, bytes((reason,)) + encode_properties(properties, Place(packet_type))
-        )
+        encoded = encode_properties(properties, Place(packet_type), ProtocolLevel.V5)
+        return frame(packet_type, bytes((reason,)) + encoded)
     return frame(packet_type, bytes((reason,)) if reason is not Reason.SUCCESS else b"")
