@@ -45,7 +45,7 @@ class PlatformOptions:
 
 
 Companion = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
-"""Runs beside the platform once it is ready, with the ready file's content; cancelled at the end."""
+"""Runs beside the platform once it is ready, told the ready file; cancelled at the end."""
 
 
 def run_platform(options: PlatformOptions, companion: Companion | None = None) -> None:
