@@ -127,9 +127,7 @@ async def _run(
                 raise end
 
 
-def _ready(
-    addresses: dict[str, tuple[str, int]], ca_file: str, admin_token: str
-) -> dict[str, Any]:
+def _ready(addresses: dict[str, tuple[str, int]], ca_file: str, admin_token: str) -> dict[str, Any]:
     """The ready file: the outside contract of `motorcade up`."""
 
     def place(name: str) -> dict[str, Any]:
