@@ -23,16 +23,33 @@ class LogConfig:
     partitions: int = 64  # fixed at the first start of a data directory
     segment_bytes_max: int = 64 << 20  # a new segment file starts beyond this
     segment_age_s_max: int = 3_600  # ... or after this long, so that retention by age can act
+    segment_allocate_bytes: int = 16 << 20  # reserved ahead on disk; given back when it is sealed
+    housekeeping_s: float = 1.0  # an idle writer looks this often at ages and retention
     batch_records_max: int = 65_536  # one bulk buffer: rows
     batch_bytes_max: int = 32 << 20  # one bulk buffer: bytes; above the largest record (16 MB)
     queue_bytes_max: int = 64 << 20  # waiting in one writer; append then fails with LogBusyError
     bulk_commit_spacing_ms: float = 0.0  # least time between starts of two bulk commits
     reader_poll_ms: int = 50  # fallback when a doorbell ring is lost
     reader_bytes_max: int = 32 << 20  # most that one poll() returns, rounded up to a frame
+    reader_chunk_bytes: int = 4 << 20  # one slice: read, checked and given at once, up to a frame
     retention_bulk_age_s: int = 7 * 86_400
     retention_bulk_bytes: int = 50 << 30
     retention_fast_age_s: int = 30 * 86_400
     retention_fast_bytes: int = 5 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaConfig:
+    """Settings of the Kafka engine of the log. Not part of `Config` until that engine is wired."""
+
+    bootstrap: str  # host:port,... of the brokers
+    deployment: str = "motorcade"  # prefix of topics, transactions and consumer groups
+    partition_groups: int = 8  # Kafka partitions per writer and lane, fixed at its first start
+    replication: int = -1  # copies of each partition; -1: the brokers' default
+    message_bytes_max: int = 64 << 20  # one append and partition group; above the largest record
+    timeout_s: float = 30.0  # a request to the brokers fails after this
+    commit_s_max: float = 60.0  # a transaction that takes longer is given up; nothing is acked
+    discovery_ms: int = 500  # how often a tailing reader looks for new writers
 
 
 @dataclass(frozen=True, slots=True)

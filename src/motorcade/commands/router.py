@@ -1,0 +1,321 @@
+"""The router's judgement: requests, news and time in; entries for the log out. No IO, no clock.
+
+The single writer of every command's state (P5). Each method is told the time, decides by the table
+in `states.py`, keeps the decision in memory and returns the entries that must reach the log before
+anyone is told. `confirm` is called for each entry that did. A router given the same calls makes the
+same entries; one that `restore`s what the ledger holds goes on where the last one's log ends.
+"""
+
+import heapq
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from motorcade.commands.entries import US, Downlink, Entry
+from motorcade.commands.errors import (
+    IdempotencyMismatchError,
+    RouterBusyError,
+    TooManyCommandsError,
+)
+from motorcade.commands.port import CommandView, Request, Step
+from motorcade.commands.states import FINAL, REASONS, TRANSITIONS, Event, State
+from motorcade.commands.tracked import Tracked
+from motorcade.config import CommandsConfig
+from motorcade.events import VehicleToken
+from motorcade.wire.command.messages import (
+    IDS_MAX,
+    Answer,
+    Hello,
+    Journal,
+    JournalEntry,
+    UpMessage,
+)
+from motorcade.wire.command.records import (
+    DELIVERY_UNKNOWN,
+    HANDED_OVER,
+    UNDELIVERED,
+    Transition,
+)
+
+UNDER_WAY: Final = frozenset({State.REQUESTED, State.HANDED_OVER})
+
+NOTICES: Final[dict[bytes, Event]] = {
+    HANDED_OVER: Event.HANDED,
+    UNDELIVERED: Event.UNDELIVERED,
+    DELIVERY_UNKNOWN: Event.DELIVERY_UNKNOWN,
+}
+CAR_SAYS: Final[dict[str, Event]] = {
+    "executed": Event.CAR_EXECUTED,
+    "refused": Event.CAR_REFUSED,
+    "expired": Event.CAR_EXPIRED,
+    "unknown": Event.CAR_NEVER,
+    "started": Event.CAR_INTERRUPTED,
+}
+
+
+class Router:
+    """All commands that are not final, and those the ledger has not taken over yet."""
+
+    def __init__(
+        self,
+        config: CommandsConfig,
+        downlink: Downlink,
+        entropy: Callable[[int], bytes],
+        last_counter: Callable[[VehicleToken], int],
+    ) -> None:
+        self._config = config
+        self._downlink = downlink
+        self._entropy = entropy
+        self._last_counter = last_counter  # the ledger's word for vehicles not seen since start
+        self._tracked: dict[str, Tracked] = {}
+        self._keys: dict[tuple[str, str], str] = {}
+        self._counters: dict[VehicleToken, int] = {}
+        self._under_way: dict[VehicleToken, dict[str, None]] = {}
+        self._unresolved: dict[VehicleToken, dict[str, None]] = {}
+        self._under_way_count = 0
+        self._unresolved_count = 0
+        self._deadlines: list[tuple[int, str]] = []
+        self._hello_due_us: dict[VehicleToken, int] = {}  # GCRA: when the bucket is full again
+        self.contradictions = 0  # cars that say another outcome than they said before
+
+    def find(self, command_id: str) -> Tracked | None:
+        """A command that is not final, or was not long ago."""
+        return self._tracked.get(command_id)
+
+    def find_key(self, account: str, idempotency_key: str) -> Tracked | None:
+        """The same, by its caller's key."""
+        command_id = self._keys.get((account, idempotency_key))
+        return None if command_id is None else self._tracked[command_id]
+
+    def of_vehicle(self, vehicle: VehicleToken) -> list[Tracked]:
+        """The vehicle's commands in memory, in no particular order."""
+        return [tracked for tracked in self._tracked.values() if tracked.vehicle == vehicle]
+
+    def request(self, request: Request, now_us: int) -> tuple[Tracked, list[Entry]]:
+        """Take a request: a new command, or the one its key already stands for.
+
+        Raises:
+            IdempotencyMismatchError: the key stands for another request.
+            TooManyCommandsError: the vehicle's limits.
+            RouterBusyError: the router's limits.
+            CommandCodecError: the parameters do not fit into a message.
+        """
+        if request.idempotency_key:
+            known = self.find_key(request.account, request.idempotency_key)
+            if known is not None:
+                check_same(request, known.vehicle, known.name, known.parameters)
+                return known, []
+        self._check_limits(request.vehicle)
+        command_id = self._new_id(now_us)
+        counter = self._next_counter(request.vehicle, now_us)
+        expires_time_us = now_us + request.expires_s * US
+        message = self._downlink.command(request, command_id, counter, now_us, expires_time_us)
+        tracked = Tracked(
+            id=command_id,
+            vehicle=request.vehicle,
+            name=request.name,
+            parameters=request.parameters,
+            account=request.account,
+            idempotency_key=request.idempotency_key or command_id,
+            counter=counter,
+            expires_time_us=expires_time_us,
+            steps=[Step(State.REQUESTED, now_us)],
+        )
+        self._counters[request.vehicle] = counter
+        self._track(tracked)
+        payload = Transition(
+            id=command_id,
+            state=State.REQUESTED.value,
+            time_us=now_us,
+            expires_time_us=expires_time_us,
+            name=tracked.name,
+            parameters=tracked.parameters,
+            counter=counter,
+            account=tracked.account,
+            idempotency_key=tracked.idempotency_key,
+            message=message,
+        )
+        return tracked, [Entry(request.vehicle, now_us, payload)]
+
+    def notice(
+        self, name: bytes, vehicle: VehicleToken, command_id: str, now_us: int
+    ) -> list[Entry]:
+        """Take a gateway's notice about a command; of other ids and names, nothing."""
+        event = NOTICES.get(name)
+        tracked = self._tracked.get(command_id)
+        if event is None or tracked is None or tracked.vehicle != vehicle:
+            return []
+        if event is Event.HANDED:
+            tracked.handed_over = True
+        elif event is Event.UNDELIVERED and tracked.handed_over:
+            return []  # contradicts what we saw: leave it to the car
+        return self._enter(tracked, event, "", now_us)
+
+    def message(
+        self, message: UpMessage, vehicle: VehicleToken, received_us: int, now_us: int
+    ) -> list[Entry]:
+        """Take what a vehicle sent. It speaks of its own commands only; others are ignored."""
+        if isinstance(message, Hello):
+            return self._hello(message, vehicle, received_us, now_us)
+        said = message.entries if isinstance(message, Journal) else [message]
+        entries = []
+        for answer in said:
+            entries += self._answer(answer, vehicle, now_us)
+        return entries
+
+    def tick(self, now_us: int) -> list[Entry]:
+        """Let time pass: what is overdue becomes unknown, and its car is asked."""
+        entries: list[Entry] = []
+        ask: dict[VehicleToken, list[str]] = {}
+        while self._deadlines and self._deadlines[0][0] <= now_us:
+            deadline_us, command_id = heapq.heappop(self._deadlines)
+            tracked = self._tracked.get(command_id)
+            if tracked is None or tracked.final or tracked.deadline_us != deadline_us:
+                continue
+            if tracked.state is State.OUTCOME_UNKNOWN:
+                self._drop(tracked)  # as old as the ledger reaches back: nobody will know
+                continue
+            entries += self._enter(tracked, Event.OVERDUE, "", now_us)
+            ask.setdefault(tracked.vehicle, []).append(tracked.id)
+        for vehicle, ids in ask.items():
+            entries += self._ask(vehicle, ids, now_us)
+        return entries
+
+    def confirm(self, entry: Entry) -> Tracked | None:
+        """The log holds `entry`: it may be told. Returns its command, `None` for messages."""
+        tracked = self._tracked.get(entry.payload.id)
+        if tracked is not None and isinstance(entry.payload, Transition):
+            tracked.durable += 1
+            return tracked
+        return None
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """The ledger holds the end of these: they need no memory any more."""
+        for command_id in ids:
+            tracked = self._tracked.get(command_id)
+            if tracked is not None and tracked.final and tracked.durable == len(tracked.steps):
+                self._drop(tracked)
+
+    def restore(self, view: CommandView, counter: int) -> None:
+        """Go on with a command that is not final, as the ledger has it."""
+        self._track(Tracked.restored(view, counter))
+
+    def _check_limits(self, vehicle: VehicleToken) -> None:
+        config = self._config
+        if len(self._under_way.get(vehicle, ())) >= config.in_flight_per_vehicle_max:
+            text = f"{config.in_flight_per_vehicle_max} commands are under way to this vehicle"
+            raise TooManyCommandsError(text, 1)
+        if len(self._unresolved.get(vehicle, ())) >= config.unresolved_per_vehicle_max:
+            text = (
+                f"{config.unresolved_per_vehicle_max} commands have no outcome yet: "
+                "the vehicle must connect first"
+            )
+            raise TooManyCommandsError(text, config.expires_s_default)
+        if (
+            self._under_way_count >= config.in_flight_max
+            or self._unresolved_count >= config.unresolved_max
+        ):
+            raise RouterBusyError("too many commands under way on this server: try again later")
+
+    def _new_id(self, now_us: int) -> str:
+        return f"{now_us:014x}{self._entropy(9).hex()}"  # sorts by time; 72 random bits
+
+    def _next_counter(self, vehicle: VehicleToken, now_us: int) -> int:
+        """Above all before it, and not below the time: also after a loss of all our files."""
+        last = self._counters.get(vehicle)
+        if last is None:
+            last = self._last_counter(vehicle)
+        return max(last + 1, now_us)
+
+    def _hello(
+        self, hello: Hello, vehicle: VehicleToken, received_us: int, now_us: int
+    ) -> list[Entry]:
+        spacing_us = round(US / self._config.hellos_per_s)
+        due_us = max(self._hello_due_us.get(vehicle, 0), now_us)
+        if due_us - now_us > spacing_us * self._config.hellos_burst:
+            return []
+        self._hello_due_us[vehicle] = due_us + spacing_us
+        entries = []
+        if now_us - received_us <= self._config.hello_age_s_max * US:
+            message_id = self._new_id(now_us)
+            entries.append(self._downlink.server_time(vehicle, hello.nonce, message_id, now_us))
+        return entries + self._ask(vehicle, list(self._unresolved.get(vehicle, ())), now_us)
+
+    def _ask(self, vehicle: VehicleToken, ids: list[str], now_us: int) -> list[Entry]:
+        return [
+            self._downlink.query(vehicle, ids[at : at + IDS_MAX], self._new_id(now_us), now_us)
+            for at in range(0, len(ids), IDS_MAX)
+        ]
+
+    def _answer(
+        self, answer: Answer | JournalEntry, vehicle: VehicleToken, now_us: int
+    ) -> list[Entry]:
+        tracked = self._tracked.get(answer.id)
+        if tracked is None or tracked.vehicle != vehicle:
+            return []
+        event = CAR_SAYS[answer.state]
+        if tracked.final and TRANSITIONS[State.REQUESTED][event] is not tracked.state:
+            self.contradictions += 1
+        return self._enter(tracked, event, answer.reason, now_us)
+
+    def _enter(self, tracked: Tracked, event: Event, reason: str, now_us: int) -> list[Entry]:
+        """Follow the table from the command's state; no entry when nothing follows."""
+        state = TRANSITIONS[tracked.state].get(event)
+        if state is None:
+            return []
+        self._uncount(tracked)
+        step = Step(state, max(now_us, tracked.steps[-1].time_us), reason or REASONS.get(event, ""))
+        tracked.steps.append(step)
+        self._count(tracked)
+        payload = Transition(
+            id=tracked.id, state=state.value, time_us=step.time_us, reason=step.reason
+        )
+        return [Entry(tracked.vehicle, now_us, payload)]
+
+    def _track(self, tracked: Tracked) -> None:
+        self._tracked[tracked.id] = tracked
+        self._keys[tracked.account, tracked.idempotency_key] = tracked.id
+        self._count(tracked)
+
+    def _drop(self, tracked: Tracked) -> None:
+        self._uncount(tracked)
+        del self._tracked[tracked.id]
+        self._keys.pop((tracked.account, tracked.idempotency_key), None)
+
+    def _count(self, tracked: Tracked) -> None:
+        """Put the command where its state belongs, with a deadline for leaving it."""
+        if tracked.state in FINAL:
+            return
+        if tracked.state in UNDER_WAY:
+            self._under_way.setdefault(tracked.vehicle, {})[tracked.id] = None
+            self._under_way_count += 1
+            deadline_us = tracked.expires_time_us + round(self._config.overdue_grace_s * US)
+        else:
+            self._unresolved.setdefault(tracked.vehicle, {})[tracked.id] = None
+            self._unresolved_count += 1
+            deadline_us = tracked.steps[0].time_us + self._config.ledger_s_max * US
+        if tracked.deadline_us != deadline_us:
+            tracked.deadline_us = deadline_us
+            heapq.heappush(self._deadlines, (deadline_us, tracked.id))
+
+    def _uncount(self, tracked: Tracked) -> None:
+        if tracked.state in UNDER_WAY:
+            _remove(self._under_way, tracked)
+            self._under_way_count -= 1
+        elif tracked.state is State.OUTCOME_UNKNOWN:
+            _remove(self._unresolved, tracked)
+            self._unresolved_count -= 1
+
+
+def check_same(
+    request: Request, vehicle: VehicleToken, name: str, parameters: dict[str, object]
+) -> None:
+    """A key stands for one request. Raises `IdempotencyMismatchError` when this is another."""
+    if (request.vehicle, request.name, request.parameters) != (vehicle, name, parameters):
+        raise IdempotencyMismatchError("this idempotency key was used for another request")
+
+
+def _remove(groups: dict[VehicleToken, dict[str, None]], tracked: Tracked) -> None:
+    group = groups[tracked.vehicle]
+    del group[tracked.id]
+    if not group:
+        del groups[tracked.vehicle]
