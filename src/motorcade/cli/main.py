@@ -1,0 +1,103 @@
+"""`motorcade`: the table of commands, and the way into each.
+
+A command's module has `app`, a `typer.Typer` made by `render.new_app`, and is imported only when
+its command is called: `motorcade --help` loads nothing, `motorcade token` no numba.
+
+Exit status: 0 done; 1 failed, the reason stands on standard error; 2 wrong usage; 3 and 4 are
+`send`'s; 130 interrupted.
+"""
+
+import difflib
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final, NamedTuple, NoReturn
+
+from motorcade import __version__
+
+
+class CommandRow(NamedTuple):
+    module: str  # below motorcade.cli
+    help: str  # one line
+    command: str = ""  # the command inside the module's app, when it has several roots
+
+
+COMMANDS: Final[dict[str, CommandRow]] = {
+    "demo": CommandRow("up", "The platform with ten simulated cars, live in the terminal", "demo"),
+    "up": CommandRow("up", "Run the platform until told to stop", "up"),
+    "vehicle": CommandRow("vehicle", "Add, list, show, renew and remove vehicles"),
+    "operator": CommandRow("operator", "MQTT accounts for people and tools"),
+    "token": CommandRow("token", "Make an access token for the API"),
+    "send": CommandRow("send", "Send a command to a vehicle and wait for its answer"),
+    "watch": CommandRow("watch", "Show a vehicle's signals as they change"),
+    "drive": CommandRow("drive", "Run one simulated car, or many"),
+    "export": CommandRow("export", "Print a vehicle's stored records as JSON lines"),
+}
+"""A table: command, module, one line of help. In the order of the help text."""
+
+_USAGE: Final = "Usage: motorcade COMMAND [OPTIONS]"
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run one command; ends the process with its exit status."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if not words or words[0] in ("--help", "-h", "help"):
+        print(root_help())
+        sys.exit(0 if words else 2)
+    if words[0] == "--version":
+        print(f"motorcade {__version__}")
+        sys.exit(0)
+    row = COMMANDS.get(words[0])
+    if row is None:
+        print(_unknown(words[0]), file=sys.stderr)
+        sys.exit(2)
+    _run(words[0], row, words[1:])
+
+
+def root_help() -> str:
+    """What `motorcade --help` prints: under 25 lines."""
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:{width}}  {row.help}" for name, row in COMMANDS.items()]
+    return "\n".join(
+        [
+            _USAGE,
+            "",
+            "The connected-fleet platform: telemetry in, durable, state out, commands back.",
+            "",
+            "Commands:",
+            *lines,
+            "",
+            "Every command has --help with an example. --data DIR says where the platform keeps",
+            "its files (default: $MOTORCADE_DATA, else ./motorcade-data).",
+            "",
+            "Example: motorcade demo",
+        ]
+    )
+
+
+def _run(name: str, row: CommandRow, words: list[str]) -> NoReturn:
+    app = importlib.import_module(f"motorcade.cli.{row.module}").app
+    prefix = [row.command] if row.command else []
+    program = "motorcade" if row.command else f"motorcade {name}"
+    try:
+        app(args=[*prefix, *words], prog_name=program)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        if not _is_for_people(error) or os.environ.get("MOTORCADE_TRACEBACK"):
+            raise
+        print(f"motorcade {name}: {error}", file=sys.stderr)
+        sys.exit(1)
+    sys.exit(0)
+
+
+def _is_for_people(error: Exception) -> bool:
+    """Whether the text says what to do: our own errors and the machine's, not a bug's."""
+    return isinstance(error, OSError) or type(error).__module__.startswith("motorcade.")
+
+
+def _unknown(word: str) -> str:
+    close = difflib.get_close_matches(word, COMMANDS, n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    return f"{_USAGE}\n\nNo such command: {word!r}.{hint} See motorcade --help."

@@ -1,0 +1,40 @@
+"""`motorcade token`: an access token for the API, without the OAuth flow."""
+
+from typing import Annotated
+
+import typer
+
+from motorcade.cli.data import DEFAULT_DATA, DataOption
+from motorcade.cli.render import new_app, print_json
+from motorcade.config import Config
+
+app = new_app()
+_TTL_S = Config().api.token_ttl_s
+
+
+@app.command(
+    epilog='Example: motorcade token --scopes "vehicle_device_data vehicle_cmds" --ttl 3600'
+)
+def token(
+    scopes: Annotated[str, typer.Option(help="What it allows, separated by spaces.")],
+    data: DataOption = DEFAULT_DATA,
+    subject: Annotated[
+        str, typer.Option(help="Who holds it: 'owner' owns every vehicle, others none.")
+    ] = "owner",
+    ttl: Annotated[int, typer.Option(metavar="SECONDS", help="How long it is good.")] = _TTL_S,
+) -> None:
+    """Make an access token for the API and print it as JSON."""
+    from motorcade.identity.authority import open_authority
+    from motorcade.identity.tokens import token_authority
+
+    wanted = scopes.replace(",", " ").split()
+    tokens = token_authority(open_authority(data))
+    minted = tokens.mint(subject, wanted, ttl_s=ttl, client_id="motorcade-cli")
+    print_json(
+        {
+            "access_token": minted,
+            "token_type": "Bearer",
+            "expires_in": ttl,
+            "scope": " ".join(wanted),
+        }
+    )
