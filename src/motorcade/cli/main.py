@@ -1,7 +1,8 @@
 """`motorcade`: the table of commands, and the way into each.
 
-A command's module has `app`, a `typer.Typer` made by `render.new_app`, and is imported only when
-its command is called: `motorcade --help` loads nothing, `motorcade token` no numba.
+A command's module has a function of the command's name, or, for a group of commands, `app`, a
+`typer.Typer` made by `render.new_app`. It is imported only when its command is called:
+`motorcade --help` loads nothing, `motorcade token` no numba.
 
 Exit status: 0 done; 1 failed, the reason stands on standard error; 2 wrong usage; 3 and 4 are
 `send`'s; 130 interrupted.
@@ -11,21 +12,23 @@ import difflib
 import importlib
 import os
 import sys
-from collections.abc import Sequence
-from typing import Final, NamedTuple, NoReturn
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from motorcade import __version__
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 class CommandRow(NamedTuple):
     module: str  # below motorcade.cli
     help: str  # one line
-    command: str = ""  # the command inside the module's app, when it has several roots
 
 
 COMMANDS: Final[dict[str, CommandRow]] = {
-    "demo": CommandRow("up", "The platform with ten simulated cars, live in the terminal", "demo"),
-    "up": CommandRow("up", "Run the platform until told to stop", "up"),
+    "demo": CommandRow("demo", "The platform with ten simulated cars, live in the terminal"),
+    "up": CommandRow("up", "Run the platform until told to stop"),
     "vehicle": CommandRow("vehicle", "Add, list, show, renew and remove vehicles"),
     "operator": CommandRow("operator", "MQTT accounts for people and tools"),
     "token": CommandRow("token", "Make an access token for the API"),
@@ -77,11 +80,10 @@ def root_help() -> str:
 
 
 def _run(name: str, row: CommandRow, words: list[str]) -> NoReturn:
-    app = importlib.import_module(f"motorcade.cli.{row.module}").app
-    prefix = [row.command] if row.command else []
-    program = "motorcade" if row.command else f"motorcade {name}"
+    module = importlib.import_module(f"motorcade.cli.{row.module}")
+    app = module.app if hasattr(module, "app") else _app_of(getattr(module, name))
     try:
-        app(args=[*prefix, *words], prog_name=program)
+        app(args=words, prog_name=f"motorcade {name}")
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
@@ -90,6 +92,14 @@ def _run(name: str, row: CommandRow, words: list[str]) -> NoReturn:
         print(f"motorcade {name}: {error}", file=sys.stderr)
         sys.exit(1)
     sys.exit(0)
+
+
+def _app_of(function: Callable[..., None]) -> "Typer":
+    from motorcade.cli.render import new_app
+
+    app = new_app()
+    app.command()(function)
+    return app
 
 
 def _is_for_people(error: Exception) -> bool:
