@@ -2,6 +2,7 @@
 
 import pytest
 from hypothesis import given
+from tests.wire.mqtt.packets import V3, V5, properties_of
 
 from motorcade.wire.mqtt.errors import UnencodableError
 from motorcade.wire.mqtt.properties import (
@@ -14,8 +15,6 @@ from motorcade.wire.mqtt.properties import (
     encode_properties,
     forwardable,
 )
-
-from .packets import V3, V5, properties_of
 
 
 def test_the_table_has_a_row_for_each_field() -> None:
