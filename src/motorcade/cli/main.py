@@ -111,3 +111,7 @@ def _unknown(word: str) -> str:
     close = difflib.get_close_matches(word, COMMANDS, n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
     return f"{_USAGE}\n\nNo such command: {word!r}.{hint} See motorcade --help."
+
+
+if __name__ == "__main__":
+    main()
