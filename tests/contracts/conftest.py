@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.engines.kafka import running_kafka
 
 from motorcade.clock import SimulatedClock
-from motorcade.config import LogConfig
+from motorcade.config import KafkaConfig, LogConfig
 from motorcade.log.port import Log
 
 START_US = 1_760_000_000_000_000
+PREFIXES = itertools.count()
 
 
 @dataclass
@@ -52,9 +54,30 @@ class EmbeddedDeployment(Deployment):
         return EmbeddedLog(self.directory, config, SimulatedClock(START_US))
 
 
-@pytest.fixture(params=["embedded"])
+class KafkaDeployment(Deployment):
+    """A prefix of its own on the broker that all tests share."""
+
+    def __init__(self, bootstrap: str) -> None:
+        super().__init__(newest_writer_wins=True)
+        self.bootstrap = bootstrap
+        self.prefix = f"test{next(PREFIXES)}"
+
+    def make(self, config: LogConfig) -> Log:
+        from motorcade.log.kafka import KafkaLog
+
+        kafka = KafkaConfig(
+            bootstrap=self.bootstrap, deployment=self.prefix, partition_groups=3, discovery_ms=50
+        )
+        return KafkaLog(kafka, config)
+
+
+@pytest.fixture(params=["embedded", "kafka"])
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     """An empty log of each engine in turn."""
-    deployment = EmbeddedDeployment(tmp_path / "log")
+    deployment = (
+        EmbeddedDeployment(tmp_path / "log")
+        if request.param == "embedded"
+        else KafkaDeployment(running_kafka().bootstrap)
+    )
     yield deployment
     deployment.close()
