@@ -15,10 +15,9 @@ import platform
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
 _PACKAGE: Final = Path(__file__).parent
-_Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def kernel_files() -> list[Path]:
@@ -58,12 +57,14 @@ os.environ["NUMBA_CACHE_DIR"] = str(_cache_root() / KERNELS_VERSION)
 import numba  # noqa: E402  (after the cache directory is set, and only here)
 
 
-def kernel(function: _Function) -> _Function:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a plain function over numpy arrays: no GIL, no fastmath, cached on disk.
 
     `function.py_func` stays the readable Python, which tests use as a second opinion.
     """
-    return cast(_Function, numba.njit(cache=True, nogil=True, error_model="numpy")(function))
+    return cast(
+        Callable[..., Any], numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    )
 
 
 def warm() -> None:

@@ -1,0 +1,114 @@
+"""The doorbell: a datagram without payload that tells readers in other processes to look.
+
+Each reader binds a Unix socket in the doorbell directory and writers ring them all. A ring carries
+nothing and may be lost: readers also look every `log.reader_poll_ms`. Sockets are no stored bytes,
+so they do not pass through the file layer.
+
+Addresses go through `/proc/self/fd`, because a socket's path has at most 107 bytes and a data
+directory may be deeper.
+"""
+
+import itertools
+import os
+import select
+import socket
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from motorcade.clock import Clock
+from motorcade.log.topics import Lane
+
+_RELIST_S: Final = 1.0  # the directory's change time may miss a socket made in the same tick
+_numbers = itertools.count()
+
+
+class Doorbell:
+    """A reader's end."""
+
+    def __init__(self, directory: Path, lanes: Iterable[Lane]) -> None:
+        words = "+".join(sorted(lane.value for lane in lanes))
+        self._path = directory / f"{words}.{os.getpid()}.{next(_numbers)}"
+        self._path.unlink(missing_ok=True)  # Of an earlier process with our number.
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            self._socket.bind(f"/proc/self/fd/{fd}/{self._path.name}")
+        finally:
+            os.close(fd)
+        self._poll = select.poll()
+        self._poll.register(self._socket, select.POLLIN)
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return when it has rung, or False after `timeout_s`."""
+        return bool(self._poll.poll(max(0.0, timeout_s) * 1_000))
+
+    def clear(self) -> None:
+        """Forget the rings so far. Do it before looking, so that none is missed."""
+        try:
+            while True:
+                self._socket.recv(1)
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._socket.close()
+
+
+class Ringer:
+    """A writer's end: rings every reader of its lane. One thread at a time."""
+
+    def __init__(self, directory: Path, lane: Lane, clock: Clock) -> None:
+        self._directory, self._lane, self._clock = directory, lane, clock
+        self._fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        self._sockets: dict[str, socket.socket] = {}
+        self._changed_ns = -1
+        self._listed_s = 0.0
+
+    def ring(self) -> None:
+        """Ring; never waits, never fails. Readers that are gone are forgotten."""
+        self._refresh()
+        for name, bell in list(self._sockets.items()):
+            try:
+                bell.send(b"\0")
+            except BlockingIOError:
+                continue  # So many rings wait there that it will come.
+            except OSError:
+                self._forget(name)
+                (self._directory / name).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        for name in list(self._sockets):
+            self._forget(name)
+        os.close(self._fd)
+
+    def _refresh(self) -> None:
+        changed_ns = os.fstat(self._fd).st_mtime_ns
+        now_s = self._clock.monotonic_s()
+        if changed_ns == self._changed_ns and now_s - self._listed_s < _RELIST_S:
+            return
+        self._changed_ns, self._listed_s = changed_ns, now_s
+        names = {name for name in os.listdir(self._fd) if self._lane.value in name.split(".")[0]}
+        for name in self._sockets.keys() - names:
+            self._forget(name)
+        for name in names - self._sockets.keys():
+            self._connect(name)
+
+    def _connect(self, name: str) -> None:
+        bell = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
+        try:
+            bell.connect(f"/proc/self/fd/{self._fd}/{name}")
+        except ConnectionRefusedError:  # Its process has died.
+            bell.close()
+            (self._directory / name).unlink(missing_ok=True)
+        except OSError:
+            bell.close()
+        else:
+            self._sockets[name] = bell
+
+    def _forget(self, name: str) -> None:
+        self._sockets.pop(name).close()

@@ -1,0 +1,220 @@
+"""Reading one lane of one writer, frame by frame, up to its watermark. Opens no socket."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import structlog
+
+from motorcade.config import LogConfig
+from motorcade.events import Bytes, RecordBatch
+from motorcade.log.cursors import Place
+from motorcade.log.errors import CursorError, LogCorruptError
+from motorcade.log.files import FileLayer, read_bytes
+from motorcade.log.frame import Scan, find_frame, scan_frames
+from motorcade.log.gather import gather
+from motorcade.log.segment import (
+    read_head,
+    read_trailer,
+    segment_end,
+    segment_numbers,
+    segment_path,
+)
+from motorcade.log.watermark import NOTHING, Watermark
+
+logger = structlog.get_logger(__name__)
+
+
+class Chunk(NamedTuple):
+    """What one read gave: whole frames' worth of records, perhaps none of the wanted topics."""
+
+    batch: RecordBatch
+    nbytes: int  # read from the file; 0 = nothing durable is left
+
+
+_NOTHING = Chunk(RecordBatch.empty(), 0)
+
+
+class Tail:
+    """A place in one lane, moving forward."""
+
+    def __init__(
+        self,
+        files: FileLayer,
+        directory: Path,
+        place: Place,
+        *,
+        topics: int,
+        config: LogConfig,
+    ) -> None:
+        self._files, self._directory, self._config = files, directory, config
+        self._topics = topics  # bit set of the wanted ones
+        self._segment, self._offset = place.segment, place.offset
+        self._from_time_us = place.from_time_us
+        self._watermark = Watermark(files, directory)
+        self._fd: int | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self._segment, self._offset, self._from_time_us)
+
+    def read(self) -> Chunk:
+        """Read on, at most about `log.reader_chunk_bytes`, at least a frame if there is one.
+
+        Raises:
+            LogCorruptError: damaged bytes where durable frames were. `skip_damage` goes past them.
+            CursorError: retention has removed what comes next.
+        """
+        limit = self._limit()
+        if limit <= self._offset:
+            return _NOTHING
+        assert self._fd is not None  # `_limit` opened it.
+        left = limit - self._offset
+        size = min(left, self._config.reader_chunk_bytes, self._config.reader_bytes_max)
+        data, scan = self._scan(self._fd, size)
+        while not scan.frames and len(data) < scan.missing <= left:
+            data, scan = self._scan(self._fd, scan.missing)
+        if not scan.frames:
+            raise self._corrupt(scan, limit)
+        self._offset += scan.used
+        wanted = [frame for frame in scan.frames if frame.topics & self._topics]
+        batch = gather(data, wanted, self._topics) if wanted else RecordBatch.empty()
+        return Chunk(self._later(batch), scan.used)
+
+    def skip_damage(self) -> None:
+        """Go on at the next valid frame after the damage that `read` raised for, if it did."""
+        limit = self._limit()
+        if limit <= self._offset:
+            return
+        assert self._fd is not None
+        data = read_bytes(self._files, self._fd, self._offset, limit - self._offset)
+        found = find_frame(data, self._segment, self._offset)
+        skipped = len(data) if found is None else found
+        path = str(segment_path(self._directory, self._segment))
+        logger.error("log_damage_skipped", path=path, offset=self._offset, bytes=skipped)
+        self._offset = limit if found is None else self._offset + found
+
+    def close(self) -> None:
+        if self._fd is not None:
+            self._files.close(self._fd)
+            self._fd = None
+
+    def _scan(self, fd: int, size: int) -> tuple[Bytes, Scan]:
+        data = read_bytes(self._files, fd, self._offset, size)
+        return data, scan_frames(data, self._segment, self._offset)
+
+    def _later(self, batch: RecordBatch) -> RecordBatch:
+        """Leave out what comes before the first record of the instant to start at."""
+        if self._from_time_us is None or len(batch) == 0:
+            return batch
+        late = batch.rows["received_time_us"] >= self._from_time_us
+        first = int(np.argmax(late))
+        if not late[first]:
+            return RecordBatch.empty()
+        self._from_time_us = None
+        return RecordBatch(batch.rows[first:], batch.buffer)
+
+    def _limit(self) -> int:
+        """Where the durable frames of the current segment end; moves on when it is read out."""
+        while True:
+            mark = self._watermark.read()
+            if mark.segment < self._segment:
+                if self._offset > 0:
+                    raise self._lost("is not in this log")
+                return 0
+            if not self._open():
+                continue
+            sealed = mark.segment > self._segment
+            end = self._sealed_end() if sealed else mark.offset
+            if self._offset > end:
+                raise self._lost(f"ends at {end}, before the cursor's {self._offset}")
+            if self._offset < end or not sealed:
+                return end
+            self._advance()
+
+    def _open(self) -> bool:
+        """Have the current segment open. False: it is gone, but nothing was left of it to read."""
+        if self._fd is not None:
+            return True
+        path = segment_path(self._directory, self._segment)
+        try:
+            fd = self._files.open(path, create=False)
+        except FileNotFoundError:
+            if not self._was_read_out():
+                raise self._lost("was removed by retention") from None
+            self._advance()
+            return False
+        head = read_head(self._files, fd)
+        if head is None:
+            self._files.close(fd)
+            raise LogCorruptError(f"{path}: the head cannot be read; restore it from a copy")
+        self._fd = fd
+        self._offset = self._offset or head[1]
+        return True
+
+    def _was_read_out(self) -> bool:
+        """Whether the missing segment ended just where we are, as its successor tells."""
+        path = segment_path(self._directory, self._segment + 1)
+        try:
+            fd = self._files.open(path, create=False)
+        except FileNotFoundError:
+            return False
+        try:
+            head = read_head(self._files, fd)
+        finally:
+            self._files.close(fd)
+        return head is not None and head[0].previous_end == self._offset
+
+    def _sealed_end(self) -> int:
+        assert self._fd is not None
+        end = segment_end(self._files, self._directory, self._segment, self._fd)
+        if end is None:
+            raise self._lost("and its successor were removed by retention")
+        return end
+
+    def _advance(self) -> None:
+        self.close()
+        self._segment, self._offset = self._segment + 1, 0
+
+    def _lost(self, why: str) -> CursorError:
+        path = segment_path(self._directory, self._segment)
+        return CursorError(
+            f"{path} {why}; start from Edge.EARLIEST, or from a time, to read what there is"
+        )
+
+    def _corrupt(self, scan: Scan, limit: int) -> LogCorruptError:
+        path = segment_path(self._directory, self._segment)
+        why = scan.damage or f"a frame of {scan.missing} bytes reaches beyond the durable end"
+        return LogCorruptError(
+            f"{path}: {why} at offset {self._offset}, of {limit} durable bytes; restore the file "
+            "from a copy, or call skip_damage() to go on at the next whole frame"
+        )
+
+
+def place_at(files: FileLayer, directory: Path, time_us: int) -> Place:
+    """The place from which every record received at or after `time_us` follows.
+
+    The first segment that may hold one: a foot tells, and one without a foot may.
+    """
+    numbers = segment_numbers(files, directory)
+    for number in numbers:
+        fd = files.open(segment_path(directory, number), create=False)
+        try:
+            trailer = read_trailer(files, fd)
+        finally:
+            files.close(fd)
+        if trailer is None or trailer.time_us_max >= time_us:
+            return Place(number, 0, time_us)
+    return Place(numbers[-1] if numbers else 1, 0, time_us)
+
+
+def earliest_place(files: FileLayer, directory: Path) -> Place:
+    """The first segment that retention has left."""
+    numbers = segment_numbers(files, directory)
+    return Place(numbers[0] if numbers else 1, 0)
+
+
+def latest_place(files: FileLayer, directory: Path) -> Place:
+    """What is durable now."""
+    mark = Watermark(files, directory).read()
+    return earliest_place(files, directory) if mark == NOTHING else Place(*mark)

@@ -1,0 +1,210 @@
+"""The writer that callers see: a queue, a thread, futures. The work is `appender.py`'s.
+
+Group commit adapts by itself: while one commit is on its way to the disk, appends queue up, and the
+next commit takes them all. One append alone is written from the caller's arrays; several become one
+frame, of which only the rows are copied.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Final, NamedTuple
+
+import numpy as np
+import structlog
+
+from motorcade.config import LogConfig
+from motorcade.events import RECORD_DTYPE, RecordBatch
+from motorcade.log.appender import Appender, Group
+from motorcade.log.errors import LogBusyError, LogClosedError, LogError, LogWriteError
+from motorcade.log.files import PARTS_MAX
+from motorcade.log.kernels import check_rows
+from motorcade.log.recovery import Recovered
+from motorcade.log.topics import TOPICS, Lane
+
+_BATCHES_MAX: Final = PARTS_MAX - 10  # of one frame: each is a part of the write
+
+logger = structlog.get_logger(__name__)
+
+
+class _Queued(NamedTuple):
+    batch: RecordBatch
+    input_cursor: bytes
+    topics: int
+    time_us: tuple[int, int]
+    nbytes: int
+    future: Future[RecordBatch]
+
+
+class EmbeddedWriter:
+    """One (name, lane)'s `LogWriter`. `committed` is called after each commit: the doorbell."""
+
+    def __init__(
+        self,
+        appender: Appender,
+        lane: Lane,
+        *,
+        config: LogConfig,
+        committed: Callable[[], None],
+        closed: Callable[[], None],
+    ) -> None:
+        self._appender, self._config = appender, config
+        self._committed, self._closed = committed, closed
+        allowed = sum(1 << topic for topic, row in TOPICS.items() if row.lane is lane)
+        self._allowed = np.uint64(allowed)
+        self._lane = lane
+        self._queue: deque[_Queued] = deque()
+        self._queued_bytes = 0
+        self._closing = False
+        self._wake = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"log-{lane.value}", daemon=True)
+        self._thread.start()
+
+    @property
+    def recovered(self) -> Recovered | None:
+        """What opening found wrong, `None` after a clean stop."""
+        return self._appender.recovered
+
+    @property
+    def input_cursor(self) -> bytes:
+        """The newest durable `input_cursor`, for who appends what it derived from a log."""
+        return self._appender.input_cursor
+
+    def append(self, batch: RecordBatch, input_cursor: bytes = b"") -> Future[RecordBatch]:
+        """See `LogWriter.append`. `input_cursor` becomes durable together with the records.
+
+        Raises:
+            ValueError: a row is not of this lane, or points outside the batch: the caller's fault.
+        """
+        future: Future[RecordBatch] = Future()
+        if len(batch) == 0:
+            future.set_result(batch)
+            return future
+        queued = self._check(batch, input_cursor, future)
+        with self._wake:
+            if self._closing:
+                raise LogClosedError("append to a closed log writer: open a new one")
+            if self._queued_bytes + queued.nbytes > self._config.queue_bytes_max:
+                raise LogBusyError(
+                    f"{self._queued_bytes} bytes wait to be written, log.queue_bytes_max is "
+                    f"{self._config.queue_bytes_max}: wait for a commit, then append again"
+                )
+            self._queue.append(queued)
+            self._queued_bytes += queued.nbytes
+            self._wake.notify()
+        return future
+
+    def close(self) -> None:
+        """See `LogWriter.close`."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _check(
+        self, batch: RecordBatch, input_cursor: bytes, future: Future[RecordBatch]
+    ) -> _Queued:
+        rows = batch.rows
+        if not (rows.flags.c_contiguous and rows.flags.writeable and rows.flags.aligned):
+            batch = RecordBatch(rows.copy(), batch.buffer)
+        if not batch.buffer.flags.c_contiguous:
+            batch = RecordBatch(batch.rows, batch.buffer.copy())
+        partitions = self._config.partitions
+        bad, topics, low, high = check_rows(
+            batch.rows, self._allowed, partitions, len(batch.buffer)
+        )
+        if bad >= 0:
+            row = batch.rows[bad]
+            raise ValueError(
+                f"row {bad} of the batch: topic {row['topic']} must be of the {self._lane.value} "
+                f"lane, partition {row['partition']} below {partitions}, and its bytes inside the "
+                f"buffer of {len(batch.buffer)}"
+            )
+        nbytes = batch.rows.nbytes + batch.buffer.nbytes
+        return _Queued(batch, input_cursor, int(topics), (int(low), int(high)), nbytes, future)
+
+    def _run(self) -> None:
+        try:
+            while True:
+                taken = self._take()
+                if taken:
+                    self._commit(taken)
+                elif self._closing:
+                    break
+                else:
+                    self._appender.housekeep()
+            self._appender.close()
+        finally:
+            self._closed()
+
+    def _take(self) -> list[_Queued]:
+        """What the next frame holds; empty when nothing came for a while, or on closing."""
+        taken: list[_Queued] = []
+        nbytes = 0
+        with self._wake:
+            if not self._queue and not self._closing:
+                self._wake.wait(self._config.housekeeping_s)
+            while self._queue and len(taken) < _BATCHES_MAX:
+                if taken and nbytes + self._queue[0].nbytes > self._config.batch_bytes_max:
+                    break
+                taken.append(self._queue.popleft())
+                nbytes += taken[-1].nbytes
+        return taken
+
+    def _commit(self, taken: list[_Queued]) -> None:
+        error: LogError | None = None
+        try:
+            self._write(taken)
+        except LogError as failed:
+            error = failed
+        except Exception as failed:  # A defect of ours: the callers must hear of it all the same.
+            logger.exception("log_commit_failed")
+            error = LogWriteError(f"the log writer failed: {failed!r}; acknowledge nothing")
+        with self._wake:
+            self._queued_bytes -= sum(queued.nbytes for queued in taken)
+        for queued in taken:
+            if not queued.future.set_running_or_notify_cancel():
+                continue
+            if error is None:
+                queued.future.set_result(queued.batch)
+            else:
+                queued.future.set_exception(error)
+        if error is None:
+            self._committed()
+
+    def _write(self, taken: list[_Queued]) -> None:
+        if len(taken) == 1:
+            rows = taken[0].batch.rows
+        else:
+            rows = np.concatenate([queued.batch.rows for queued in taken])
+            self._shift(rows, taken)
+        low = min(queued.time_us[0] for queued in taken)
+        high = max(queued.time_us[1] for queued in taken)
+        topics = 0
+        for queued in taken:
+            topics |= queued.topics
+        cursors = [queued.input_cursor for queued in taken if queued.input_cursor]
+        buffers = [queued.batch.buffer.data for queued in taken]
+        size = sum(len(buffer) for buffer in buffers)
+        cursor = cursors[-1] if cursors else b""
+        self._appender.commit(Group(rows, buffers, size, topics, (low, high), cursor))
+        if len(taken) > 1:
+            index = 0
+            for queued in taken:
+                count = len(queued.batch)
+                queued.batch.rows["position"] = rows["position"][index : index + count]
+                index += count
+
+    @staticmethod
+    def _shift(rows: np.ndarray, taken: list[_Queued]) -> None:
+        """Let `start` count from the beginning of the joined buffers."""
+        index = shift = 0
+        for queued in taken:
+            count = len(queued.batch)
+            rows["start"][index : index + count] += np.uint32(shift)
+            index += count
+            shift += len(queued.batch.buffer)
+
+
+assert RECORD_DTYPE.itemsize % 8 == 0  # Frames rely on it: rows stay on 8-byte boundaries.
