@@ -1,0 +1,30 @@
+"""Structured logs of every process: lines for people on a terminal, JSON elsewhere. Never stdout."""
+
+import logging
+import sys
+from pathlib import Path
+
+import structlog
+
+
+def configure(log_file: str | None, role: str) -> None:
+    """Send structlog and the standard library's logging to standard error, or to a file."""
+    if log_file is not None:
+        stream = Path(log_file).open("a", buffering=1)  # noqa: SIM115 (open as long as we live)
+    else:
+        stream = sys.stderr
+    pretty = stream.isatty()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer(),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=stream),
+        cache_logger_on_first_use=False,
+    )
+    structlog.contextvars.bind_contextvars(role=role)
+    logging.basicConfig(stream=stream, level=logging.WARNING, force=True)

@@ -1,0 +1,45 @@
+"""The kernel cache is keyed by every kernel's source, so an edit can never run stale code."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import motorcade
+from motorcade.compiled import KERNELS_VERSION, kernel_files
+
+PACKAGE = Path(motorcade.__file__).parent
+
+
+def version_with(package: Path) -> str:
+    """`KERNELS_VERSION` of a copy of the package."""
+    source = "from motorcade.compiled import KERNELS_VERSION; print(KERNELS_VERSION)"
+    environment = {**os.environ, "PYTHONPATH": str(package.parent)}
+    done = subprocess.run(
+        [sys.executable, "-c", source], env=environment, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def copy_of_package(tmp_path: Path) -> Path:
+    package = tmp_path / "motorcade"
+    for path in [PACKAGE / "__init__.py", *kernel_files()]:
+        target = package / path.relative_to(PACKAGE)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(path.read_bytes())
+    return package
+
+
+def test_an_edit_in_any_kernel_file_names_another_cache(tmp_path: Path) -> None:
+    package = copy_of_package(tmp_path)
+    assert version_with(package) == KERNELS_VERSION
+    for path in sorted(package.rglob("kernels.py")):
+        before = path.read_bytes()
+        path.write_bytes(before + b"# edited\n")
+        assert version_with(package) != KERNELS_VERSION, path
+        path.write_bytes(before)
+    assert version_with(package) == KERNELS_VERSION
+
+
+def test_the_cache_directory_is_set_and_holds_the_version() -> None:
+    assert Path(os.environ["NUMBA_CACHE_DIR"]).name == KERNELS_VERSION

@@ -1,0 +1,117 @@
+"""Children that die are started again, sockets outlive them, and none outlives the supervisor."""
+
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from motorcade.config import SupervisorConfig
+from motorcade.supervisor import Child, ChildFailedError, ChildSpec, Supervisor, open_listener
+
+CONFIG = SupervisorConfig(restart_s=0.01, restart_s_max=0.05, ready_s_max=20, drain_s_max=5)
+
+ECHO = """
+import asyncio, json, os, sys
+from motorcade.supervisor import ChildLink
+
+async def main(link):
+    stopping = link.stop_event()
+    async def answer(reader, writer):
+        writer.write(str(os.getpid()).encode())
+        writer.close()
+    server = await asyncio.start_server(answer, sock=link.listener("door"))
+    link.ready()
+    await stopping.wait()
+    server.close()
+
+asyncio.run(main(ChildLink.from_argument(sys.argv[1])))
+"""
+MUTE = "import time, sys\nassert sys.argv[1]\ntime.sleep(60)\n"
+BROKEN = "raise SystemExit(3)\n"
+
+
+@pytest.fixture
+def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name, source in (("echo_child", ECHO), ("mute_child", MUTE), ("broken_child", BROKEN)):
+        (tmp_path / f"{name}.py").write_text(source)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    return tmp_path
+
+
+async def ask(listener: socket.socket) -> int:
+    """The pid of whoever answers at the door; waits in the listen queue while nobody does."""
+    host, port = listener.getsockname()
+    reader, writer = await asyncio.open_connection(host, port)
+    said = await asyncio.wait_for(reader.read(), 20)
+    writer.close()
+    return int(said)
+
+
+def test_a_killed_child_is_back_behind_the_same_socket(modules: Path) -> None:
+    async def test() -> None:
+        listener = open_listener("127.0.0.1", 0)
+        supervisor = Supervisor([ChildSpec("echo", "echo_child", {}, {"door": listener})], CONFIG)
+        ready = asyncio.Event()
+        running = asyncio.create_task(supervisor.run(ready.set))
+        await ready.wait()
+        first = await ask(listener)
+        for _ in range(3):
+            os.kill(first, signal.SIGKILL)
+            second = await ask(listener)
+            assert second != first
+            first = second
+        supervisor.stop()
+        await running
+        assert not Path(f"/proc/{first}").exists()
+
+    asyncio.run(test())
+
+
+def test_children_end_when_the_supervisor_is_killed(modules: Path) -> None:
+    source = (
+        "import asyncio, sys\n"
+        "from motorcade.config import SupervisorConfig\n"
+        "from motorcade.supervisor import ChildSpec, Supervisor, open_listener\n"
+        "door = open_listener('127.0.0.1', 0)\n"
+        "spec = ChildSpec('echo', 'echo_child', {}, {'door': door})\n"
+        "s = Supervisor([spec], SupervisorConfig())\n"
+        "asyncio.run(s.run(lambda: print('pid', s._children[0].process.pid, flush=True)))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    said = next(line for line in process.stdout if line.startswith("pid "))
+    child = int(said.split()[1])
+    watched = os.pidfd_open(child)
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+    async def ended() -> None:
+        gone = asyncio.Event()
+        asyncio.get_running_loop().add_reader(watched, gone.set)
+        await asyncio.wait_for(gone.wait(), 20)
+
+    asyncio.run(ended())
+    os.close(watched)
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"), [("broken_child", "ended with 3"), ("mute_child", "not ready after")]
+)
+def test_a_child_that_never_serves_is_told_apart(modules: Path, module: str, reason: str) -> None:
+    config = SupervisorConfig(ready_s_max=2)
+    child = Child(ChildSpec("odd", module, {}), config)
+    with pytest.raises(ChildFailedError, match=reason):
+        asyncio.run(child.start())
+
+
+def test_a_taken_port_is_named() -> None:
+    with open_listener("127.0.0.1", 0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(OSError, match=f"127.0.0.1:{port}.*--ports auto"):
+            open_listener("127.0.0.1", port)
