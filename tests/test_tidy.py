@@ -28,7 +28,7 @@ OPEN_DOORS = {
 }
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""
 
-ROOTS = {"app", "cli", "supervisor", "demo"}
+ROOTS = {"app", "cli", "supervisor", "logs"}
 """Composition: may import engines, read the clock and draw chance. Nobody imports them."""
 
 NO_IO_IN_WIRE = {

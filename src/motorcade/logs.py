@@ -16,7 +16,7 @@ def configure(log_file: str | None, role: str) -> None:
     pretty = stream.isatty()
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            lambda _logger, _method, event: {**event, "role": role},
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
@@ -24,7 +24,5 @@ def configure(log_file: str | None, role: str) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=stream),
-        cache_logger_on_first_use=False,
     )
-    structlog.contextvars.bind_contextvars(role=role)
     logging.basicConfig(stream=stream, level=logging.WARNING, force=True)
