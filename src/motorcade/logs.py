@@ -3,12 +3,14 @@
 import logging
 import sys
 from pathlib import Path
+from typing import TextIO
 
 import structlog
 
 
 def configure(log_file: str | None, role: str) -> None:
     """Send structlog and the standard library's logging to standard error, or to a file."""
+    stream: TextIO
     if log_file is not None:
         stream = Path(log_file).open("a", buffering=1)  # noqa: SIM115 (open as long as we live)
     else:
