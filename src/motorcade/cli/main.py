@@ -22,20 +22,22 @@ if TYPE_CHECKING:
 
 
 class CommandRow(NamedTuple):
-    module: str  # below motorcade.cli
+    module: str
     help: str  # one line
 
 
 COMMANDS: Final[dict[str, CommandRow]] = {
-    "demo": CommandRow("demo", "The platform with ten simulated cars, live in the terminal"),
-    "up": CommandRow("up", "Run the platform until told to stop"),
-    "vehicle": CommandRow("vehicle", "Add, list, show, renew and remove vehicles"),
-    "operator": CommandRow("operator", "MQTT accounts for people and tools"),
-    "token": CommandRow("token", "Make an access token for the API"),
-    "send": CommandRow("send", "Send a command to a vehicle and wait for its answer"),
-    "watch": CommandRow("watch", "Show a vehicle's signals as they change"),
-    "drive": CommandRow("drive", "Run one simulated car, or many"),
-    "export": CommandRow("export", "Print a vehicle's stored records as JSON lines"),
+    "demo": CommandRow(
+        "motorcade.cli.demo", "The platform with ten simulated cars, live in the terminal"
+    ),
+    "up": CommandRow("motorcade.cli.up", "Run the platform until told to stop"),
+    "vehicle": CommandRow("motorcade.cli.vehicle", "Add, list, show, renew and remove vehicles"),
+    "operator": CommandRow("motorcade.cli.operator", "MQTT accounts for people and tools"),
+    "token": CommandRow("motorcade.cli.token", "Make an access token for the API"),
+    "send": CommandRow("motorcade.cli.send", "Send a command to a vehicle and wait for its answer"),
+    "watch": CommandRow("motorcade.cli.watch", "Show a vehicle's signals as they change"),
+    "drive": CommandRow("motorcade.cli.drive", "Run one simulated car, or many"),
+    "export": CommandRow("motorcade.cli.export", "Print a vehicle's stored records as JSON lines"),
 }
 """A table: command, module, one line of help. In the order of the help text."""
 
@@ -80,7 +82,7 @@ def root_help() -> str:
 
 
 def _run(name: str, row: CommandRow, words: list[str]) -> NoReturn:
-    module = importlib.import_module(f"motorcade.cli.{row.module}")
+    module = importlib.import_module(row.module)
     app = module.app if hasattr(module, "app") else _app_of(getattr(module, name))
     try:
         app(args=words, prog_name=f"motorcade {name}")

@@ -188,7 +188,10 @@ class EmbeddedRegistry:
 
     def _rows(self, statement: str, *values: str | int) -> list[Any]:
         with _wrapped(self._path), self._read_lock:
-            return self._reading.execute(statement, values).fetchall()
+            try:
+                return self._reading.execute(statement, values).fetchall()
+            except UnicodeEncodeError:  # a peer's lone surrogates: no such text is stored
+                return []
 
     @contextmanager
     def _changing(self) -> Iterator[Connection]:
