@@ -161,6 +161,15 @@ def test_certificates_of_a_removed_vehicle_stay_refused(registry: Registry) -> N
     assert registry.principal_of_vin(VIN, "0B") is not None
 
 
+def test_removing_one_vehicle_leaves_the_others_secrets_good(registry: Registry) -> None:
+    _, other = registry.add_vehicles([VIN, OTHER_VIN])
+    registry.record_certificates([IssuedCertificate(OTHER_VIN, "0C", START_US)])
+    registry.renew_vehicle(VIN)
+    registry.remove_vehicle(VIN)
+    assert registry.principal_of_vin(OTHER_VIN, "0C") is not None
+    assert registry.authenticate(other.vehicle.token, other.password.encode()) is not None
+
+
 def test_certificates_need_a_vehicle(registry: Registry) -> None:
     with pytest.raises(NotFoundError, match=VIN):
         registry.record_certificates([IssuedCertificate(VIN, "0A", START_US)])

@@ -1,6 +1,8 @@
 """Secret files: private, whole, made once however many start at once."""
 
+import fcntl
 import os
+import threading
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -73,6 +75,33 @@ def test_a_file_left_by_a_killed_process_is_no_obstacle(tmp_path: Path) -> None:
     write_file(tmp_path / "key", b"whole", mode=0o600)
     assert (tmp_path / "key").read_bytes() == b"whole"
     assert [path.name for path in tmp_path.iterdir()] == ["key"]
+
+
+def test_who_comes_second_waits_and_takes_the_first_ones_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = SecretsDirectory(tmp_path / "secrets")
+    second_at_the_lock = threading.Event()
+    locked = fcntl.flock
+
+    def flock(file: int, operation: int) -> None:
+        if threading.current_thread() is second:
+            second_at_the_lock.set()
+        locked(file, operation)
+
+    def make_while_the_second_waits() -> bytes:
+        second.start()
+        second_at_the_lock.wait()
+        return b"first"
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    found: list[bytes] = []
+    second = threading.Thread(
+        target=lambda: found.append(secrets.read_or_make("key", lambda: b"second"))
+    )
+    assert secrets.read_or_make("key", make_while_the_second_waits) == b"first"
+    second.join()
+    assert found == [b"first"]
 
 
 def test_processes_that_start_together_get_the_same_secret(tmp_path: Path) -> None:

@@ -214,6 +214,19 @@ def test_a_vehicles_certificate_is_no_servers(authority: Authority, tmp_path: Pa
         meet(server, client)
 
 
+def test_an_issuing_ca_cannot_issue_for_the_other_usage(
+    authority: Authority, tmp_path: Path
+) -> None:
+    root = certificates.make_root("Root", 1, FOREVER)
+    issuing = certificates.make_issuing("Servers", certificates.SERVER, root, 2, FOREVER)
+    leaf = certificates.issue(VIN, certificates.CLIENT, issuing, 3, FOREVER)
+    chain = leaf.certificate_pem + issuing.certificate_pem
+    client = with_certificate(authority, tmp_path, chain, leaf.key_pem)
+    (tmp_path / "root.pem").write_bytes(root.certificate_pem)
+    with pytest.raises(ssl.SSLCertVerificationError, match="certificate purpose"):
+        meet(telemetry_context(authority, str(tmp_path / "root.pem")), client)
+
+
 def test_a_session_resumes_with_its_certificate(authority: Authority, tmp_path: Path) -> None:
     client, server = vehicle_context(authority, tmp_path), telemetry_context(authority)
     client.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 sends its ticket after the handshake
