@@ -1,0 +1,58 @@
+"""The API as an ASGI application: every route, in one place."""
+
+from litestar import Litestar, MediaType, Response, get
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ASGIApp
+
+import motorcade
+from motorcade.api.commands import list_commands, send_command, show_command
+from motorcade.api.counter import Counter
+from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
+from motorcade.api.errors import ApiError
+from motorcade.api.stream import Streams, stream
+from motorcade.api.vehicle_data import vehicle_data
+from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
+
+
+@get("/status", media_type=MediaType.TEXT)
+async def status() -> Response[str]:
+    """Whether this process answers. No token needed."""
+    return Response("ok", media_type=MediaType.TEXT)
+
+
+def build_api(counter: Counter) -> Litestar:
+    """The application over these ports. Serve it on the loop that its router runs on."""
+    streams = Streams(counter.config.api.streams_max)
+
+    def with_txid(app: ASGIApp) -> ASGIApp:
+        return WithTxid(app, counter.entropy)
+
+    return Litestar(
+        route_handlers=[
+            status,
+            list_vehicles,
+            show_vehicle,
+            vehicle_data,
+            wake_up,
+            send_command,
+            list_commands,
+            show_command,
+            stream,
+        ],
+        dependencies={
+            "counter": Provide(lambda: counter, sync_to_thread=False, use_cache=True),
+            "streams": Provide(lambda: streams, sync_to_thread=False, use_cache=True),
+        },
+        exception_handlers={
+            ApiError: refusal,
+            HTTPException: framework_refusal,
+            Exception: server_fault,
+        },
+        middleware=[with_txid],
+        request_max_body_size=counter.config.api.body_bytes_max,
+        openapi_config=OpenAPIConfig(title="Motorcade", version=motorcade.__version__),
+        logging_config=None,
+        debug=False,
+    )

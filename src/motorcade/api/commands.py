@@ -1,0 +1,156 @@
+"""`POST command/{name}` and the timelines of commands.
+
+A POST answers at the command's final state, at latest after `commands.response_s_max`: then 408
+with the command's id. The id is in the header `x-command-id` of every answer that has a command.
+"""
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from motorcade.api.counter import (
+    CHARGING,
+    COMMANDS,
+    DEVICE_DATA,
+    AnyRequest,
+    Counter,
+    read_body,
+    read_whole,
+    require,
+)
+from motorcade.api.envelope import ok
+from motorcade.api.errors import ApiError, not_found, offline, retry_later
+from motorcade.commands.errors import (
+    CommandError,
+    IdempotencyMismatchError,
+    InvalidParameterError,
+    RouterBusyError,
+    TooManyCommandsError,
+    UnknownCommandError,
+)
+from motorcade.commands.port import CommandView, Request
+from motorcade.commands.states import State
+from motorcade.commands.table import read_parameters, row_of
+from motorcade.wire.command.errors import CommandCodecError
+
+KEY_CHARACTERS_MAX: Final = 64
+RECENT_DEFAULT: Final = 20
+RECENT_MAX: Final = 200
+
+
+@post("/api/1/vehicles/{tag:str}/command/{name:str}")
+async def send_command(
+    request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str], name: FromPath[str]
+) -> Response[bytes]:
+    """Send a command and wait for its end."""
+    access = counter.access(request)
+    try:
+        row = row_of(name)
+        require(access, *row.scopes)
+        vehicle = counter.vehicle(access, tag)
+        parameters = read_parameters(row, await read_body(request))
+        key, expires_s = _read_headers(request, counter)
+        asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s)
+        view = await counter.commands.submit(asked)
+    except (CommandError, CommandCodecError) as error:
+        raise _refused(error) from error
+    try:
+        view = await counter.commands.settle(view.id, counter.config.commands.response_s_max)
+    except RouterBusyError as error:  # the server stops: the command itself goes on
+        raise ApiError(503, "service unavailable", str(error), command_id=view.id) from error
+    return _answer(view)
+
+
+@get("/api/1/vehicles/{tag:str}/commands/{command_id:str}")
+async def show_command(
+    request: AnyRequest,
+    counter: NamedDependency[Counter],
+    tag: FromPath[str],
+    command_id: FromPath[str],
+) -> Response[bytes]:
+    """A command's timeline."""
+    access = counter.access(request)
+    require(access, COMMANDS, CHARGING, DEVICE_DATA)
+    vehicle = counter.vehicle(access, tag)
+    view = counter.commands.find(command_id)
+    if view is None or view.vehicle != vehicle.token:
+        raise not_found("no such command of this vehicle, or older than the ledger reaches")
+    return ok(shown(view))
+
+
+@get("/api/1/vehicles/{tag:str}/commands")
+async def list_commands(
+    request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
+) -> Response[bytes]:
+    """The vehicle's last commands, newest first."""
+    access = counter.access(request)
+    require(access, COMMANDS, CHARGING, DEVICE_DATA)
+    vehicle = counter.vehicle(access, tag)
+    count = request.query_params.get("count")
+    limit = read_whole(count, "count", RECENT_DEFAULT, 1, RECENT_MAX)
+    return ok([shown(view) for view in counter.commands.recent(vehicle.token, limit)])
+
+
+def shown(view: CommandView) -> dict[str, Any]:
+    """A command as the API and its WebSocket show it."""
+    return {
+        "id": view.id,
+        "name": view.name,
+        "parameters": view.parameters,
+        "state": view.state,
+        "final": view.final,
+        "reason": view.reason,
+        "expires_time_us": view.expires_time_us,
+        "idempotency_key": view.idempotency_key,
+        "timeline": [
+            {"state": step.state, "time_us": step.time_us, "reason": step.reason}
+            for step in view.timeline
+        ],
+    }
+
+
+def _read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
+    limits = counter.config.commands
+    key = request.headers.get("idempotency-key", "")
+    visible = all("!" <= character <= "~" for character in key)
+    if "idempotency-key" in request.headers and not (
+        visible and 1 <= len(key) <= KEY_CHARACTERS_MAX
+    ):
+        text = f"Idempotency-Key: 1 to {KEY_CHARACTERS_MAX} visible ASCII characters"
+        raise ApiError(400, "invalid_field", text)
+    expires_s = read_whole(
+        request.headers.get("x-command-expires-s"),
+        "X-Command-Expires-S",
+        limits.expires_s_default,
+        1,
+        limits.expires_s_max,
+    )
+    return key, expires_s
+
+
+def _refused(error: Exception) -> ApiError:
+    """A refusal before there is a command, as the caller sees it."""
+    if isinstance(error, UnknownCommandError):
+        return ApiError(400, "invalid_command", str(error))
+    if isinstance(error, InvalidParameterError):
+        return ApiError(400, "invalid_field", str(error))
+    if isinstance(error, IdempotencyMismatchError):
+        messages = {"Idempotency-Key": [str(error)]}
+        return ApiError(422, "idempotency key mismatch", str(error), messages=messages)
+    if isinstance(error, TooManyCommandsError):
+        return retry_later(error.retry_s, str(error))
+    if isinstance(error, RouterBusyError):
+        return ApiError(503, "service unavailable", str(error), headers={"Retry-After": "1"})
+    return ApiError(400, "invalid_request", str(error))
+
+
+def _answer(view: CommandView) -> Response[bytes]:
+    if view.state is State.EXECUTED or view.state is State.REFUSED:
+        result = {"result": view.state is State.EXECUTED, "reason": view.reason}
+        return ok(result, x_command_id=view.id)
+    where = f"command {view.id} is {view.state}; its timeline tells how it ends"
+    if view.state is State.EXPIRED or view.state is State.REQUESTED:
+        raise offline(where, view.id)
+    raise ApiError(408, "timeout: no answer from the vehicle yet", where, command_id=view.id)

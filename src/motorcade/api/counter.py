@@ -1,0 +1,148 @@
+"""What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, Protocol
+
+import msgspec
+from litestar import Request
+from litestar.connection import ASGIConnection
+
+from motorcade.api.errors import TOKEN_EXPIRED, ApiError, missing_scopes, not_found, unauthorized
+from motorcade.clock import Clock
+from motorcade.commands.port import Commands
+from motorcade.config import Config
+from motorcade.events import VehicleToken
+from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
+from motorcade.identity.port import AccessToken, TokenVerifier
+from motorcade.registry.port import Registry, Vehicle
+
+AnyRequest = Request[Any, Any, Any]
+
+DEVICE_DATA: Final = "vehicle_device_data"
+LOCATION: Final = "vehicle_location"
+COMMANDS: Final = "vehicle_cmds"
+CHARGING: Final = "vehicle_charging_cmds"
+TOKENS_CACHED_MAX: Final = 4_096  # a check of the signature costs some 200 µs, a look-up none
+VIN_CHARACTERS: Final = 17
+
+
+class SignalValue(Protocol):
+    """A signal's latest value; `state.port` has the real one."""
+
+    @property
+    def value(self) -> float | str | bool | None: ...
+    @property
+    def time_us(self) -> int: ...
+    @property
+    def unit(self) -> str: ...
+
+
+class VehicleState(Protocol):
+    """What is known of a vehicle now."""
+
+    @property
+    def signals(self) -> Mapping[str, SignalValue]: ...
+    @property
+    def online(self) -> bool: ...
+    @property
+    def last_received_us(self) -> int: ...
+
+
+Changes = list[tuple[str, Any]]
+
+
+class LiveState(Protocol):
+    """The part of `state.port.LiveState` that the counter needs."""
+
+    def read(self, token: VehicleToken) -> VehicleState: ...
+    def subscribe(self, token: VehicleToken, callback: Callable[[Changes], None]) -> Any: ...
+    def unsubscribe(self, handle: Any) -> None: ...
+
+
+@dataclass(slots=True)
+class Counter:
+    """The API's dependencies, and the questions that every handler asks first."""
+
+    config: Config
+    clock: Clock
+    registry: Registry
+    tokens: TokenVerifier
+    commands: Commands
+    state: LiveState
+    entropy: Callable[[int], bytes]
+    _verified: dict[str, AccessToken] = field(default_factory=dict)
+
+    def access(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AccessToken:
+        """Who asks. Raises the 401."""
+        scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not bearer:
+            raise unauthorized()
+        return self.verify(bearer.strip())
+
+    def verify(self, bearer: str) -> AccessToken:
+        """Who holds this token. Raises the 401."""
+        access = self._verified.get(bearer)
+        if access is None:
+            access = self._verify(bearer)
+            if len(self._verified) >= TOKENS_CACHED_MAX:
+                del self._verified[next(iter(self._verified))]
+            self._verified[bearer] = access
+        elif access.expires_time_us <= self.clock.now_us():
+            del self._verified[bearer]
+            raise unauthorized(TOKEN_EXPIRED)
+        return access
+
+    def _verify(self, bearer: str) -> AccessToken:
+        try:
+            return self.tokens.verify(bearer)
+        except TokenExpiredError as error:
+            raise unauthorized(TOKEN_EXPIRED) from error
+        except InvalidTokenError as error:
+            raise unauthorized() from error
+
+    def vehicle(self, access: AccessToken, tag: str) -> Vehicle:
+        """The caller's vehicle by VIN or integer id. Raises the 404."""
+        vehicle = None
+        if access.owns_all_vehicles:
+            if len(tag) == VIN_CHARACTERS:
+                vehicle = self.registry.vehicle_by_vin(tag.upper())
+            elif tag.isascii() and tag.isdigit() and len(tag) < VIN_CHARACTERS:
+                vehicle = self.registry.vehicle_by_id(int(tag))
+        if vehicle is None:
+            raise not_found("no such vehicle, or not yours")
+        return vehicle
+
+
+def require(access: AccessToken, *scopes: str) -> None:
+    """Any one of `scopes` is enough. Raises the 403."""
+    if access.scopes.isdisjoint(scopes):
+        raise missing_scopes(scopes)
+
+
+async def read_body(request: AnyRequest) -> dict[str, Any]:
+    """The JSON object in the body; none and `null` are an empty one. Raises 406 and 400."""
+    raw = await request.body()
+    if not raw.strip():
+        return {}
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json" and not kind.endswith("+json"):
+        raise ApiError(406, "not_acceptable", "Content-Type must be application/json")
+    try:
+        members = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise ApiError(400, "invalid_request", f"the body is not JSON: {error}") from error
+    if members is None:
+        return {}
+    if not isinstance(members, dict):
+        raise ApiError(400, "invalid_request", "the body must be a JSON object")
+    return members
+
+
+def read_whole(text: str | None, name: str, default: int, low: int, high: int) -> int:
+    """A whole number from a query or header. Raises the 400."""
+    if text is None:
+        return default
+    if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
+        raise ApiError(400, "invalid_field", f"{name}: must be a whole number {low} to {high}")
+    return int(text)

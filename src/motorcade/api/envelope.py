@@ -1,0 +1,111 @@
+"""The shapes around every answer: `{"response": ...}`, errors, and the transaction id.
+
+Every HTTP answer carries `x-txid`; an error repeats it in its body, so a user's complaint finds the
+server's log line.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+from msgspec import UNSET, Struct, UnsetType
+
+from motorcade.api.errors import ApiError
+
+TXID: Final = "motorcade_txid"  # key in the scope's state
+_JSON: Final = msgspec.json.Encoder()
+_log = structlog.get_logger()
+
+
+class ErrorBody(Struct, kw_only=True):
+    """The body of an answer that is no success."""
+
+    response: None = None
+    error: str
+    error_description: str = ""
+    txid: str
+    messages: dict[str, list[str]] | UnsetType = UNSET  # 422: by field
+    command_id: str | UnsetType = UNSET  # 408: how it ended can be read later
+
+
+class WithTxid:
+    """ASGI middleware: draws the transaction id and puts it into the answer's header."""
+
+    def __init__(self, app: ASGIApp, entropy: Callable[[int], bytes]) -> None:
+        self._app = app
+        self._entropy = entropy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        txid = self._entropy(16).hex()
+        scope.setdefault("state", {})[TXID] = txid
+        header = (b"x-txid", txid.encode())
+
+        async def send_with_txid(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), header]
+            await send(message)
+
+        await self._app(scope, receive, send_with_txid)
+
+
+def ok(response: Any, **headers: str) -> Response[bytes]:
+    """200 with `{"response": response}`; header names are written with underscores."""
+    return body({"response": response}, **headers)
+
+
+def body(members: Any, **headers: str) -> Response[bytes]:
+    """200 with exactly these members."""
+    return Response(
+        _JSON.encode(members),
+        status_code=200,
+        media_type=MediaType.JSON,
+        headers={name.replace("_", "-"): value for name, value in headers.items()},
+    )
+
+
+def refusal(request: Request[Any, Any, Any], error: ApiError) -> Response[bytes]:
+    """The answer to a refusal of ours."""
+    content = b""
+    if error.error:
+        content = _JSON.encode(
+            ErrorBody(
+                error=error.error,
+                error_description=error.description,
+                txid=txid_of(request),
+                messages=UNSET if error.messages is None else dict(error.messages),
+                command_id=error.command_id or UNSET,
+            )
+        )
+    headers = dict(error.headers)
+    if error.command_id:
+        headers["x-command-id"] = error.command_id
+    return Response(content, status_code=error.status, media_type=MediaType.JSON, headers=headers)
+
+
+_FRAMEWORK: Final[dict[int, str]] = {
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "request body too large",
+}
+
+
+def framework_refusal(request: Request[Any, Any, Any], error: HTTPException) -> Response[bytes]:
+    """The answer where the framework refused: unknown paths, methods, bodies over the limit."""
+    word = _FRAMEWORK.get(error.status_code, "invalid_request")
+    headers = {name: str(value) for name, value in (error.headers or {}).items()}
+    return refusal(request, ApiError(error.status_code, word, headers=headers))
+
+
+def server_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """Our fault: logged in full, told in general."""
+    _log.error("api_fault", path=request.url.path, txid=txid_of(request), exc_info=error)
+    return refusal(request, ApiError(500, "internal server error"))
+
+
+def txid_of(request: Request[Any, Any, Any]) -> str:
+    """The transaction id of a request."""
+    return str(request.scope["state"].get(TXID, ""))

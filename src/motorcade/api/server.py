@@ -1,0 +1,113 @@
+"""Serves the API on sockets: uvicorn, plain and TLS listeners in one loop, drained on stop."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import uvicorn
+
+DRAIN_S_MAX: Final = 12  # s, at stop, for requests under way; above `commands.response_s_max`
+WEBSOCKET_PING_S: Final = 20.0  # a silent app is asked, so that a dead one is noticed
+WEBSOCKET_BYTES_MAX: Final = 64 << 10  # apps send nothing of use
+LISTEN_BACKLOG: Final = 1_024
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A listening socket, and TLS over it or not."""
+
+    socket: socket.socket
+    tls: ssl.SSLContext | None = None
+
+    @property
+    def port(self) -> int:
+        """Where it listens, also when the system chose."""
+        return int(self.socket.getsockname()[1])
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn without its signal handlers: the composition root has its own."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _TlsConfig(uvicorn.Config):
+    """Uvicorn's configuration with a ready context instead of files."""
+
+    def __init__(self, app: Any, tls: ssl.SSLContext | None, **settings: Any) -> None:
+        super().__init__(app, **settings)
+        self._tls = tls
+
+    def load(self) -> None:
+        super().load()
+        self.ssl = self._tls
+
+
+class ApiServer:
+    """The API on its listeners. `start` returns when all accept; `stop` drains them."""
+
+    def __init__(self, app: Any, listeners: Sequence[Listener]) -> None:
+        self._servers = [_Server(_config(app, listener)) for listener in listeners]
+        self._listeners = listeners
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Accept connections on every listener.
+
+        Raises:
+            OSError: a listener cannot be used.
+        """
+        for server, listener in zip(self._servers, self._listeners, strict=True):
+            self._tasks.append(asyncio.create_task(server.serve(sockets=[listener.socket])))
+        while not all(server.started for server in self._servers):
+            for task in self._tasks:
+                if task.done():
+                    await task
+                    raise OSError("an API listener ended before it served: see the messages above")
+            await asyncio.sleep(0.005)
+
+    async def stop(self) -> None:
+        """Accept nothing more, answer what was asked, close what stays open."""
+        for server in self._servers:
+            server.should_exit = True
+        await asyncio.gather(*self._tasks)
+
+
+async def serve(app: Any, listeners: Sequence[Listener]) -> ApiServer:
+    """Serve `app` on every listener; ports are `Listener.port`."""
+    server = ApiServer(app, listeners)
+    await server.start()
+    return server
+
+
+def listen(host: str, port: int, tls: ssl.SSLContext | None = None) -> Listener:
+    """Open a listener; port 0 lets the system choose. Raises `OSError`."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    opened = socket.create_server((host, port), family=family, backlog=LISTEN_BACKLOG)
+    opened.setblocking(False)
+    return Listener(opened, tls)
+
+
+def _config(app: Any, listener: Listener) -> uvicorn.Config:
+    return _TlsConfig(
+        app,
+        listener.tls,
+        loop="none",  # the running one
+        http="httptools",
+        ws="wsproto",
+        ws_max_size=WEBSOCKET_BYTES_MAX,
+        ws_ping_interval=WEBSOCKET_PING_S,
+        lifespan="off",
+        interface="asgi3",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=DRAIN_S_MAX,
+        backlog=LISTEN_BACKLOG,
+    )

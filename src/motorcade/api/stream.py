@@ -1,0 +1,206 @@
+"""The app's WebSocket: a snapshot, then changes of signals and commands as they become true.
+
+Text frames, JSON; `docs/protocols/commands.md` has the page. What the client does not read in time
+waits in a bounded outbox; past the bound it is dropped, and the client gets a fresh snapshot.
+Signals of privacy class `location` go to holders of `vehicle_location` alone.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from litestar import WebSocket, websocket
+from litestar.di import NamedDependency
+from litestar.exceptions import WebSocketDisconnect
+from litestar.params import FromPath
+
+from motorcade.api.commands import shown
+from motorcade.api.counter import DEVICE_DATA, LOCATION, Changes, Counter, SignalValue, require
+from motorcade.api.errors import ApiError, unauthorized
+from motorcade.api.vehicles import entry
+from motorcade.commands.port import CommandView
+from motorcade.identity.port import AccessToken
+from motorcade.registry.port import Vehicle
+from motorcade.signals.catalogue import BY_NAME
+from motorcade.signals.signal import Privacy
+
+PROTOCOL: Final = "motorcade.stream"
+BEARER_PROTOCOL: Final = "bearer."  # browsers cannot set headers: `bearer.<token>` beside PROTOCOL
+COMMANDS_SHOWN: Final = 20  # in a snapshot
+LOCATION_SIGNALS: Final = frozenset(
+    name for name, signal in BY_NAME.items() if signal.privacy is Privacy.LOCATION
+)
+_JSON: Final = msgspec.json.Encoder()
+
+AnySocket = WebSocket[Any, Any, Any]
+
+
+class Outbox:
+    """What one client has not been sent yet. Filled on the loop, emptied by its task."""
+
+    def __init__(self, changes_max: int) -> None:
+        self._changes_max = changes_max
+        self._frames: list[bytes] = []
+        self._changes = 0
+        self._filled = asyncio.Event()
+        self.overflown = True  # a client starts with a snapshot, as one that was too slow does
+
+    def put(self, frame: bytes, changes: int) -> None:
+        """Add a frame that tells of so many changes; too many, and a snapshot replaces them all."""
+        if self.overflown:
+            return
+        self._changes += changes
+        if self._changes > self._changes_max:
+            self._frames, self._changes, self.overflown = [], 0, True
+        else:
+            self._frames.append(frame)
+        self._filled.set()
+
+    async def take(self) -> list[bytes]:
+        """Wait until there is something; return it in order. None of it when it overflowed."""
+        while not self._frames and not self.overflown:
+            self._filled.clear()
+            await self._filled.wait()
+        frames, self._frames, self._changes = self._frames, [], 0
+        return frames
+
+    def started(self) -> None:
+        """A snapshot is being taken: what comes now follows it."""
+        self.overflown = False
+
+
+class Stream:
+    """One client's view of one vehicle."""
+
+    def __init__(
+        self, socket: AnySocket, counter: Counter, access: AccessToken, vehicle: Vehicle
+    ) -> None:
+        self._socket = socket
+        self._counter = counter
+        self._vehicle = vehicle
+        self._located = LOCATION in access.scopes
+        self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(counter.config.api.stream_queue_changes_max)
+
+    async def run(self) -> None:
+        """Send until the client goes, or its token's time is over."""
+        token = self._vehicle.token
+        handle = self._counter.state.subscribe(token, self._on_follower_thread)
+        self._counter.commands.watch(token, self._on_command)
+        try:
+            while True:
+                if self._outbox.overflown:
+                    self._outbox.started()
+                    await self._send(self._snapshot())
+                for frame in await self._outbox.take():
+                    await self._send(frame)
+        finally:
+            self._counter.commands.unwatch(token, self._on_command)
+            self._counter.state.unsubscribe(handle)
+
+    async def _send(self, frame: bytes) -> None:
+        await self._socket.send_data(frame, mode="text")
+
+    def _snapshot(self) -> bytes:
+        state = self._counter.state.read(self._vehicle.token)
+        recent = self._counter.commands.recent(self._vehicle.token, COMMANDS_SHOWN)
+        return _JSON.encode(
+            {
+                "type": "snapshot",
+                "vehicle": entry(self._counter, self._vehicle),
+                "last_received_time_us": state.last_received_us,
+                "signals": self._shown(state.signals),
+                "commands": [shown(view) for view in recent],
+            }
+        )
+
+    def _shown(self, signals: Mapping[str, SignalValue]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {"value": reading.value, "time_us": reading.time_us, "unit": reading.unit}
+            for name, reading in signals.items()
+            if self._located or name not in LOCATION_SIGNALS
+        }
+
+    def _on_follower_thread(self, changes: Changes) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
+            self._loop.call_soon_threadsafe(self._on_signals, changes)
+
+    def _on_signals(self, changes: Changes) -> None:
+        signals = self._shown(dict(changes))
+        if signals:
+            self._outbox.put(_JSON.encode({"type": "signals", "signals": signals}), len(signals))
+
+    def _on_command(self, view: CommandView) -> None:
+        self._outbox.put(_JSON.encode({"type": "command", "command": shown(view)}), 1)
+
+
+class Streams:
+    """All open streams of this process: how many there may be, and how they end."""
+
+    def __init__(self, streams_max: int) -> None:
+        self._streams_max = streams_max
+        self.open = 0
+
+    def enter(self) -> None:
+        """Raises the 503 at `api.streams_max`."""
+        if self.open >= self._streams_max:
+            raise ApiError(503, "service unavailable", "too many open streams on this server")
+        self.open += 1
+
+    def leave(self) -> None:
+        self.open -= 1
+
+
+@websocket("/api/1/vehicles/{tag:str}/stream")
+async def stream(
+    socket: AnySocket,
+    counter: NamedDependency[Counter],
+    streams: NamedDependency[Streams],
+    tag: FromPath[str],
+) -> None:
+    """Snapshot, then changes, until either side ends it."""
+    access = _access(socket, counter)
+    require(access, DEVICE_DATA)
+    vehicle = counter.vehicle(access, tag)
+    streams.enter()
+    try:
+        offered = socket.scope.get("subprotocols") or []
+        await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
+        expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
+        sending = asyncio.ensure_future(Stream(socket, counter, access, vehicle).run())
+        listening = asyncio.ensure_future(_listen(socket))
+        try:
+            await asyncio.wait(
+                {sending, listening}, timeout=expires_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            ended = sending.done() or listening.done()
+        finally:
+            for task in (sending, listening):
+                task.cancel()
+            await asyncio.gather(sending, listening, return_exceptions=True)
+        if not ended:
+            await socket.close(code=4401, reason="token expired (401)")
+    finally:
+        streams.leave()
+
+
+async def _listen(socket: AnySocket) -> None:
+    """Nothing is expected from the client; reading notices when it goes."""
+    with contextlib.suppress(WebSocketDisconnect):
+        while True:
+            await socket.receive_data(mode="text")
+
+
+def _access(socket: AnySocket, counter: Counter) -> AccessToken:
+    """Bearer by header, by `access_token` in the query, or by subprotocol. Raises the 401."""
+    if "authorization" in socket.headers:
+        return counter.access(socket)
+    bearer = socket.query_params.get("access_token", "")
+    for offered in socket.scope.get("subprotocols") or ():
+        if offered.startswith(BEARER_PROTOCOL):
+            bearer = offered.removeprefix(BEARER_PROTOCOL)
+    if not bearer:
+        raise unauthorized()
+    return counter.verify(bearer)

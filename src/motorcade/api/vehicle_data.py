@@ -1,0 +1,90 @@
+"""`GET vehicle_data`: live state in Tesla's sections and units. The members stand in a table."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from motorcade.api.counter import (
+    DEVICE_DATA,
+    LOCATION,
+    AnyRequest,
+    Counter,
+    SignalValue,
+    VehicleState,
+    require,
+)
+from motorcade.api.envelope import ok
+from motorcade.api.errors import ApiError, offline
+from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS, Member
+from motorcade.api.vehicles import entry
+
+LOCATION_DATA: Final = "location_data"
+EMPTY_SECTIONS: Final = frozenset(
+    {"charge_schedule_data", "preconditioning_schedule_data", "vehicle_data_combo"}
+)
+"""Endpoints that clients ask for by habit and that we have nothing for."""
+
+
+@get("/api/1/vehicles/{tag:str}/vehicle_data")
+async def vehicle_data(
+    request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
+) -> Response[bytes]:
+    """The sections in `endpoints` (a;b;c); without it, all but the location."""
+    access = counter.access(request)
+    require(access, DEVICE_DATA)
+    endpoints = read_endpoints(request.query_params.get("endpoints"))
+    vehicle = counter.vehicle(access, tag)
+    state = counter.state.read(vehicle.token)
+    if not state.online:
+        raise offline()
+    sections = build_sections(state, endpoints, located=LOCATION in access.scopes)
+    return ok(entry(counter, vehicle) | sections)
+
+
+def read_endpoints(text: str | None) -> frozenset[str]:
+    """The sections asked for. Raises the 400 for one that does not exist."""
+    if not text:
+        return frozenset(SECTIONS)
+    endpoints = frozenset(part.strip() for part in text.split(";") if part.strip())
+    unknown = endpoints - SECTIONS.keys() - EMPTY_SECTIONS - {LOCATION_DATA}
+    if unknown:
+        raise ApiError(400, "invalid_field", f"endpoints: no {sorted(unknown)[0][:64]!r}")
+    return endpoints
+
+
+def build_sections(
+    state: VehicleState, endpoints: frozenset[str], *, located: bool
+) -> dict[str, dict[str, Any]]:
+    """The sections, each with the time of its newest value. `located`: the location may be told."""
+    sections = {
+        name: _section(members, state.signals)
+        for name, members in SECTIONS.items()
+        if name in endpoints
+    }
+    if LOCATION_DATA in endpoints and located:
+        location = _section(LOCATION_MEMBERS, state.signals)
+        location["gps_as_of"] = location["timestamp"] // 1_000
+        sections[LOCATION_DATA] = location
+        if "drive_state" in sections:
+            drive = sections["drive_state"]
+            newest = max(drive["timestamp"], location["timestamp"])
+            sections["drive_state"] = drive | location | {"timestamp": newest}
+    return sections
+
+
+def _section(members: tuple[Member, ...], signals: Mapping[str, SignalValue]) -> dict[str, Any]:
+    section: dict[str, Any] = {}
+    newest_us = 0
+    for member in members:
+        section[member.name] = None
+        for name in member.signals:
+            reading = signals.get(name)
+            if reading is not None and reading.value is not None:
+                section[member.name] = member.way(name, reading.value)
+                newest_us = max(newest_us, reading.time_us)
+                break
+    section["timestamp"] = newest_us // 1_000  # ms
+    return section

@@ -1,0 +1,93 @@
+"""`GET /vehicles`, `/vehicles/{tag}`, `POST wake_up`: who there is, in Tesla's entry shape."""
+
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from motorcade.api.counter import (
+    CHARGING,
+    COMMANDS,
+    DEVICE_DATA,
+    AnyRequest,
+    Counter,
+    read_body,
+    read_whole,
+    require,
+)
+from motorcade.api.envelope import body, ok
+from motorcade.registry.port import Vehicle
+
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+OWNER_ID: Final = 1  # one owner owns every vehicle, until accounts come
+
+
+def entry(counter: Counter, vehicle: Vehicle) -> dict[str, Any]:
+    """A vehicle as lists and answers show it. Members that we cannot know are Tesla's nulls."""
+    online = counter.state.read(vehicle.token).online
+    return {
+        "id": vehicle.id,
+        "id_s": str(vehicle.id),
+        "vehicle_id": vehicle.id,
+        "user_id": OWNER_ID,
+        "vin": vehicle.vin,
+        "display_name": vehicle.display_name,
+        "access_type": "OWNER",
+        "state": "online" if online else "offline",
+        "in_service": False,
+        "option_codes": None,
+        "color": None,
+        "granular_access": {"hide_private": False},
+        "tokens": [],
+        "calendar_enabled": True,
+        "api_version": None,
+        "command_signing": "off",  # plain commands reach it; we sign them to the car ourselves
+    }
+
+
+@get("/api/1/vehicles")
+async def list_vehicles(request: AnyRequest, counter: NamedDependency[Counter]) -> Response[bytes]:
+    """The caller's vehicles, in the order they were added."""
+    access = counter.access(request)
+    require(access, DEVICE_DATA)
+    query = request.query_params
+    page = read_whole(query.get("page"), "page", 1, 1, 10**8)
+    per_page = read_whole(query.get("per_page"), "per_page", PAGE_DEFAULT, 1, PAGE_MAX)
+    owned = access.owns_all_vehicles
+    count = counter.registry.vehicle_count() if owned else 0
+    vehicles = counter.registry.vehicles((page - 1) * per_page, per_page) if owned else []
+    pages = max(1, -(-count // per_page))
+    pagination = {
+        "previous": page - 1 if page > 1 else None,
+        "next": page + 1 if page < pages else None,
+        "current": page,
+        "per_page": per_page,
+        "count": count,
+        "pages": pages,
+    }
+    entries = [entry(counter, vehicle) for vehicle in vehicles]
+    return body({"response": entries, "pagination": pagination, "count": len(entries)})
+
+
+@get("/api/1/vehicles/{tag:str}")
+async def show_vehicle(
+    request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
+) -> Response[bytes]:
+    """One vehicle."""
+    access = counter.access(request)
+    require(access, DEVICE_DATA)
+    return ok(entry(counter, counter.vehicle(access, tag)))
+
+
+@post("/api/1/vehicles/{tag:str}/wake_up")
+async def wake_up(
+    request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
+) -> Response[bytes]:
+    """The entry, for clients that ask until it says online; our vehicles wake by themselves."""
+    access = counter.access(request)
+    require(access, COMMANDS, CHARGING, DEVICE_DATA)
+    vehicle = counter.vehicle(access, tag)
+    await read_body(request)
+    return ok(entry(counter, vehicle))

@@ -1,0 +1,303 @@
+"""A whole API on real sockets and a real log, with stand-ins for what lies beyond the ports.
+
+The gateway and the car are a few lines here: tail the log's commands, answer as the test says.
+"""
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from motorcade.api.build import build_api
+from motorcade.api.counter import Changes, Counter
+from motorcade.api.server import Listener, listen, serve
+from motorcade.clock import Clock, SystemClock
+from motorcade.commands.entries import Downlink
+from motorcade.commands.ledger import Ledger
+from motorcade.commands.runner import CommandRunner
+from motorcade.config import Config
+from motorcade.events import (
+    Encoding,
+    Flags,
+    Record,
+    RecordBatch,
+    Topic,
+    VehicleToken,
+    partition_of,
+)
+from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
+from motorcade.identity.port import AccessToken
+from motorcade.log.embedded import EmbeddedLog
+from motorcade.log.port import Edge
+from motorcade.log.topics import Lane
+from motorcade.registry.port import Vehicle
+from motorcade.wire.command.answers import write_up
+from motorcade.wire.command.messages import Answer, Command, UpMessage
+from motorcade.wire.command.records import (
+    HANDED_OVER,
+    TRANSITION,
+    UNDELIVERED,
+    read_transition,
+)
+from motorcade.wire.command.signing import verify
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(32))
+PUBLIC_KEYS = {"k1": KEY.public_key()}
+VINS = ("5YJ3E1EA7KF000001", "5YJ3E1EA7KF000002", "5YJ3E1EA7KF000003")
+TOKENS = tuple(VehicleToken(f"IABCDEFGHJKLMNP{n:02d}") for n in range(3))
+ALL_SCOPES = (
+    "vehicle_device_data",
+    "vehicle_location",
+    "vehicle_cmds",
+    "vehicle_charging_cmds",
+)
+CarScript = Callable[[Command], Answer | None]
+
+
+def executes(command: Command) -> Answer:
+    return Answer(id=command.id, state="executed", time_us=1, counter=command.counter)
+
+
+class FakeRegistry:
+    """Three vehicles; the methods that the API calls."""
+
+    def __init__(self) -> None:
+        self.rows = [
+            Vehicle(1_000 + n, vin, token, f"Car {n}", n + 1, 0)
+            for n, (vin, token) in enumerate(zip(VINS, TOKENS, strict=True))
+        ]
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotImplementedError(name)
+
+    def vehicle_by_vin(self, vin: str) -> Vehicle | None:
+        return next((row for row in self.rows if row.vin == vin), None)
+
+    def vehicle_by_id(self, vehicle_id: int) -> Vehicle | None:
+        return next((row for row in self.rows if row.id == vehicle_id), None)
+
+    def vehicles(self, offset: int, limit: int) -> list[Vehicle]:
+        return self.rows[offset : offset + limit]
+
+    def vehicle_count(self) -> int:
+        return len(self.rows)
+
+
+class FakeTokens:
+    """Bearer `subject:scope+scope[:expired]`."""
+
+    def verify(self, bearer: str) -> AccessToken:
+        subject, _, rest = bearer.partition(":")
+        scopes, _, note = rest.partition(":")
+        if note == "expired":
+            raise TokenExpiredError("over")
+        if not scopes:
+            raise InvalidTokenError("not ours")
+        return AccessToken(subject, frozenset(scopes.split("+")), 1 << 60, "test")
+
+
+@dataclass(frozen=True)
+class FakeValue:
+    value: Any
+    time_us: int
+    unit: str = ""
+
+
+@dataclass
+class FakeState:
+    """One vehicle's state, as `LiveState.read` gives it."""
+
+    signals: dict[str, FakeValue] = field(default_factory=dict)
+    online: bool = True
+    last_received_us: int = 0
+
+
+class FakeLive:
+    def __init__(self) -> None:
+        self.states: dict[str, FakeState] = {}
+        self.callbacks: dict[int, tuple[str, Callable[[Changes], None]]] = {}
+
+    def read(self, token: VehicleToken) -> FakeState:
+        return self.states.get(token, FakeState(online=False))
+
+    def subscribe(self, token: VehicleToken, callback: Callable[[Changes], None]) -> Any:
+        self.callbacks[id(callback)] = (token, callback)
+        return id(callback)
+
+    def unsubscribe(self, handle: Any) -> None:
+        del self.callbacks[handle]
+
+    def change(self, token: str, **values: Any) -> None:
+        """What the follower's thread does: apply, then tell."""
+        state = self.states.setdefault(token, FakeState())
+        changes = [(name, FakeValue(value, 5)) for name, value in values.items()]
+        state.signals.update(changes)
+        for watched, callback in list(self.callbacks.values()):
+            if watched == token:
+                callback(changes)
+
+
+class FakeGateway:
+    """Tails COMMANDS and answers for every car by `script`; `online` says who is connected."""
+
+    def __init__(self, log: EmbeddedLog, config: Config, clock: Clock) -> None:
+        self._writer = log.writer("gateway", Lane.FAST)
+        self._reader = log.reader(frozenset({Topic.COMMANDS}), Edge.LATEST)
+        self._partitions, self._clock = config.log.partitions, clock
+        self.script: CarScript = executes
+        self.online = True
+        self.seen: list[Command] = []
+        self.waiting: list[Command] = []
+
+    def poll(self) -> None:
+        for piece in self._reader.poll(0):
+            for record in piece.batch:
+                if record.name == TRANSITION:
+                    self._deliver(record)
+
+    def expire(self) -> None:
+        """Say of what could not be delivered that it never was."""
+        for command in self.waiting:
+            self._write(command.vehicle, b"", UNDELIVERED, command.id)
+        self.waiting = []
+
+    def send(self, vehicle: str, message: UpMessage) -> None:
+        self._write(vehicle, write_up(message))
+
+    def close(self) -> None:
+        self._reader.close()
+        self._writer.close()
+
+    def _deliver(self, record: Record) -> None:
+        transition = read_transition(record.payload)
+        if transition.state != "requested":
+            return
+        command = verify(bytes(transition.message), PUBLIC_KEYS, record.vehicle)
+        assert isinstance(command, Command)
+        self.seen.append(command)
+        if not self.online:
+            self.waiting.append(command)
+            return
+        self._write(record.vehicle, b"", HANDED_OVER, command.id)
+        answer = self.script(command)
+        if answer is not None:
+            self.send(record.vehicle, answer)
+
+    def _write(self, vehicle: str, payload: bytes, name: bytes = b"", stream: str = "") -> None:
+        now_us = self._clock.now_us()
+        token = VehicleToken(vehicle)
+        record = Record(
+            vehicle=token,
+            topic=Topic.COMMAND_ANSWERS,
+            payload=payload,
+            received_time_us=now_us,
+            event_time_us=now_us,
+            encoding=Encoding.COMMAND,
+            name=name,
+            stream=stream.encode(),
+            flags=Flags.QOS_1,
+            partition=partition_of(token, self._partitions),
+        )
+        self._writer.append(RecordBatch.of([record]))
+
+
+class Platform:
+    """The API with its router, in a thread and loop of its own."""
+
+    def __init__(self, directory: Path, config: Config, *, tls: Any = None) -> None:
+        self.config, self.clock = config, SystemClock()
+        self.registry, self.live = FakeRegistry(), FakeLive()
+        self.failures: list[Exception] = []
+        self.log = EmbeddedLog(directory / "log", config.log, self.clock)
+        self.gateway = FakeGateway(self.log, config, self.clock)
+        self._writer = self.log.writer("api", Lane.FAST)
+        self._ledger = Ledger(directory / "commands" / "ledger.sqlite")
+        self.runner = CommandRunner(
+            config,
+            self.log,
+            self._writer,
+            self._ledger,
+            Downlink("k1", KEY, config.commands.message_expires_s),
+            self.clock,
+            os.urandom,
+            self.failures.append,
+        )
+        self._listeners = [listen("127.0.0.1", 0)]
+        if tls is not None:
+            self._listeners.append(Listener(listen("127.0.0.1", 0).socket, tls))
+        self.url = f"http://127.0.0.1:{self._listeners[0].port}"
+        self.tls_url = f"https://localhost:{self._listeners[-1].port}"
+        self.ws_url = self.url.replace("http", "ws")
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+
+    def start(self) -> None:
+        self._thread.start()
+        assert self._ready.wait(10)
+
+    def stop(self) -> None:
+        self.loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        self._writer.close()
+        self.gateway.close()
+        self._ledger.close()
+        self.log.close()
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Run something on the platform's loop."""
+
+        async def run() -> Any:
+            return function(*arguments)
+
+        return asyncio.run_coroutine_threadsafe(run(), self.loop).result(10)
+
+    async def _main(self) -> None:
+        self.loop = asyncio.get_running_loop()
+        self._stopping = asyncio.Event()
+        counter = Counter(
+            self.config,
+            self.clock,
+            self.registry,
+            FakeTokens(),
+            self.runner,
+            self.live,
+            os.urandom,
+        )
+        self.runner.start()
+        bell = self.gateway._reader.doorbell_fd
+        assert bell is not None
+        self.loop.add_reader(bell, self.gateway.poll)
+        server = await serve(build_api(counter), self._listeners)
+        self._ready.set()
+        await self._stopping.wait()
+        await server.stop()
+        await self.runner.stop()
+        self.loop.remove_reader(bell)
+
+
+@contextlib.contextmanager
+def running(directory: Path, *settings: str, tls: Any = None) -> Iterator[Platform]:
+    """A platform while the block runs."""
+    platform = Platform(directory, Config().with_overrides(list(settings)), tls=tls)
+    platform.start()
+    try:
+        yield platform
+        assert platform.failures == []
+    finally:
+        platform.stop()
+
+
+def bearer(subject: str = "owner", *scopes: str) -> dict[str, str]:
+    """The header of a token of `FakeTokens`."""
+    return {"Authorization": f"Bearer {subject}:{'+'.join(scopes or ALL_SCOPES)}"}
+
+
+def members(payload: bytes | str) -> Any:
+    return msgspec.json.decode(payload)
