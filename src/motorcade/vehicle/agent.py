@@ -1,0 +1,236 @@
+"""The car's program: samples the model into the buffer, and does what authentic commands ask.
+
+Links call it through `Inbox`; it answers through the `Outbox`. It decides nothing itself
+(`commands.py` does) and reads no clock but the one it was given.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from motorcade.clock import Clock
+from motorcade.config import VehicleConfig
+from motorcade.events import Topic
+from motorcade.vehicle import actions
+from motorcade.vehicle.buffer import STREAM_BYTES, Buffer
+from motorcade.vehicle.commands import Decision, Execute, Refuse, Repeat, Wait, decide
+from motorcade.vehicle.disk import Disk
+from motorcade.vehicle.journal import Journal
+from motorcade.vehicle.model import Car
+from motorcade.vehicle.outbox import Outbox
+from motorcade.vehicle.samples import Sampler, Signals
+from motorcade.vehicle.server_time import ServerNow, ServerTimeKeeper
+from motorcade.vehicle.vehicle_file import VehicleFile
+from motorcade.wire.command.answers import write_up
+from motorcade.wire.command.errors import CommandCodecError
+from motorcade.wire.command.messages import (
+    Answer,
+    Command,
+    DownMessage,
+    Hello,
+    JournalEntry,
+    JournalState,
+    Outcome,
+    Query,
+    ServerTime,
+    UpMessage,
+)
+from motorcade.wire.command.messages import Journal as JournalMessage
+from motorcade.wire.command.signing import verify
+
+WAITING_MAX: Final = 64  # commands held until the time is known; the server keeps the others
+HELLO_S: Final = 5.0  # between hellos while the time is unknown
+_FINAL: Final = ("executed", "refused", "expired")
+
+Acknowledge = Callable[[], None]
+Executed = Callable[[Command, int], None]
+"""Told of each command carried out, with the latest the server's time can be then."""
+
+
+@dataclass(slots=True)
+class Counters:
+    """What an agent has seen; for people and tests."""
+
+    connects: int = 0
+    disconnects: int = 0
+    executed: int = 0
+    refused: int = 0
+    rejected: int = 0  # messages that were not authentic, or not for us
+    last_reason: str = ""
+    samples: int = 0
+
+
+@dataclass(slots=True)
+class _Waiting:
+    command: Command
+    acknowledge: Acknowledge
+
+
+@dataclass(slots=True)
+class AgentParts:
+    """What an agent is made of; everything that touches the world comes in here."""
+
+    vehicle: VehicleFile
+    car: Car
+    clock: Clock
+    disk: Disk
+    sampler: Sampler
+    config: VehicleConfig
+    entropy: Callable[[int], bytes]
+    executed: Executed = field(default=lambda _command, _now_us: None)
+
+
+class Agent:
+    """One car's program, without its connection. `Inbox` for links."""
+
+    def __init__(self, parts: AgentParts) -> None:
+        """Open buffer and journal. Raises `OSError`."""
+        self._parts = parts
+        config = parts.config
+        self.car = parts.car
+        self.buffer = Buffer(parts.disk, bytes_max=config.buffer_bytes_max, entropy=parts.entropy)
+        self.journal = Journal(parts.disk, commands_max=config.journal_commands_max)
+        self._answer_stream = parts.entropy(STREAM_BYTES).hex()
+        self.outbox = Outbox(self.buffer, self._answer_stream)
+        self.time = ServerTimeKeeper(entropy=parts.entropy, age_s_max=config.server_time_age_s_max)
+        self.counters = Counters()
+        self.online = False
+        self._waiting: list[_Waiting] = []
+        self._started_s = parts.clock.monotonic_s()
+        self._hello_s = 0.0
+
+    def sample(self) -> None:
+        """Let the car live until now and store what it says. Raises `OSError`."""
+        parts = self._parts
+        self._advance()
+        extra: Signals = {
+            "link_backlog_bytes": self.buffer.backlog_bytes,
+            "link_dropped_count": self.buffer.dropped,
+        }
+        payload = parts.sampler.sample(self.car, extra, parts.clock.now_us())
+        self.counters.samples += 1
+        self.outbox.store(Topic.TELEMETRY, parts.sampler.encoding, payload)
+        if self.online and self._now() is None:
+            self._ask_time(every_s=HELLO_S)
+
+    # Inbox: what links tell.
+
+    def connected(self) -> None:
+        self.online = True
+        self.counters.connects += 1
+        self._ask_time(every_s=0.0)
+
+    def disconnected(self, reason: str) -> None:
+        self.online = False
+        self.counters.disconnects += 1
+        self.counters.last_reason = reason
+        self._waiting.clear()  # the server sends them again in the next connection
+        self.time.forget_asked()
+
+    def message(self, payload: bytes, acknowledge: Acknowledge) -> None:
+        try:
+            message = verify(payload, self._parts.vehicle.command_keys, self._parts.vehicle.token)
+        except CommandCodecError as error:
+            self.counters.rejected += 1
+            self.counters.last_reason = str(error)
+            acknowledge()  # or it would come again for ever
+            return
+        self._take(message, acknowledge)
+
+    def _take(self, message: DownMessage, acknowledge: Acknowledge) -> None:
+        match message:
+            case Command():
+                self._judge(message, acknowledge)
+            case ServerTime():
+                acknowledge()
+                at_s = self._parts.clock.monotonic_s()
+                self.time.answered(message.nonce, message.server_time_us, at_s)
+                waiting, self._waiting = self._waiting, []
+                for held in waiting:
+                    self._judge(held.command, held.acknowledge)
+            case Query():
+                self._say(JournalMessage(entries=[self._recall(one) for one in message.ids]))
+                acknowledge()
+
+    def _judge(self, command: Command, acknowledge: Acknowledge) -> None:
+        """Decide, do, answer; acknowledge when the journal has it."""
+        self._advance()
+        decision: Decision = decide(command, self.journal, self._now(), self.car)
+        match decision:
+            case Wait():
+                if len(self._waiting) < WAITING_MAX:
+                    self._waiting.append(_Waiting(command, acknowledge))
+                self._ask_time(every_s=HELLO_S)
+                return
+            case Repeat(entry=entry):
+                self._repeat(entry)
+            case Refuse(expired=expired, reason=reason):
+                self._conclude(command, "expired" if expired else "refused", reason)
+            case Execute():
+                self._execute(command)
+        acknowledge()
+
+    def _execute(self, command: Command) -> None:
+        """The journal first, on disk; then the deed."""
+        self._write(command, "started", "")
+        now = self._now()
+        if now is None or now.latest_us >= command.expires_time_us:
+            self._conclude(command, "expired", "")  # the disk took its time; never late (P5)
+            return
+        actions.apply(self.car, command.name, command.parameters)
+        self.counters.executed += 1
+        self._parts.executed(command, now.latest_us)
+        self._conclude(command, "executed", "")
+        self.sample()  # so that whoever watches sees the effect at once
+
+    def _conclude(self, command: Command, state: Outcome, reason: str) -> None:
+        self.counters.refused += state == "refused"
+        self._repeat(self._write(command, state, reason))
+
+    def _write(self, command: Command, state: JournalState, reason: str) -> JournalEntry:
+        return self.journal.write(
+            command.id,
+            state,
+            reason=reason,
+            time_us=self._parts.clock.now_us(),
+            counter=command.counter,
+        )
+
+    def _repeat(self, entry: JournalEntry) -> None:
+        """Say what the journal knows: an answer if it is an outcome."""
+        if entry.state not in _FINAL:
+            self._say(JournalMessage(entries=[entry]))
+            return
+        self._say(
+            Answer(
+                id=entry.id,
+                state=entry.state,
+                reason=entry.reason,
+                time_us=entry.time_us,
+                counter=entry.counter,
+            )
+        )
+
+    def _recall(self, command_id: str) -> JournalEntry:
+        """What the journal knows; an id it does not know gets a tombstone first."""
+        known = self.journal.find(command_id)
+        if known is not None:
+            return known
+        now_us = self._parts.clock.now_us()
+        return self.journal.write(command_id, "unknown", reason="", time_us=now_us, counter=0)
+
+    def _ask_time(self, *, every_s: float) -> None:
+        now_s = self._parts.clock.monotonic_s()
+        if every_s and now_s - self._hello_s < every_s:
+            return
+        self._hello_s = now_s
+        self._say(Hello(nonce=self.time.ask(now_s), stream=self._answer_stream))
+
+    def _say(self, message: UpMessage) -> None:
+        self.outbox.answer(write_up(message))
+
+    def _now(self) -> ServerNow | None:
+        return self.time.now(self._parts.clock.monotonic_s())
+
+    def _advance(self) -> None:
+        self.car.advance(self._parts.clock.monotonic_s() - self._started_s)

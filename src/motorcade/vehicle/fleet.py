@@ -1,0 +1,95 @@
+"""Many cars in one process and one loop: each with its agent and link, sampled in turns.
+
+Connects are staggered and samples spread over the sampling period, so that a thousand cars load the
+server evenly and nobody needs a thousand timers.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from motorcade.vehicle.agent import Agent
+from motorcade.vehicle.link import Sleep
+
+TURNS: Final = 20  # slices of a sampling period
+
+
+class Link(Protocol):
+    """What `link_mqtt` and `link_telemetry` have in common."""
+
+    async def run(self) -> None:
+        """Keep connected until cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One car of a fleet."""
+
+    agent: Agent
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class FleetStatus:
+    """A fleet's sums, for people."""
+
+    vehicles: int
+    online: int
+    samples: int
+    backlog: int  # records not acknowledged
+    executed: int
+
+
+class Fleet:
+    """Runs its members until cancelled."""
+
+    def __init__(
+        self,
+        members: Sequence[Member],
+        *,
+        sample_s: float,
+        connect_spread_s: float,
+        sleep: Sleep,
+        failed: Callable[[Agent, OSError], None],
+    ) -> None:
+        """`failed` hears of a car whose disk failed; that car goes on with the next sample."""
+        self._members = members
+        self._sample_s = sample_s
+        self._connect_spread_s = connect_spread_s
+        self._sleep = sleep
+        self._failed = failed
+
+    async def run(self) -> None:
+        """Connect one after the other, sample all in turns."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._sample_for_ever())
+            pause_s = self._connect_spread_s / max(len(self._members), 1)
+            for member in self._members:
+                tasks.create_task(member.link.run())
+                await self._sleep(pause_s)
+
+    def status(self) -> FleetStatus:
+        """The sums, now."""
+        agents = [member.agent for member in self._members]
+        return FleetStatus(
+            len(agents),
+            sum(agent.online for agent in agents),
+            sum(agent.counters.samples for agent in agents),
+            sum(agent.buffer.backlog_records for agent in agents),
+            sum(agent.counters.executed for agent in agents),
+        )
+
+    async def _sample_for_ever(self) -> None:
+        turns = min(TURNS, max(len(self._members), 1))
+        while True:
+            for turn in range(turns):
+                for member in self._members[turn::turns]:
+                    self._sample(member.agent)
+                await self._sleep(self._sample_s / turns)
+
+    def _sample(self, agent: Agent) -> None:
+        try:
+            agent.sample()
+        except OSError as error:
+            self._failed(agent, error)

@@ -1,0 +1,140 @@
+"""What became of each command, on disk: written and synced before it is carried out.
+
+So a command is carried out at most once, whatever the power does (design P5): after a crash an id
+is either absent (never begun) or at least `started` (never begun again). `unknown` is a tombstone:
+the cloud asked for an id that never came, was told so, and it will never be carried out.
+
+The file holds JSON lines with a checksum; a torn tail is cut at opening. Beyond `commands_max`
+entries the oldest are forgotten, and the greatest counter among them becomes the floor below which
+every command counts as replayed, so forgetting never allows a repetition. (A forgotten tombstone
+is safe too: commands live 300 s at most, and 10,000 entries are more than that.)
+"""
+
+import zlib
+from typing import Final
+
+import msgspec
+
+from motorcade.vehicle.disk import Disk
+from motorcade.wire.command.messages import JournalEntry, JournalState
+
+_FILE: Final = "journal"
+_CHECKSUM_DIGITS: Final = 8
+_FINAL: Final = frozenset({"executed", "refused", "expired", "unknown"})
+
+
+class _Floor(msgspec.Struct, frozen=True, tag="floor", tag_field="kind"):
+    """The first line of a compacted file."""
+
+    counter: int
+
+
+class _Line(msgspec.Struct, frozen=True, tag="entry", tag_field="kind"):
+    entry: JournalEntry
+
+
+_encoder: Final = msgspec.json.Encoder()
+_decoder: Final[msgspec.json.Decoder[_Floor | _Line]] = msgspec.json.Decoder(_Floor | _Line)
+
+
+class Journal:
+    """One car's journal of commands. Every method that writes returns when it is synced."""
+
+    def __init__(self, disk: Disk, *, commands_max: int) -> None:
+        """Open, cutting a torn tail. Raises `OSError`."""
+        self._disk = disk
+        self._commands_max = commands_max
+        self._entries: dict[str, JournalEntry] = {}
+        self._counters: set[int] = set()
+        self._floor = 0
+        self._lines = 0
+        self._load()
+
+    def find(self, command_id: str) -> JournalEntry | None:
+        """What is known of an id."""
+        return self._entries.get(command_id)
+
+    def counter_used(self, counter: int) -> bool:
+        """Whether another command had this counter, or may have had it."""
+        return counter <= self._floor or counter in self._counters
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def write(
+        self, command_id: str, state: JournalState, *, reason: str, time_us: int, counter: int
+    ) -> JournalEntry:
+        """Record a state and sync. A final state stays; "started" may be followed by one.
+
+        Raises:
+            OSError: not on disk; nothing may be carried out on the strength of it.
+        """
+        known = self._entries.get(command_id)
+        assert known is None or known.state not in _FINAL  # decide() answers those from the journal
+        entry = JournalEntry(
+            id=command_id, state=state, reason=reason, time_us=time_us, counter=counter
+        )
+        if len(self._entries) >= self._commands_max or self._lines >= 3 * self._commands_max:
+            self._compact()
+        self._append(entry)
+        self._take(entry)
+        return entry
+
+    def _append(self, entry: JournalEntry) -> None:
+        size = self._disk.size(_FILE)
+        try:
+            self._disk.append(_FILE, _write_line(_Line(entry)))
+            self._disk.sync(_FILE)
+        except OSError:
+            self._disk.truncate(_FILE, size)  # half a line must not stand before the next one
+            raise
+        self._lines += 1
+
+    def _take(self, entry: JournalEntry) -> None:
+        self._entries[entry.id] = entry
+        if entry.counter:
+            self._counters.add(entry.counter)
+
+    def _compact(self) -> None:
+        """Forget the oldest half, but those whose outcome is still open."""
+        ids = list(self._entries)
+        for command_id in ids[: max(len(ids) - self._commands_max // 2, 0)]:
+            if self._entries[command_id].state == "started" and len(ids) < 2 * self._commands_max:
+                continue
+            forgotten = self._entries.pop(command_id)
+            self._counters.discard(forgotten.counter)
+            self._floor = max(self._floor, forgotten.counter)
+        lines = [_write_line(_Floor(self._floor))]
+        lines += [_write_line(_Line(entry)) for entry in self._entries.values()]
+        self._disk.replace(_FILE, b"".join(lines))
+        self._lines = len(lines)
+
+    def _load(self) -> None:
+        data = self._disk.read(_FILE)
+        whole = 0
+        for line in data.splitlines(keepends=True):
+            read = _read_line(line)
+            if read is None:
+                break
+            whole += len(line)
+            self._lines += 1
+            if isinstance(read, _Floor):
+                self._floor = read.counter
+            else:
+                self._take(read.entry)
+        if whole != len(data):
+            self._disk.truncate(_FILE, whole)
+            self._disk.sync(_FILE)
+
+
+def _write_line(line: _Floor | _Line) -> bytes:
+    text = _encoder.encode(line)
+    return b"%08x %s\n" % (zlib.crc32(text), text)
+
+
+def _read_line(line: bytes) -> _Floor | _Line | None:
+    """The line's content; `None` if it is cut short or damaged."""
+    text = line[_CHECKSUM_DIGITS + 1 : -1]
+    if not line.endswith(b"\n") or line[:_CHECKSUM_DIGITS] != b"%08x" % zlib.crc32(text):
+        return None
+    return _decoder.decode(text)

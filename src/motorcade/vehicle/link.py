@@ -1,0 +1,74 @@
+"""What both links share: the agent's side of a connection, dialling, and waiting between tries.
+
+Time and chance are arguments here too: `sleep` and the generator of the jitter come from outside,
+so that tests run a day of a bad connection in a second.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from motorcade.config import VehicleConfig
+from motorcade.vehicle.vehicle_file import Address, VehicleFile
+
+Sleep = Callable[[float], Awaitable[None]]
+Dial = Callable[[Callable[[], asyncio.Protocol]], Awaitable[object]]
+"""Open a connection for the protocol that the argument makes. Raises `OSError`."""
+
+
+class Inbox(Protocol):
+    """What a link tells the agent."""
+
+    def connected(self) -> None:
+        """The server knows us; records flow."""
+
+    def disconnected(self, reason: str) -> None:
+        """The connection ended, or could not be made."""
+
+    def message(self, payload: bytes, acknowledge: Callable[[], None]) -> None:
+        """A message from the cloud. `acknowledge` it once it is dealt with; later is allowed."""
+
+
+@dataclass(slots=True)
+class Backoff:
+    """How long to wait before the next try: doubled each time, and spread, so that a thousand
+    cars that leave one tunnel do not knock together."""
+
+    config: VehicleConfig
+    random: np.random.Generator
+    tries: int = 0
+
+    def next_s(self) -> float:
+        """The next wait."""
+        longest_s: float = min(
+            self.config.reconnect_s_min * 2 ** min(self.tries, 30), self.config.reconnect_s_max
+        )
+        self.tries += 1
+        return longest_s * float(self.random.uniform(0.5, 1.0))
+
+    def reset(self) -> None:
+        """A connection succeeded."""
+        self.tries = 0
+
+
+def dial_tcp(address: Address, tls: ssl.SSLContext | None) -> Dial:
+    """Dial a server by TCP, with TLS if a context is given."""
+
+    async def dial(make: Callable[[], asyncio.Protocol]) -> object:
+        loop = asyncio.get_running_loop()
+        return await loop.create_connection(make, address.host, address.port, ssl=tls)
+
+    return dial
+
+
+def client_tls(vehicle: VehicleFile, *, with_certificate: bool) -> ssl.SSLContext:
+    """TLS 1.3 to our own server: under 1.2 a certificate's name crosses in clear (design P8)."""
+    context = ssl.create_default_context(cafile=str(vehicle.ca_file))
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    if with_certificate:
+        context.load_cert_chain(vehicle.cert_file, vehicle.key_file)
+    return context

@@ -1,0 +1,185 @@
+"""The MQTT link: keeps one connection alive and moves bytes between socket and `ClientSession`."""
+
+import asyncio
+import contextlib
+from typing import Final, cast
+
+from motorcade.vehicle.errors import LinkError, VehicleError
+from motorcade.vehicle.link import Backoff, Dial, Inbox, Sleep
+from motorcade.vehicle.mqtt_session import Alive, ClientSession, Done, Down, Welcome
+from motorcade.vehicle.outbox import Outbox
+from motorcade.wire.mqtt.errors import MqttError
+from motorcade.wire.mqtt.reasons import ProtocolLevel
+from motorcade.wire.mqtt.session import PINGREQ_BYTES, Disconnect, encode_disconnect
+
+WELCOME_S_MAX: Final = 10.0  # from dialling to CONNACK
+_GOODBYE: Final = encode_disconnect(Disconnect(), ProtocolLevel.V5)
+
+
+class MqttLink:
+    """Connects, sends what the outbox has, hands messages to the inbox, starts over."""
+
+    def __init__(
+        self,
+        session: ClientSession,
+        outbox: Outbox,
+        inbox: Inbox,
+        *,
+        dial: Dial,
+        sleep: Sleep,
+        backoff: Backoff,
+    ) -> None:
+        self._session = session
+        self._outbox = outbox
+        self._inbox = inbox
+        self._dial = dial
+        self._sleep = sleep
+        self._backoff = backoff
+        self._connection: _Connection | None = None
+
+    async def run(self) -> None:
+        """Keep connected until cancelled."""
+        self._outbox.listen(self._pump)
+        while True:
+            try:
+                await self._connect_once()
+            except (VehicleError, MqttError, OSError) as error:
+                self._inbox.disconnected(str(error))
+            await self._sleep(self._backoff.next_s())
+
+    async def _connect_once(self) -> None:
+        connection = _Connection(self._session, self._outbox, self._inbox, self._backoff)
+        self._connection = connection
+        watch = asyncio.ensure_future(self._watch(connection))
+        try:
+            dialled = asyncio.ensure_future(self._dial(lambda: connection))
+            dialled.add_done_callback(connection.dialled)
+            await connection.closed
+        finally:
+            self._connection = None
+            dialled.cancel()
+            watch.cancel()
+            connection.say_goodbye()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    async def _watch(self, connection: "_Connection") -> None:
+        """Close a connection that shows no life: no welcome, no answer to pings."""
+        await self._sleep(WELCOME_S_MAX)
+        if connection.keep_alive_s is None:
+            connection.fail(LinkError(f"no welcome within {WELCOME_S_MAX:g} s"))
+            return
+        while connection.keep_alive_s:
+            connection.ping()
+            await self._sleep(connection.keep_alive_s / 2)
+            if connection.ping_unanswered:
+                connection.fail(LinkError("the server does not answer pings"))
+                return
+
+    def _pump(self) -> None:
+        if self._connection is not None:
+            self._connection.pump()
+
+
+class _Connection(asyncio.Protocol):
+    """One TCP connection from CONNECT to its end."""
+
+    def __init__(
+        self, session: ClientSession, outbox: Outbox, inbox: Inbox, backoff: Backoff
+    ) -> None:
+        self._session = session
+        self._outbox = outbox
+        self._inbox = inbox
+        self._backoff = backoff
+        self._transport: asyncio.Transport | None = None
+        self._writable = True
+        self.keep_alive_s: int | None = None  # known from the welcome on; 0: no pings
+        self.ping_unanswered = False
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    # What asyncio calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.write(self._session.connect())
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for event in self._session.receive(data):
+                self._handle(event)
+        except (VehicleError, MqttError, OSError) as error:  # OSError: the car's own disk
+            self.fail(error)
+            return
+        self.pump()
+
+    def pause_writing(self) -> None:
+        self._writable = False
+
+    def resume_writing(self) -> None:
+        self._writable = True
+        self.pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(LinkError(f"connection lost: {exc or 'closed by the server'}"))
+
+    # What the link calls.
+
+    def dialled(self, task: "asyncio.Future[object]") -> None:
+        """Take the outcome of dialling."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the connection because of `error`; only the first one counts."""
+        if not self.closed.done():
+            self._session.welcomed = False
+            self.closed.set_exception(error)
+        if self._transport is not None:
+            self._transport.abort()
+
+    def say_goodbye(self) -> None:
+        """Close on our own wish."""
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(_GOODBYE)
+            self._transport.close()
+
+    def ping(self) -> None:
+        self.ping_unanswered = True
+        if self._transport is not None:
+            self._transport.write(PINGREQ_BYTES)
+
+    def pump(self) -> None:
+        """Write what there is, as far as the window and the socket allow."""
+        packets = []
+        while self._writable and self._session.has_room and not self.closed.done():
+            outgoing = self._outbox.next()
+            if outgoing is None:
+                break
+            packet = self._session.publish(outgoing)
+            if packet is None:
+                self._outbox.done(outgoing, refused=True)
+            else:
+                packets.append(packet)
+        if packets and self._transport is not None:
+            self._transport.write(b"".join(packets))
+
+    def _handle(self, event: Welcome | Down | Done | Alive) -> None:
+        match event:
+            case Done(outgoing=outgoing, refused=refused):
+                self._outbox.done(outgoing, refused=refused)
+            case Down(payload=payload, packet_id=packet_id):
+                self._inbox.message(payload, lambda: self._acknowledge(packet_id))
+            case Welcome():
+                assert self._transport is not None  # It sent us bytes.
+                self.keep_alive_s = event.keep_alive_s
+                self._backoff.reset()
+                self._transport.write(self._session.first_packets(event))
+                self._inbox.connected()
+            case Alive():
+                self.ping_unanswered = False
+
+    def _acknowledge(self, packet_id: int | None) -> None:
+        """Too late is harmless: the server sends it again in the next connection."""
+        if packet_id is not None and self._transport is not None and not self.closed.done():
+            self._transport.write(self._session.acknowledge(packet_id))

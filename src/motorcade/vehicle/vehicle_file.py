@@ -1,0 +1,97 @@
+"""`vehicle.json`: who this car is, where its keys lie, whom it obeys, where to call.
+
+Written by `motorcade vehicle add`. Relative file names are relative to the file.
+"""
+
+import base64
+import binascii
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from motorcade.vehicle.errors import VehicleFileError
+
+
+class MqttAccess(msgspec.Struct, frozen=True):
+    """How to come in by MQTT."""
+
+    client_id: str
+    username: str
+    password: str
+    publish_topic_prefix: str
+    command_topic: str
+
+
+class Address(msgspec.Struct, frozen=True):
+    host: str
+    port: int
+
+
+class _File(msgspec.Struct, frozen=True):
+    vin: str
+    token: str
+    mqtt: MqttAccess
+    cert_file: str
+    key_file: str
+    ca_file: str
+    command_public_keys: dict[str, str] = {}
+    servers: dict[str, Address] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleFile:
+    """A car's identity, checked."""
+
+    vin: str
+    token: str
+    mqtt: MqttAccess
+    cert_file: Path
+    key_file: Path
+    ca_file: Path
+    command_keys: dict[str, Ed25519PublicKey]
+    servers: dict[str, Address]  # "mqtt", "mqtts", "telemetry"
+
+
+def read_vehicle_file(path: Path) -> VehicleFile:
+    """Read and check the file.
+
+    Raises:
+        VehicleFileError: not there, not JSON, or something in it is missing; the text says what.
+    """
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        keys = {key_id: _public_key(text) for key_id, text in file.command_public_keys.items()}
+    except (OSError, msgspec.MsgspecError, ValueError, binascii.Error) as error:
+        raise VehicleFileError(f"{path}: {error}; write it with `motorcade vehicle add`") from error
+    return VehicleFile(
+        file.vin,
+        file.token,
+        file.mqtt,
+        path.parent / file.cert_file,
+        path.parent / file.key_file,
+        path.parent / file.ca_file,
+        keys,
+        file.servers,
+    )
+
+
+def read_ready_file(path: Path) -> dict[str, Address]:
+    """The addresses of a running server, from its ready file.
+
+    Raises:
+        VehicleFileError: no server runs on that data directory, or the file is damaged.
+    """
+    try:
+        ready: dict[str, Any] = msgspec.json.decode(path.read_bytes())
+        names = ("mqtt", "mqtts", "telemetry")
+        return {name: msgspec.convert(ready[name], Address) for name in names if ready.get(name)}
+    except (OSError, msgspec.MsgspecError, AttributeError) as error:
+        raise VehicleFileError(f"{path}: {error}; start it with `motorcade up`") from error
+
+
+def _public_key(text: str) -> Ed25519PublicKey:
+    raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    return Ed25519PublicKey.from_public_bytes(raw)
