@@ -103,6 +103,9 @@ class Decoder:
         lengths += [rows[name].astype(np.int64) for name in ("stream_bytes", "properties_bytes")]
         starts = sum(lengths[1:], lengths[0])
         ends = starts + rows["payload_bytes"]
+        buffer = batch.buffer.view()
+        buffer.flags.writeable = False  # one type for the kernel, whoever owns the batch
+        batch = RecordBatch(rows, buffer)
         wanted = (rows["encoding"] == Encoding.TESLA_TELEMETRY) & (slots >= 0)
         source = _Input(batch, slots, starts, ends, wanted)
         texts: dict[int, str] = {}

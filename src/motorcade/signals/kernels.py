@@ -335,8 +335,10 @@ def warm() -> None:
     out = (np.zeros(1, np.int32), np.zeros(1))
     octets = np.zeros(8, np.uint8)
     scratch = (octets, octets.view(np.float64), octets.view(np.float32))
+    data = np.zeros(1, np.uint8)
+    data.flags.writeable = False
     decode_telemetry(
-        np.zeros(1, np.uint8),
+        data,
         no_bounds,
         no_bounds,
         np.zeros(0, np.bool_),

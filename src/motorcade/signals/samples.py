@@ -30,6 +30,7 @@ _UNPACK: Final = struct.Struct("<d").unpack
 
 NAMES_MAX: Final = 1 << 18  # of all vehicles together; 128 hostile ones could fill it
 NAME_BYTES_MAX: Final = 128
+NAMES_REFUSED: Final = frozenset({"", "online"})  # presence is not for the vehicle to say
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,7 @@ class Dictionary:
         introduced = self._introduced.get(vehicle, 0)
         too_long = len(name) > NAME_BYTES_MAX or len(name.encode()) > NAME_BYTES_MAX
         full = introduced >= self._names_per_vehicle_max or len(self._names) >= NAMES_MAX
-        if full or too_long or not name:
+        if full or too_long or name in NAMES_REFUSED:
             self.refused += 1
             return -1
         self._introduced[vehicle] = introduced + 1

@@ -74,7 +74,6 @@ HOT: Final = frozenset(
         "door_passenger_rear_open",
         "trunk_front_open",
         "trunk_rear_open",
-        "online",
         "drive_power",
         "climate_on",
     ]
@@ -728,7 +727,6 @@ COMPONENTS: Final[tuple[Signal, ...]] = (
 )
 
 OWN: Final[tuple[Signal, ...]] = (
-    boolean(1100, "online", "", NONE),  # written by live state from presence records
     number(1101, "altitude", "", "m", -500, 9_000, LOCATION),
     number(1102, "gps_accuracy", "", "m", 0, 10_000, LOCATION),
     number(1103, "yaw_rate", "", "rad/s", -10, 10, BEHAVIOUR),

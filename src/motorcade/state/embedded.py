@@ -1,0 +1,262 @@
+"""Live state in this process's memory: columns, a sparse table, and nothing else to install.
+
+One thread, the follower's, calls `apply`, `save` and `restore`; any thread may read and subscribe.
+What two threads share is touched inside the gate, in steps well under 1 ms.
+"""
+
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from motorcade.config import Config
+from motorcade.events import RecordBatch, Topic, VehicleToken, pack_token
+from motorcade.signals.catalogue import BY_ID
+from motorcade.signals.decoder import DecodeCounts, Decoder
+from motorcade.signals.samples import TAG_MASK, TEXT_BITS, Dictionary, SampleBatch, present
+from motorcade.state.cells import Cells
+from motorcade.state.gate import Gate
+from motorcade.state.kernels import note_received
+from motorcade.state.port import ONLINE, Callback, Change, Handle, SignalValue, VehicleState
+from motorcade.state.presence import GATEWAY_STARTED, PresenceTable
+from motorcade.state.slots import SlotTable
+from motorcade.state.subscribers import Subscribers, notify
+
+STEP_ROWS: Final = 8_192  # per hold of the gate: about 0.2 ms
+STEP_SAMPLES: Final = 4_096
+TEXTS_SPARE: Final = 4_096  # texts that no cell points at are swept when there may be this many
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    token_high: bytes
+    token_low: bytes
+    received_us: bytes
+    slot: bytes
+    signal: bytes
+    time_us: bytes
+    value: bytes
+    texts: list[tuple[int, str]]
+    connections: list[tuple[int, str, str]]
+    dictionary: bytes
+
+
+class EmbeddedLiveState:
+    """The `LiveState` engine that needs nothing installed."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._gate = Gate()
+        self._subscribers = Subscribers()
+        self.records_without_slot = 0  # of vehicles beyond state.vehicles_max
+        self._clear()
+
+    def _clear(self) -> None:
+        state = self._config.state
+        self._slots = SlotTable(vehicles_max=state.vehicles_max)
+        self._cells = Cells(signals_per_vehicle_max=state.signals_per_vehicle_max)
+        self._received_us = np.zeros(0, np.int64)
+        self._presence = PresenceTable()
+        self._texts: dict[int, str] = {}
+        self._texts_swept = 0
+        self._decoder = Decoder(
+            Dictionary(
+                names_per_vehicle_max=state.signals_per_vehicle_max,
+                text_bytes_max=state.text_bytes_max,
+            ),
+            future_us_max=self._config.time.future_s_max * 1_000_000,
+        )
+        self._grow()
+
+    @property
+    def counts(self) -> DecodeCounts:
+        """What decoding left out since this object was made."""
+        return self._decoder.counts
+
+    @property
+    def vehicle_count(self) -> int:
+        return self._slots.count
+
+    # Reading, from any thread.
+
+    def read(self, token: VehicleToken) -> VehicleState:
+        """See `LiveState.read`."""
+        high, low = pack_token(token)
+        with self._gate:
+            slot = self._slots.find(high, low)
+            if slot < 0:
+                return VehicleState({}, online=False, last_received_us=0)
+            signals = dict(self._change(*cell) for cell in self._cells.of_vehicle(slot))
+            online, received_us = self._presence.is_online(slot), int(self._received_us[slot])
+        return VehicleState(signals, online, received_us)
+
+    def _change(self, signal: int, time_us: int, value: float) -> Change:
+        known = BY_ID.get(signal)
+        shown = SignalValue(
+            present(known, value, self._texts), time_us, known.unit if known else ""
+        )
+        return (known.name if known else self._decoder.dictionary.name_of(signal)), shown
+
+    def subscribe(self, token: VehicleToken, callback: Callback) -> Handle:
+        """See `LiveState.subscribe`."""
+        packed = pack_token(token)
+        with self._gate:
+            slot = self._slots.find(*packed)
+            if slot >= 0:
+                self._cells.watched[slot] = True
+            return self._subscribers.add(packed, slot, callback)
+
+    def unsubscribe(self, handle: Handle) -> None:
+        """See `LiveState.unsubscribe`."""
+        with self._gate:
+            slot = self._subscribers.remove(handle)
+            if slot >= 0:
+                self._cells.watched[slot] = False
+
+    # Writing, from the follower's thread.
+
+    def apply(self, batch: RecordBatch, writer: str) -> None:
+        """Take records of one writer, in log order, duplicates removed."""
+        slots = self._find_slots(batch)
+        samples = self._decoder.decode(batch, slots)
+        self._texts.update(samples.texts)
+        changes: dict[int, dict[str, SignalValue]] = {}
+        for first in range(0, len(samples), STEP_SAMPLES):
+            last = min(first + STEP_SAMPLES, len(samples))
+            with self._gate:
+                changed = self._cells.apply(samples, first, last)
+                self._note_changes(samples, changed, changes)
+        self._apply_presence(batch, slots, writer, changes)
+        self._sweep_texts()
+        for slot, of_vehicle in changes.items():
+            with self._gate:
+                callbacks = self._subscribers.callbacks_of(slot)
+            notify(callbacks, list(of_vehicle.items()))
+
+    def _find_slots(self, batch: RecordBatch) -> npt.NDArray[np.int32]:
+        rows = batch.rows
+        slots = np.empty(len(rows), np.int32)
+        is_telemetry = rows["topic"] == Topic.TELEMETRY
+        for first in range(0, len(rows), STEP_ROWS):
+            step = slice(first, first + STEP_ROWS)
+            high, low = (rows[half][step].copy() for half in ("vehicle_hi", "vehicle_lo"))
+            received_us = rows["received_time_us"][step].copy()
+            with self._gate:
+                before = self._slots.count
+                slots[step] = found = self._slots.find_or_add(high, low)
+                if self._slots.count > before:
+                    self._grow()
+                    for slot in self._subscribers.bind_new(self._slots.find):
+                        self._cells.watched[slot] = True
+                note_received(found, received_us, is_telemetry[step], self._received_us)
+            self.records_without_slot += int(np.count_nonzero((found < 0) & ((high | low) != 0)))
+        return slots
+
+    def _grow(self) -> None:
+        capacity = self._slots.capacity
+        self._cells.grow_vehicles(capacity)
+        more = np.zeros(capacity - len(self._received_us), np.int64)
+        self._received_us = np.concatenate((self._received_us, more))
+
+    def _note_changes(
+        self,
+        samples: SampleBatch,
+        changed: npt.NDArray[np.int64],
+        changes: dict[int, dict[str, SignalValue]],
+    ) -> None:
+        columns = (samples.vehicle, samples.signal, samples.time_us, samples.value)
+        for slot, *cell in zip(*(column[changed].tolist() for column in columns), strict=True):
+            name, value = self._change(*cell)
+            changes.setdefault(slot, {})[name] = value
+
+    def _apply_presence(
+        self,
+        batch: RecordBatch,
+        slots: npt.NDArray[np.int32],
+        writer: str,
+        changes: dict[int, dict[str, SignalValue]],
+    ) -> None:
+        for index in np.flatnonzero(batch.rows["topic"] == Topic.CONNECTIVITY).tolist():
+            record, slot = batch.record(index), int(slots[index])
+            with self._gate:
+                if slot >= 0:
+                    moved = [(slot, self._presence.apply(slot, record.payload, writer))]
+                elif record.name == GATEWAY_STARTED:
+                    moved = [(gone, False) for gone in self._presence.writer_started(writer)]
+                else:
+                    continue
+                for changed, online in moved:
+                    if self._cells.watched[changed]:
+                        value = SignalValue(online, record.event_time_us, "")
+                        changes.setdefault(changed, {})[ONLINE] = value
+
+    def _sweep_texts(self) -> None:
+        """Forget texts that no cell points at. When it happens changes memory only, no answer."""
+        if len(self._texts) < 2 * self._texts_swept + TEXTS_SPARE:
+            return
+        texts = dict(self._texts_in_use())
+        with self._gate:
+            self._texts = texts
+        self._texts_swept = len(texts)
+
+    def _texts_in_use(self) -> list[tuple[int, str]]:
+        bits = self._cells.text_values().view(np.uint64)
+        is_text = bits & np.uint64(TAG_MASK) == np.uint64(TEXT_BITS)
+        numbers = np.unique(bits[is_text] & ~np.uint64(TAG_MASK))
+        return [(number, self._texts[number]) for number in numbers.tolist()]
+
+    # Snapshots, from the follower's thread.
+
+    def save(self) -> bytes:
+        """All of it: the same bytes for the same records, however they were cut into batches."""
+        high, low = self._slots.tokens()
+        rows = self._cells.rows()
+        return msgspec.msgpack.encode(
+            _Saved(
+                token_high=high.tobytes(),
+                token_low=low.tobytes(),
+                received_us=self._received_us[: self._slots.count].tobytes(),
+                slot=rows.slot.tobytes(),
+                signal=rows.signal.tobytes(),
+                time_us=rows.time_us.tobytes(),
+                value=rows.value.tobytes(),
+                texts=self._texts_in_use(),
+                connections=list(self._presence.rows()),
+                dictionary=self._decoder.dictionary.snapshot(),
+            )
+        )
+
+    def restore(self, saved: bytes | None) -> None:
+        """Become what `save` saw; empty for `None`. Subscriptions stay.
+
+        Raises:
+            msgspec.MsgspecError, ValueError: other bytes; the state is undefined, restore again.
+        """
+        with self._gate:
+            self._subscribers.unbind_all()
+            self._clear()
+            if saved is None:
+                return
+            state = msgspec.msgpack.decode(saved, type=_Saved)
+            self._slots.restore(_column(state.token_high, "u8"), _column(state.token_low, "u8"))
+            self._grow()
+            received_us = _column(state.received_us, "i8")
+            self._received_us[: len(received_us)] = received_us
+            self._texts = dict(state.texts)
+            self._presence.restore(state.connections)
+            self._decoder.dictionary.restore(state.dictionary)
+            self._decoder.learn_fields()
+            cells = SampleBatch(
+                vehicle=_column(state.slot, "i4"),
+                time_us=_column(state.time_us, "i8"),
+                signal=_column(state.signal, "i4"),
+                value=_column(state.value, "f8"),
+            )
+            self._cells.apply(cells, 0, len(cells))
+            for slot in self._subscribers.bind_new(self._slots.find):
+                self._cells.watched[slot] = True
+
+
+def _column(data: bytes, kind: str) -> npt.NDArray[Any]:
+    """A column of its own: kernels are compiled for writable arrays."""
+    return np.frombuffer(data, kind).copy()

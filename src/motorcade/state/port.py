@@ -1,0 +1,57 @@
+"""Live state's promises: the latest value and time of every signal of every vehicle.
+
+1. **Latest.** A signal shows the sample with the greatest event time; of equal times, the one later
+   in the log. Late data never overwrites newer (P3).
+2. **Derived.** Everything comes from the log: the same log gives the same state (P4), after a crash
+   too. How far behind it is shows in `VehicleState.last_received_us` and in each value's time.
+3. **Reading** never waits for more than one small step of the writer, and sees whole values.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple, NewType, Protocol
+
+from motorcade.events import VehicleToken
+
+ONLINE: Final = "online"
+"""The name under which presence comes to subscribers; no signal bears it."""
+
+
+class SignalValue(NamedTuple):
+    """A signal's latest value; `None`: the vehicle says it is unavailable."""
+
+    value: float | str | bool | None
+    time_us: int  # event time
+    unit: str
+
+    def age_s(self, now_us: int) -> float:
+        """Seconds since the value was true; negative where the vehicle's clock runs ahead."""
+        return (now_us - self.time_us) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class VehicleState:
+    signals: dict[str, SignalValue]
+    online: bool  # a connection is open, as far as the gateway has told
+    last_received_us: int  # of its telemetry; 0 when there has been none
+
+
+Change = tuple[str, SignalValue]
+Callback = Callable[[Sequence[Change]], None]
+Handle = NewType("Handle", int)
+
+
+class LiveState(Protocol):
+    """Read side, thread-safe."""
+
+    def read(self, token: VehicleToken) -> VehicleState:
+        """The vehicle's state; an empty one for a vehicle that has never sent. Under 1 ms."""
+
+    def subscribe(self, token: VehicleToken, callback: Callback) -> Handle:
+        """Call `callback` with each batch of changes of one vehicle, from the follower's thread.
+
+        It must return soon and not raise. Changes from before the call may still come once.
+        """
+
+    def unsubscribe(self, handle: Handle) -> None:
+        """At most the call under way still comes. Unknown handles are ignored."""
