@@ -8,7 +8,7 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from motorcade.api.build import build_api
-from motorcade.api.counter import Changes, Counter
+from motorcade.api.counter import Counter
 from motorcade.api.server import Listener, listen, serve
 from motorcade.clock import Clock, SystemClock
 from motorcade.commands.entries import Downlink
@@ -38,6 +38,7 @@ from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.port import Edge
 from motorcade.log.topics import Lane
 from motorcade.registry.port import Vehicle
+from motorcade.state.port import ONLINE, Callback, Handle, SignalValue, VehicleState
 from motorcade.wire.command.answers import write_up
 from motorcade.wire.command.messages import Answer, Command, UpMessage
 from motorcade.wire.command.records import (
@@ -103,42 +104,33 @@ class FakeTokens:
         return AccessToken(subject, frozenset(scopes.split("+")), 1 << 60, "test")
 
 
-@dataclass(frozen=True)
-class FakeValue:
-    value: Any
-    time_us: int
-    unit: str = ""
-
-
-@dataclass
-class FakeState:
-    """One vehicle's state, as `LiveState.read` gives it."""
-
-    signals: dict[str, FakeValue] = field(default_factory=dict)
-    online: bool = True
-    last_received_us: int = 0
+def offline_state() -> VehicleState:
+    return VehicleState({}, online=False, last_received_us=0)
 
 
 class FakeLive:
     def __init__(self) -> None:
-        self.states: dict[str, FakeState] = {}
-        self.callbacks: dict[int, tuple[str, Callable[[Changes], None]]] = {}
+        self.states: dict[str, VehicleState] = {}
+        self.callbacks: dict[Handle, tuple[str, Callback]] = {}
+        self._handles = count()
 
-    def read(self, token: VehicleToken) -> FakeState:
-        return self.states.get(token, FakeState(online=False))
+    def read(self, token: VehicleToken) -> VehicleState:
+        return self.states.get(token, offline_state())
 
-    def subscribe(self, token: VehicleToken, callback: Callable[[Changes], None]) -> Any:
-        self.callbacks[id(callback)] = (token, callback)
-        return id(callback)
+    def subscribe(self, token: VehicleToken, callback: Callback) -> Handle:
+        handle = Handle(next(self._handles))
+        self.callbacks[handle] = (token, callback)
+        return handle
 
-    def unsubscribe(self, handle: Any) -> None:
+    def unsubscribe(self, handle: Handle) -> None:
         del self.callbacks[handle]
 
     def change(self, token: str, **values: Any) -> None:
-        """What the follower's thread does: apply, then tell."""
-        state = self.states.setdefault(token, FakeState())
-        changes = [(name, FakeValue(value, 5)) for name, value in values.items()]
-        state.signals.update(changes)
+        """What the follower's thread does: apply, then tell. `online` is presence."""
+        before = self.states.get(token, offline_state())
+        changes = [(name, SignalValue(value, 5, "")) for name, value in values.items()]
+        signals = before.signals | {name: value for name, value in changes if name != ONLINE}
+        self.states[token] = VehicleState(signals, bool(values.get(ONLINE, True)), 5)
         for watched, callback in list(self.callbacks.values()):
             if watched == token:
                 callback(changes)

@@ -1,8 +1,8 @@
 """What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from litestar import Request
@@ -12,10 +12,10 @@ from motorcade.api.errors import TOKEN_EXPIRED, ApiError, missing_scopes, not_fo
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
 from motorcade.config import Config
-from motorcade.events import VehicleToken
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import AccessToken, TokenVerifier
 from motorcade.registry.port import Registry, Vehicle
+from motorcade.state.port import LiveState
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -25,39 +25,6 @@ COMMANDS: Final = "vehicle_cmds"
 CHARGING: Final = "vehicle_charging_cmds"
 TOKENS_CACHED_MAX: Final = 4_096  # a check of the signature costs some 200 µs, a look-up none
 VIN_CHARACTERS: Final = 17
-
-
-class SignalValue(Protocol):
-    """A signal's latest value; `state.port` has the real one."""
-
-    @property
-    def value(self) -> float | str | bool | None: ...
-    @property
-    def time_us(self) -> int: ...
-    @property
-    def unit(self) -> str: ...
-
-
-class VehicleState(Protocol):
-    """What is known of a vehicle now."""
-
-    @property
-    def signals(self) -> Mapping[str, SignalValue]: ...
-    @property
-    def online(self) -> bool: ...
-    @property
-    def last_received_us(self) -> int: ...
-
-
-Changes = list[tuple[str, Any]]
-
-
-class LiveState(Protocol):
-    """The part of `state.port.LiveState` that the counter needs."""
-
-    def read(self, token: VehicleToken) -> VehicleState: ...
-    def subscribe(self, token: VehicleToken, callback: Callable[[Changes], None]) -> Any: ...
-    def unsubscribe(self, handle: Any) -> None: ...
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ Signals of privacy class `location` go to holders of `vehicle_location` alone.
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -17,7 +17,7 @@ from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
 from motorcade.api.commands import shown
-from motorcade.api.counter import DEVICE_DATA, LOCATION, Changes, Counter, SignalValue, require
+from motorcade.api.counter import DEVICE_DATA, LOCATION, Counter, require
 from motorcade.api.errors import ApiError, unauthorized
 from motorcade.api.vehicles import entry
 from motorcade.commands.port import CommandView
@@ -25,6 +25,7 @@ from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.signals.signal import Privacy
+from motorcade.state.port import ONLINE, Change, SignalValue
 
 PROTOCOL: Final = "motorcade.stream"
 BEARER_PROTOCOL: Final = "bearer."  # browsers cannot set headers: `bearer.<token>` beside PROTOCOL
@@ -123,12 +124,18 @@ class Stream:
             if self._located or name not in LOCATION_SIGNALS
         }
 
-    def _on_follower_thread(self, changes: Changes) -> None:
+    def _on_follower_thread(self, changes: Sequence[Change]) -> None:
         with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
             self._loop.call_soon_threadsafe(self._on_signals, changes)
 
-    def _on_signals(self, changes: Changes) -> None:
-        signals = self._shown(dict(changes))
+    def _on_signals(self, changes: Sequence[Change]) -> None:
+        changed = dict(changes)
+        presence = changed.pop(ONLINE, None)
+        if presence is not None:
+            state = "online" if presence.value else "offline"
+            frame = {"type": "vehicle", "state": state, "time_us": presence.time_us}
+            self._outbox.put(_JSON.encode(frame), 1)
+        signals = self._shown(changed)
         if signals:
             self._outbox.put(_JSON.encode({"type": "signals", "signals": signals}), len(signals))
 

@@ -12,14 +12,13 @@ from motorcade.api.counter import (
     LOCATION,
     AnyRequest,
     Counter,
-    SignalValue,
-    VehicleState,
     require,
 )
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, offline
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS, Member
 from motorcade.api.vehicles import entry
+from motorcade.state.port import SignalValue, VehicleState
 
 LOCATION_DATA: Final = "location_data"
 EMPTY_SECTIONS: Final = frozenset(
