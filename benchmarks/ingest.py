@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
 from benchmarks.load_kernels import blast
 from benchmarks.machine import MachineTimes, cpu_of, describe, name_of, tree
 from tests.platform_process import Platform, add_vehicles

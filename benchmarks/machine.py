@@ -51,12 +51,24 @@ class MachineTimes:
         user, nice, system, idle, iowait, irq, soft, steal = (int(word) for word in words[:8])
         return MachineTimes(user + nice + system + irq + soft, idle + iowait, steal)
 
-    def since(self, before: "MachineTimes", measured_us: float) -> str:
-        """Busy share, steal share and the share that nobody we measure used, as text."""
+    def shares(self, before: "MachineTimes", measured_us: float) -> tuple[float, float, float]:
+        """(busy, steal, other): shares of all cores; `other` is what nobody we measure used."""
         busy, steal = self.busy - before.busy, self.steal - before.steal
         total = max(1, busy + steal + self.idle - before.idle)
         other = max(0.0, busy - measured_us * TICKS_PER_S / 1e6)
-        return f"busy {busy / total:.0%}, steal {steal / total:.1%}, other load {other / total:.1%}"
+        return busy / total, steal / total, other / total
+
+    def since(self, before: "MachineTimes", measured_us: float) -> str:
+        """The shares as text."""
+        busy, steal, other = self.shares(before, measured_us)
+        return f"busy {busy:.0%}, steal {steal:.1%}, other load {other:.1%}"
+
+    def quiet(
+        self, before: "MachineTimes", measured_us: float, steal_max: float, other_max: float
+    ) -> bool:
+        """Whether nobody disturbed the measurement by more than that."""
+        _, steal, other = self.shares(before, measured_us)
+        return steal <= steal_max and other <= other_max
 
 
 def describe() -> str:

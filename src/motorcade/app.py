@@ -1,0 +1,212 @@
+"""The composition root: settings in, a running process out. The only importer of engines.
+
+`python -m motorcade.app '<json>'` is started by the supervisor, once per role. A role opens its
+lanes of the log, then its doors or counters, in the order of the road; says "ready"; and drains
+when told to stop or when the supervisor is gone. To put another engine behind a port, change the
+line here that constructs it.
+"""
+
+import asyncio
+import gc
+import os
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+import uvloop
+
+from motorcade import compiled, logs
+from motorcade.clock import SystemClock
+from motorcade.config import Config
+from motorcade.identity import tls
+from motorcade.identity.authority import Authority, open_authority
+from motorcade.log.embedded import EmbeddedLog
+from motorcade.log.topics import Lane
+from motorcade.registry.embedded import EmbeddedRegistry
+from motorcade.supervisor import ChildLink
+
+FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answers of vehicles
+FAST_BYTES_MAX: Final = 4 << 20
+GC_THRESHOLD: Final = 50_000  # allocations between collections: the hot road makes no cycles
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every role starts from."""
+
+    link: ChildLink
+    config: Config
+    data: Path
+    clock: SystemClock
+    authority: Authority
+    registry: EmbeddedRegistry
+    log: EmbeddedLog
+
+
+async def run_gateway(parts: Parts, stopping: asyncio.Event) -> None:
+    """Sockets of vehicles and operators, sessions, acks; the bulk log and the answers' fast log."""
+    from motorcade.gateway.intake import Intake
+    from motorcade.gateway.mqtt.door import MqttDoor
+    from motorcade.gateway.presence import Presence
+    from motorcade.gateway.telemetry.door import TelemetryDoor
+
+    config, clock, log = parts.config, parts.clock, parts.log
+    loop = asyncio.get_running_loop()
+    bulk_writer = log.writer("gateway", Lane.BULK)
+    fast_writer = log.writer("gateway", Lane.FAST)
+    bulk = Intake(
+        bulk_writer,
+        loop,
+        records_max=config.log.batch_records_max,
+        bytes_max=config.log.batch_bytes_max,
+        spacing_s=config.log.bulk_commit_spacing_ms / 1e3,
+    )
+    fast = Intake(fast_writer, loop, records_max=FAST_RECORDS_MAX, bytes_max=FAST_BYTES_MAX)
+    presence = Presence(bulk, clock, config)
+    presence.started()
+    mqtt = MqttDoor(
+        loop=loop,
+        config=config,
+        clock=clock,
+        registry=parts.registry,
+        log=log,
+        bulk=bulk,
+        fast=fast,
+        presence=presence,
+        entropy=os.urandom,
+        directory=parts.data / "mqtt",
+    )
+    telemetry = TelemetryDoor(
+        loop=loop,
+        config=config,
+        clock=clock,
+        registry=parts.registry,
+        intake=bulk,
+        presence=presence,
+        entropy=os.urandom,
+    )
+    await mqtt.start(
+        parts.link.listener("mqtt"),
+        parts.link.listener("mqtts"),
+        tls.mqtts_context(parts.authority),
+    )
+    client_ca_file = config.telemetry.client_ca_file
+    await telemetry.start(
+        parts.link.listener("telemetry"), tls.telemetry_context(parts.authority, client_ca_file)
+    )
+    parts.link.ready()
+    await stopping.wait()
+    await asyncio.gather(mqtt.drain(), telemetry.drain())
+    await asyncio.gather(bulk.drained(), fast.drained())
+
+
+async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
+    """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
+    from motorcade.api.build import build_api
+    from motorcade.api.counter import Counter
+    from motorcade.api.server import Listener, serve
+    from motorcade.commands.entries import Downlink
+    from motorcade.commands.ledger import Ledger
+    from motorcade.commands.runner import CommandRunner
+    from motorcade.identity.signing import command_signer
+    from motorcade.identity.tokens import token_authority
+    from motorcade.state.embedded import EmbeddedState
+    from motorcade.state.follower import Follower
+
+    config, clock, log = parts.config, parts.clock, parts.log
+    failed: list[Exception] = []
+
+    def fail(error: Exception) -> None:
+        failed.append(error)
+        stopping.set()
+
+    state = EmbeddedState(config.state)
+    follower = Follower(config, log, state, parts.data / "state", clock)
+    follower.start()
+    signer = command_signer(parts.authority)
+    (parts.data / "commands").mkdir(mode=0o700, exist_ok=True)
+    ledger = Ledger(parts.data / "commands" / "ledger.sqlite")
+    commands = CommandRunner(
+        config,
+        log,
+        log.writer("api", Lane.FAST),
+        ledger,
+        Downlink(signer.key_id, signer, config.commands.expires_s_max),
+        clock,
+        os.urandom,
+        fail,
+    )
+    commands.start()
+    counter = Counter(
+        config,
+        clock,
+        parts.registry,
+        token_authority(parts.authority),
+        commands,
+        state,
+        os.urandom,
+    )
+    server = await serve(
+        build_api(counter),
+        [
+            Listener(parts.link.listener("api")),
+            Listener(parts.link.listener("api_tls"), tls.api_context(parts.authority)),
+        ],
+    )
+    parts.link.ready()
+    await stopping.wait()
+    await server.stop()
+    await commands.stop()
+    await asyncio.to_thread(follower.stop)
+    ledger.close()
+    if failed:
+        raise failed[0]
+
+
+Role = Callable[[Parts, asyncio.Event], Coroutine[Any, Any, None]]
+ROLES: Final[dict[str, Role]] = {"gateway": run_gateway, "api": run_api}
+
+
+async def _run(link: ChildLink) -> None:
+    stopping = link.stop_event()
+    config = Config().with_overrides(list(link.options["settings"]))
+    data = Path(link.options["data"])
+    clock = SystemClock()
+    authority = open_authority(data)
+    registry = EmbeddedRegistry(
+        data / "registry.sqlite",
+        account_key=authority.account_key,
+        clock=clock,
+        config=config.registry,
+    )
+    log = EmbeddedLog(data / "log", config.log, clock)
+    compiled.warm()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+    try:
+        parts = Parts(link, config, data, clock, authority, registry, log)
+        await ROLES[link.options["role"]](parts, stopping)
+    finally:
+        log.close()
+        registry.close()
+
+
+def main() -> None:
+    """Run the role that the supervisor's argument names; exit 0 after a drain."""
+    link = ChildLink.from_argument(sys.argv[1])
+    logs.configure(link.options["log_file"], link.options["role"])
+    os.umask(0o077)
+    try:
+        uvloop.run(_run(link))
+    except Exception:
+        _log.exception("process failed")
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
