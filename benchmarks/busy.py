@@ -1,6 +1,7 @@
 """Ingest that keeps the machine busy at a given share while something else is measured.
 
-A process of its own: `python -m benchmarks.busy ACCOUNTS.json HOST PORT PER_SEGMENT SHARE S`. It finds the open-loop rate that makes the whole machine that busy, then holds it for S seconds.
+A process of its own: `python -m benchmarks.busy ACCOUNTS.json HOST PORT PER_SEGMENT SHARE S`.
+It finds the open-loop rate that makes the whole machine that busy, then holds it for S seconds.
 """
 
 import json
