@@ -1,0 +1,1 @@
+"""The Fleet Telemetry door: WebSockets over mutual TLS, one record per message."""

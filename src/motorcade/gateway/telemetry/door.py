@@ -1,0 +1,275 @@
+"""The Fleet Telemetry door: who may come in, whose acks may leave, who must go.
+
+Source of the behaviour: the protocol page §1; each difference from Tesla's server stands in
+`docs/protocols/fleet-telemetry.md`.
+"""
+
+import asyncio
+import ssl
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import structlog
+
+from motorcade.clock import Clock
+from motorcade.config import Config
+from motorcade.events import RecordBatch, VehicleToken
+from motorcade.gateway.intake import Intake
+from motorcade.gateway.presence import Presence
+from motorcade.gateway.telemetry.connection import Connection, Phase
+from motorcade.gateway.telemetry.desk import Counts, make_car, make_desk
+from motorcade.gateway.telemetry.identity import identify
+from motorcade.gateway.telemetry.listener import Listener
+from motorcade.gateway.telemetry.rate import TokenBucket
+from motorcade.log.errors import LogError
+from motorcade.registry.port import Principal, Registry
+from motorcade.wire.websocket.errors import CloseCode
+
+logger = structlog.get_logger(__name__)
+
+TICK_S_MAX: Final = 1.0
+CHECKS_PER_TURN: Final = 64  # look-ups in the registry between two turns of the loop
+CONNECTION_ID_BYTES: Final = 16
+
+
+class TelemetryDoor:
+    """Serves Fleet Telemetry on one address. A `Door` of the intake."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        config: Config,
+        clock: Clock,
+        registry: Registry,
+        intake: Intake,
+        presence: Presence,
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._loop = loop
+        self._config = config
+        self._clock = clock
+        self._registry = registry
+        self._presence = presence
+        self._entropy = entropy
+        self._desk = make_desk(config, clock, intake)
+        self._intake = intake
+        self._connections: set[Connection] = set()
+        self._buckets: dict[VehicleToken, TokenBucket] = {}
+        self._waiting_for_commit: list[list[Connection]] = [[], []]
+        self._waiting_for_room: list[Connection] = []
+        self._ready: deque[Connection] = deque()
+        self._unchecked: list[Connection] = []  # since the registry last changed
+        self._changes = 0
+        self._listener: Listener | None = None
+        self._ticker: asyncio.TimerHandle | None = None
+        self._empty = asyncio.Event()
+        self._draining = False
+        intake.add_door(self)
+
+    @property
+    def counts(self) -> Counts:
+        """What has happened since the start."""
+        return self._desk.counts
+
+    @property
+    def connection_count(self) -> int:
+        """Sockets past the TLS handshake."""
+        return len(self._connections)
+
+    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext) -> int:
+        """Listen, with a context that demands client certificates; returns the port.
+
+        Raises:
+            OSError: the address cannot be listened on.
+        """
+        self._changes = self._registry.changes()
+        self._listener = Listener(
+            self._loop,
+            lambda: Connection(self, self._desk),
+            ssl_context,
+            handshakes_concurrent_max=self._config.gateway.handshakes_concurrent_max,
+            handshake_s_max=self._config.telemetry.handshake_s_max,
+            has_room=self._has_room,
+        )
+        self._tick_later()
+        return self._listener.start(host, port)
+
+    async def drain(self) -> None:
+        """Take no more; let what is in flight commit and its acks leave; then close everything.
+
+        Ends after `gateway.drain_s_max` at the latest.
+        """
+        self._draining = True
+        if self._listener is not None:
+            self._listener.close()
+        if self._ticker is not None:
+            self._ticker.cancel()
+        for connection in list(self._connections):
+            connection.close(CloseCode.GOING_AWAY, "the server is going away; connect again")
+        self._signal_if_empty()
+        try:
+            limit_s = min(self._config.gateway.drain_s_max, self._config.telemetry.close_s_max)
+            await asyncio.wait_for(self._empty.wait(), limit_s)
+        except TimeoutError:
+            for connection in list(self._connections):
+                connection.abort()
+
+    # What the intake calls (`gateway.intake.Door`).
+
+    def committed(self, index: int, batch: RecordBatch) -> None:
+        connections = self._waiting_for_commit[index]
+        self._waiting_for_commit[index] = []
+        for connection in connections:  # now, because the staging is filled anew from here on
+            connection.committed(index)
+        self._ready.extend(connections)
+        self._send_ready()
+
+    def failed(self, index: int, error: LogError) -> None:
+        connections = self._waiting_for_commit[index]
+        self._waiting_for_commit[index] = []
+        logger.error("telemetry_records_lost", error=str(error), connections=len(connections))
+        for connection in connections:
+            connection.abort()
+
+    def pause(self) -> None:
+        """A connection stops reading when it is its turn and there is no room: nothing to do."""
+
+    def resume(self) -> None:
+        connections, self._waiting_for_room = self._waiting_for_room, []
+        for connection in connections:
+            if connection in self._connections:
+                connection.go_on()
+
+    # What connections call.
+
+    def opened(self, connection: Connection, ssl_object: Any) -> None:
+        """The TLS handshake is done."""
+        self._connections.add(connection)
+        certificate, der = ssl_object.getpeercert(), ssl_object.getpeercert(binary_form=True)
+        connection.identity = identify(certificate, der) if der else None
+
+    def upgraded(self, connection: Connection) -> None:
+        """The WebSocket stands: decide who it is, and whether it may stay."""
+        identity = connection.identity
+        if identity is None:
+            # As Tesla's server does: the upgrade succeeds, then TCP is closed (§1.2).
+            logger.warning("telemetry_issuer_refused", hint="see docs/protocols, identity")
+            connection.hang_up()
+            return
+        principal = self._registry.principal_of_vin(identity.vin, identity.serial)
+        if principal is None:
+            self._refuse(connection, identity.vin)
+            return
+        if self._draining:
+            connection.close(CloseCode.GOING_AWAY, "the server is going away; connect again")
+            return
+        connection.connection_id = self._entropy(CONNECTION_ID_BYTES).hex()
+        bucket = self._bucket_of(principal)
+        connection.open(make_car(principal, identity, bucket, self._desk))
+        self._presence.connected(
+            principal.token, connection.connection_id, connection.network_interface
+        )
+
+    def lost(self, connection: Connection) -> None:
+        """The socket is gone."""
+        self._connections.discard(connection)
+        if connection.car is not None:
+            self._presence.disconnected(
+                connection.car.token, connection.connection_id, connection.network_interface
+            )
+        if self._listener is not None:
+            self._listener.consider()
+        self._signal_if_empty()
+
+    def wait_for_commit(self, connection: Connection, index: int) -> None:
+        """`connection` has its first answer that waits for the commit of staging `index`."""
+        self._waiting_for_commit[index].append(connection)
+
+    def wait_for_room(self, connection: Connection) -> None:
+        """`connection` has paused reading until `resume`."""
+        self._waiting_for_room.append(connection)
+
+    # Time.
+
+    def tick(self) -> None:
+        """Look at the time and at the registry. Runs by itself; tests with a clock call it."""
+        now_s = self._clock.monotonic_s()
+        for connection in list(self._connections):
+            connection.tick(now_s)
+        self._forget_full_buckets(now_s)
+        changes = self._registry.changes()
+        if changes != self._changes:
+            self._changes = changes
+            if not self._unchecked:
+                self._loop.call_soon(self._check_some)
+            self._unchecked = list(self._connections)
+
+    def _tick_later(self) -> None:
+        wait_s = min(TICK_S_MAX, self._config.telemetry.ping_s / 4)
+        self._ticker = self._loop.call_later(wait_s, self._tick_again)
+
+    def _tick_again(self) -> None:
+        self.tick()
+        self._tick_later()
+
+    def _check_some(self) -> None:
+        """Drop connections whose vehicle or certificate the registry no longer accepts."""
+        for _ in range(min(CHECKS_PER_TURN, len(self._unchecked))):
+            connection = self._unchecked.pop()
+            identity, car = connection.identity, connection.car
+            if identity is None or car is None or connection.phase is not Phase.OPEN:
+                continue
+            principal = self._registry.principal_of_vin(identity.vin, identity.serial)
+            if principal is None or principal.token != car.token:
+                logger.info("telemetry_vehicle_removed", vehicle=car.token)
+                connection.close(CloseCode.POLICY_VIOLATION, "vehicle or certificate was removed")
+        if self._unchecked:
+            self._loop.call_soon(self._check_some)
+
+    # Small parts.
+
+    def _has_room(self) -> bool:
+        assert self._listener is not None  # it asks
+        taken = len(self._connections) + self._listener.handshakes
+        return taken < self._config.gateway.connections_max
+
+    def _send_ready(self) -> None:
+        """Write acks, yielding to the loop so that a large commit does not hold up reading."""
+        for _ in range(min(len(self._ready), self._config.gateway.acks_per_turn_max)):
+            self._ready.popleft().send_ready()
+        if self._ready:
+            self._loop.call_soon(self._send_ready)
+
+    def _refuse(self, connection: Connection, vin: str) -> None:
+        self.counts.unregistered += 1
+        # The log gets no VIN (design P8); the peer is told its own.
+        logger.warning(
+            "telemetry_vehicle_unknown",
+            vin_ends_in=vin[-4:],
+            hint="motorcade vehicle add --data DIR --vin VIN --out OUTDIR",
+        )
+        connection.close(
+            CloseCode.POLICY_VIOLATION,
+            f"{vin} is not registered; add it: motorcade vehicle add --vin {vin}",
+        )
+
+    def _bucket_of(self, principal: Principal) -> TokenBucket:
+        limits = self._config.telemetry
+        bucket = self._buckets.get(principal.token)
+        if bucket is None:
+            now_s = self._clock.monotonic_s()
+            bucket = TokenBucket(limits.rate_records_per_s, limits.rate_records_burst, now_s)
+            self._buckets[principal.token] = bucket
+        return bucket
+
+    def _forget_full_buckets(self, now_s: float) -> None:
+        if len(self._buckets) > 2 * len(self._connections) + CHECKS_PER_TURN:
+            open_tokens = {c.car.token for c in self._connections if c.car is not None}
+            for token, bucket in list(self._buckets.items()):
+                if token not in open_tokens and bucket.is_full(now_s):
+                    del self._buckets[token]
+
+    def _signal_if_empty(self) -> None:
+        if self._draining and not self._connections:
+            self._empty.set()

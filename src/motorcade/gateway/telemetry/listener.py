@@ -1,0 +1,126 @@
+"""Accepts sockets, with admission: so many TLS handshakes at once, so many connections in all.
+
+What is over a limit waits in the kernel's listen queue, so a storm of reconnecting cars costs the
+cars that are in no more than the handshakes that were let in (design §5.4).
+"""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+logger = structlog.get_logger(__name__)
+
+BACKLOG: Final = 1_024
+ACCEPTS_PER_TURN: Final = 16
+ACCEPT_RETRY_S: Final = 0.5  # after the system refused a socket, e.g. out of file descriptors
+TLS_SHUTDOWN_S: Final = 2.0  # how long a closed connection waits for the peer's close_notify
+
+
+class Listener:
+    """One listening socket."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        protocol_factory: Callable[[], asyncio.BufferedProtocol],
+        ssl_context: ssl.SSLContext,
+        *,
+        handshakes_concurrent_max: int,
+        handshake_s_max: float,
+        has_room: Callable[[], bool],
+    ) -> None:
+        self._loop = loop
+        self._protocol_factory = protocol_factory
+        self._ssl_context = ssl_context
+        self._handshakes_concurrent_max = handshakes_concurrent_max
+        self._handshake_s_max = handshake_s_max
+        self._has_room = has_room
+        self._handshakes: set[asyncio.Task[None]] = set()
+        self._socket: socket.socket | None = None
+        self._accepting = False
+
+    @property
+    def handshakes(self) -> int:
+        """How many sockets are accepted and not yet handed over."""
+        return len(self._handshakes)
+
+    def start(self, host: str, port: int) -> int:
+        """Listen; returns the port, which the system chose if `port` is 0."""
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        self._socket = socket.socket(family, kind, protocol)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.setblocking(False)
+        self._socket.bind(address)
+        self._socket.listen(BACKLOG)
+        self.consider()
+        return int(self._socket.getsockname()[1])
+
+    def consider(self) -> None:
+        """Accept or leave waiting, by the limits as they stand. Call when a connection is gone."""
+        if self._socket is None:
+            return
+        wanted = len(self._handshakes) < self._handshakes_concurrent_max and self._has_room()
+        if wanted and not self._accepting:
+            self._loop.add_reader(self._socket, self._accept)
+        elif not wanted and self._accepting:
+            self._loop.remove_reader(self._socket)
+        self._accepting = wanted
+
+    def close(self) -> None:
+        """Accept no more, and give up handshakes that are under way."""
+        if self._socket is None:
+            return
+        if self._accepting:
+            self._loop.remove_reader(self._socket)
+        self._socket.close()
+        self._socket = None
+        for task in self._handshakes:
+            task.cancel()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPTS_PER_TURN):
+            if self._socket is None or not self._accepting:
+                return
+            try:
+                accepted, _ = self._socket.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                self._wait_for_the_system(error)
+                return
+            accepted.setblocking(False)
+            accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            task = self._loop.create_task(self._shake_hands(accepted))
+            self._handshakes.add(task)
+            task.add_done_callback(self._shook_hands)
+            self.consider()
+
+    def _wait_for_the_system(self, error: OSError) -> None:
+        logger.warning("telemetry_accept_failed", error=str(error), retry_s=ACCEPT_RETRY_S)
+        if self._socket is not None:
+            self._loop.remove_reader(self._socket)
+        self._accepting = False
+        self._loop.call_later(ACCEPT_RETRY_S, self.consider)
+
+    async def _shake_hands(self, accepted: socket.socket) -> None:
+        try:
+            await self._loop.connect_accepted_socket(
+                self._protocol_factory,
+                accepted,
+                ssl=self._ssl_context,
+                ssl_handshake_timeout=self._handshake_s_max,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_S,
+            )
+        except (OSError, ssl.SSLError) as error:  # a peer without a good certificate, or gone
+            logger.debug("telemetry_handshake_failed", error=str(error))
+            accepted.close()
+
+    def _shook_hands(self, task: asyncio.Task[None]) -> None:
+        self._handshakes.discard(task)
+        self.consider()
