@@ -1,0 +1,194 @@
+"""The thread that keeps live state at the log's end: tail, drop duplicates, decode, apply.
+
+Every `state.snapshot_s`, and when it stops, it saves state, duplicates' memory and cursor together,
+so a restart goes on exactly where the snapshot was taken. A damaged snapshot falls back to the one
+before, and without any the log is replayed from its start: slower, never different.
+"""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, Protocol, runtime_checkable
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import structlog
+
+from motorcade.clock import Clock
+from motorcade.events import RecordBatch, Topic
+from motorcade.log.errors import CursorError, LogCorruptError
+from motorcade.log.port import Cursor, Edge, Log, LogReader, LogSlice, Start
+from motorcade.state.snapshots import SnapshotStore
+
+TOPICS: Final = frozenset({Topic.TELEMETRY, Topic.CONNECTIVITY, Topic.ENERGY, Topic.MEDIA})
+"""All of one lane, so that they come in one order and replays agree."""
+
+POLL_S: Final = 0.2  # how soon a stop is noticed; records ring the doorbell
+
+logger = structlog.get_logger(__name__)
+
+
+class Deduplicator(Protocol):
+    """The first operator of every reader: `streams/dedup.py`."""
+
+    def keep(self, batch: RecordBatch, writer: str) -> npt.NDArray[np.bool_]: ...
+    def snapshot(self) -> bytes: ...
+    def restore(self, saved: bytes) -> None: ...
+
+
+@runtime_checkable
+class SkipsDamage(Protocol):
+    """A reader that can go on behind the damage it has raised for."""
+
+    def skip_damage(self) -> None: ...
+
+
+class FollowedState(Protocol):
+    """The write side of a live state engine."""
+
+    def apply(self, batch: RecordBatch, writer: str) -> None: ...
+    def save(self) -> bytes: ...
+    def restore(self, saved: bytes | None) -> None: ...
+
+
+class _Saved(msgspec.Struct, array_like=True):
+    cursor: bytes
+    dedup: bytes
+    state: bytes
+
+
+class Follower:
+    """Owns the thread. `caught_up` is set once what was in the log at the start is in the state."""
+
+    def __init__(
+        self,
+        log: Log,
+        state: FollowedState,
+        make_dedup: Callable[[], Deduplicator],
+        snapshots: SnapshotStore,
+        clock: Clock,
+        *,
+        snapshot_s: float,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """`failed` is called from the thread, which then ends: the process should, too."""
+        self._log, self._state, self._make_dedup = log, state, make_dedup
+        self._dedup = make_dedup()
+        self._snapshots, self._clock, self._snapshot_s = snapshots, clock, snapshot_s
+        self._failed = failed
+        self._cursor: Cursor | None = None
+        self._saved_cursor: Cursor | None = None
+        self._saving: Future[None] | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="live-state", daemon=True)
+        self.caught_up = threading.Event()
+        self.gaps = 0  # times that records were lost to us: damage at rest, or retention was faster
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish the slice at hand, save a snapshot, end the thread. Blocks until done."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def restore(self) -> Cursor | None:
+        """Load the newest usable snapshot; the cursor to go on from, `None` for a full replay."""
+        for body in self._snapshots.load():
+            try:
+                saved = msgspec.msgpack.decode(body, type=_Saved)
+                dedup = self._make_dedup()
+                dedup.restore(saved.dedup)
+                self._state.restore(saved.state)
+            except (msgspec.MsgspecError, ValueError, LookupError) as error:
+                logger.warning("live state snapshot does not fit this version", error=str(error))
+                continue
+            self._dedup = dedup
+            return Cursor(saved.cursor)
+        self._dedup = self._make_dedup()
+        self._state.restore(None)
+        logger.info("no live state snapshot: the log is replayed from its start")
+        return None
+
+    def _run(self) -> None:
+        try:
+            with ThreadPoolExecutor(1, "live-state-snapshot") as disk:
+                self._cursor = self._saved_cursor = self.restore()
+                self._follow(disk)
+                self._save(disk)
+        except Exception as error:  # Whatever it is: a dead follower must not look alive.
+            logger.exception("live state stopped following the log")
+            self._failed(error)
+
+    def _follow(self, disk: ThreadPoolExecutor) -> None:
+        started_us = self._clock.now_us()
+        saved_s = self._clock.monotonic_s()
+        reader = self._open()
+        try:
+            while not self._stopping.is_set():
+                try:
+                    slices = reader.poll(POLL_S)
+                except (LogCorruptError, CursorError) as error:
+                    reader = self._after(error, reader)
+                    continue
+                for part in slices:
+                    self.apply(part)
+                if not slices or slices[-1].batch.rows["received_time_us"][-1] >= started_us:
+                    self.caught_up.set()
+                if self._clock.monotonic_s() - saved_s >= self._snapshot_s:
+                    saved_s = self._clock.monotonic_s()
+                    self._save(disk)
+        finally:
+            reader.close()
+
+    def apply(self, part: LogSlice) -> None:
+        """One slice: duplicates dropped, the rest into the state."""
+        keep = self._dedup.keep(part.batch, part.writer)
+        self._state.apply(part.batch if keep.all() else part.batch.select(keep), part.writer)
+        self._cursor = part.cursor
+
+    def _open(self) -> LogReader:
+        start: Start = self._cursor if self._cursor is not None else Edge.EARLIEST
+        try:
+            return self._log.reader(TOPICS, start)
+        except CursorError as error:
+            logger.error("live state goes on from the oldest record there is", error=str(error))
+            self.gaps += 1
+            return self._log.reader(TOPICS, Edge.EARLIEST)
+
+    def _after(self, error: LogCorruptError | CursorError, reader: LogReader) -> LogReader:
+        """Go on past damage, or from the oldest record when retention overtook us."""
+        self.gaps += 1
+        logger.error("live state lost records", error=str(error))
+        if isinstance(error, LogCorruptError) and isinstance(reader, SkipsDamage):
+            reader.skip_damage()
+            return reader
+        reader.close()
+        return self._log.reader(TOPICS, Edge.EARLIEST)
+
+    def body(self) -> bytes:
+        """What a snapshot holds now. The same bytes for the same part of the log."""
+        assert self._cursor is not None
+        saved = _Saved(self._cursor, self._dedup.snapshot(), self._state.save())
+        return msgspec.msgpack.encode(saved)
+
+    def _save(self, disk: ThreadPoolExecutor) -> None:
+        """Hand a snapshot to the disk's thread; skipped while the one before is being written."""
+        if self._saving is not None and (self._stopping.is_set() or self._saving.done()):
+            self._finish()
+        if self._saving is not None or self._cursor in (None, self._saved_cursor):
+            return
+        self._saved_cursor = self._cursor
+        self._saving = disk.submit(self._snapshots.save, self.body())
+        if self._stopping.is_set():
+            self._finish()
+
+    def _finish(self) -> None:
+        assert self._saving is not None
+        error = self._saving.exception()
+        self._saving = None
+        if error is not None:
+            self._saved_cursor = None  # So that the next turn tries again.
+            logger.error("live state snapshot not written: the older one stays", error=str(error))
