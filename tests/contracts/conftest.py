@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.engines.kafka import running_kafka
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import KafkaConfig, LogConfig
 from motorcade.log.port import Log
+from tests.engines.kafka import running_kafka
 
 START_US = 1_760_000_000_000_000
 PREFIXES = itertools.count()

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.clock import SystemClock
@@ -224,30 +224,29 @@ def any_record() -> st.SearchStrategy[Record]:
     )
 
 
-@settings(
-    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(batches=st.lists(st.lists(any_record(), min_size=1, max_size=8), min_size=1, max_size=4))
-def test_every_byte_and_column_comes_back(
-    deployment: Deployment, batches: list[list[Record]]
-) -> None:
+def test_every_byte_and_column_comes_back(deployment: Deployment) -> None:
     log = deployment.open()
-    name = deployment.fresh_name()
-    start = log.end(ALL)
-    done = write(log, name, *(RecordBatch.of(records) for records in batches))
-    sent = [one for each in done for one in each]
-    assert [without_position(one) for one in sent] == [
-        without_position(one) for records in batches for one in RecordBatch.of(records)
-    ]
-    reader = log.reader(ALL, start)
-    slices = read(reader, len(sent))
-    reader.close()
-    log.close()
-    written = {(one.topic, one.partition, one.position): one for one in sent}
-    back = [one for each in slices for one in each.batch]
-    assert {(one.topic, one.partition, one.position): one for one in back} == written
-    for each in slices:
-        assert each.batch.rows.dtype == RECORD_DTYPE
+    writer = log.writer(deployment.fresh_name(), Lane.BULK)
+
+    @settings(max_examples=30, deadline=None)
+    @given(batches=st.lists(st.lists(any_record(), min_size=1, max_size=8), min_size=1, max_size=4))
+    def check(batches: list[list[Record]]) -> None:
+        start = log.end(ALL)
+        futures = [writer.append(RecordBatch.of(records)) for records in batches]
+        sent = [one for future in futures for one in future.result(WAIT_S)]
+        assert [without_position(one) for one in sent] == [
+            without_position(one) for records in batches for one in RecordBatch.of(records)
+        ]
+        reader = log.reader(ALL, start)
+        slices = read(reader, len(sent))
+        reader.close()
+        written = {(one.topic, one.partition, one.position): one for one in sent}
+        back = [one for each in slices for one in each.batch]
+        assert {(one.topic, one.partition, one.position): one for one in back} == written
+        for each in slices:
+            assert each.batch.rows.dtype == RECORD_DTYPE
+
+    check()
 
 
 def without_position(one: Record) -> tuple[object, ...]:

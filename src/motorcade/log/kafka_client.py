@@ -25,6 +25,14 @@ EARLIEST: Final[Any] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: Final[Any] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _NO_TIME_LIMIT_MS: Final = (1 << 63) - 1
 _MARKER_WAIT_S: Final = 0.005  # between two looks whether a transaction's end is written
+_RETRY_S: Final = 0.02
+_NO_LEADER_YET: Final = (
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError._UNKNOWN_PARTITION,
+    KafkaError._UNKNOWN_TOPIC,
+)
 Offsets = dict[str, list[int]]  # Kafka topic -> the next offset of each of its partitions
 
 
@@ -41,6 +49,11 @@ def describe(error: KafkaException) -> str:
     """The broker's or the client library's own words."""
     cause = error.args[0] if error.args else error
     return f"{cause.str()} ({cause.name()})" if isinstance(cause, KafkaError) else str(cause)
+
+
+def transient(error: KafkaError) -> bool:
+    """Whether asking again is the answer."""
+    return not error.fatal() and (error.retriable() or error.code() in _NO_LEADER_YET)
 
 
 def topic_name(kafka: KafkaConfig, writer: str, lane: Lane) -> str:
@@ -137,22 +150,31 @@ def query_offsets(
     spec: Any,
     isolation: IsolationLevel = IsolationLevel.READ_COMMITTED,
 ) -> Offsets:
-    """The offset that `spec` means in every partition; -1 where it means none."""
+    """The offset that `spec` means in every partition; -1 where it means none.
+
+    Asks again while a partition, a new one say, has no leader yet.
+    """
     wanted = {
         TopicPartition(topic, partition): spec
         for topic, size in sizes.items()
         for partition in range(size)
     }
     offsets: Offsets = {topic: [0] * size for topic, size in sizes.items()}
-    if not wanted:
-        return offsets
-    futures: Mapping[TopicPartition, Future[Any]] = admin.list_offsets(
-        wanted,
-        isolation_level=isolation,
-        request_timeout=kafka.timeout_s,
-    )
-    for place, future in futures.items():
-        offsets[place.topic][place.partition] = future.result().offset
+    deadline_s = time.monotonic() + kafka.timeout_s
+    while wanted:
+        futures: Mapping[TopicPartition, Future[Any]] = admin.list_offsets(
+            wanted, isolation_level=isolation, request_timeout=kafka.timeout_s
+        )
+        for place, future in futures.items():
+            try:
+                offsets[place.topic][place.partition] = future.result().offset
+            except KafkaException as error:
+                if time.monotonic() > deadline_s or not transient(error.args[0]):
+                    raise
+            else:
+                del wanted[place]
+        if wanted:
+            time.sleep(_RETRY_S)
     return offsets
 
 

@@ -100,7 +100,8 @@ class KafkaReader:
         """Take in writers that have appeared, from their first record."""
         assert self._consumer is not None
         self._discover_at_s = time.monotonic() + self._kafka.discovery_ms / 1_000
-        sizes = client.find_topics(self._consumer, self._kafka, self._lanes)
+        # Not by the consumer: on its connection the question waits behind the pending fetch.
+        sizes = client.find_topics(self._admin, self._kafka, self._lanes)
         if self._known >= sizes.keys():
             return
         offsets = self._place.offsets
@@ -144,7 +145,7 @@ class KafkaReader:
                 f"Kafka no longer has what the cursor points at in {message.topic()}: "
                 f"{error.str()}. Start from Edge.EARLIEST or a time"
             )
-        if error.fatal() or not error.retriable():
+        if not client.transient(error):
             raise LogError(f"Kafka: reading failed: {error.str()} ({error.name()})")
 
     def _slices(self, messages: list[Message]) -> list[LogSlice]:

@@ -94,6 +94,8 @@ class KafkaWriter:
             self._closing = True
             self._changed.notify()
         self._thread.join()
+        if self._broken is None:
+            self._producer.close()
         self._on_close()
 
     def _run(self) -> None:
