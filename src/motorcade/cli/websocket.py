@@ -24,6 +24,7 @@ from motorcade.cli.render import CommandError
 CONNECT_S: Final = 10.0
 READ_BYTES: Final = 1 << 16
 MESSAGE_CHARACTERS_MAX: Final = 64 << 20  # a snapshot of every signal of a vehicle is far smaller
+_ENDED: Final = "the server ended the connection: it stopped or restarts; watch again"
 
 
 def text_messages(host: str, port: int, target: str, headers: Mapping[str, str]) -> Iterator[str]:
@@ -72,7 +73,7 @@ class _Session:
                     _closed(event)
                     return
             if not received:
-                raise CommandError(f"{host} ended the connection: the server stopped or restarts")
+                raise CommandError(_ENDED)
 
     def _receive(self, host: str) -> bytes:
         """Feed the protocol what came; empty at the connection's end."""
@@ -100,5 +101,7 @@ class _Session:
 
 
 def _closed(event: CloseConnection) -> None:
+    if event.code == 1006:  # RFC 6455 §7.1.5: it ended without a close frame
+        raise CommandError(_ENDED)
     if event.code not in (1000, 1001):
         raise CommandError(f"the server closed the stream: {event.code} {event.reason or ''}")
