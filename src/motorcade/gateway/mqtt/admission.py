@@ -1,0 +1,284 @@
+"""Who comes in, as whom, and for how long: CONNECT, take-over, keep-alive, removed vehicles."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import numpy as np
+
+from motorcade.clock import Clock
+from motorcade.config import Config
+from motorcade.events import VehicleToken, partition_of
+from motorcade.gateway.mqtt.connection import Connection
+from motorcade.gateway.mqtt.ingest import Ingest
+from motorcade.gateway.mqtt.kernels import CLOSED
+from motorcade.gateway.mqtt.permissions import is_vehicle, too_large
+from motorcade.gateway.mqtt.records import Owner, read_vehicle_topic
+from motorcade.gateway.mqtt.session import Session, session_key
+from motorcade.gateway.mqtt.sessions import Sessions, written
+from motorcade.identity.port import peer_of
+from motorcade.registry.port import Principal, PrincipalKind, Registry
+from motorcade.wire.mqtt.connect import Connack, Connect, encode_connack
+from motorcade.wire.mqtt.properties import NO_PROPERTIES, Properties
+from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
+
+if TYPE_CHECKING:
+    from motorcade.gateway.mqtt.packets import Packets
+
+KEEP_ALIVE_FACTOR: Final = 1.5  # [MQTT-3.1.2-22]
+NEVER_US: Final = 1 << 62
+TAKE_OVER_S_MAX: Final = 5.0  # how long a new connection waits for the old one's commits
+REMOVED_PER_STEP: Final = 256  # tokens looked up in one step off the loop
+
+
+class PresenceTeller(Protocol):
+    """What the door needs of `gateway/presence.py`."""
+
+    def connected(self, token: VehicleToken, connection_id: str, network_interface: str) -> None:
+        """A connection of this vehicle was accepted."""
+
+    def disconnected(self, token: VehicleToken, connection_id: str, network_interface: str) -> None:
+        """That connection is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a CONNECT is not accepted."""
+
+    reason: Reason
+
+
+class Admission:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        registry: Registry,
+        sessions: Sessions,
+        presence: PresenceTeller,
+        entropy: Callable[[int], bytes],
+        epoch: int,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._registry = registry
+        self._sessions = sessions
+        self._presence = presence
+        self._entropy = entropy
+        self._epoch = epoch
+        self._waiting: dict[Connection, float] = {}  # no CONNECT yet: when they came
+        self._keep_alive_us = np.full(config.gateway.connections_max, NEVER_US, np.int64)
+        self._changes = registry.changes()
+        self.ingest: Ingest  # set by the door
+        self.packets: Packets
+
+    # --- CONNECT -----------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """A socket came; it has `mqtt.connect_s_max` for its CONNECT."""
+        self._waiting[connection] = self._clock.monotonic_s()
+        self._keep_alive_us[connection.slot] = NEVER_US
+
+    async def connect(self, connection: Connection, connect: Connect) -> None:
+        """Answer a CONNECT; afterwards the connection's other bytes may be read."""
+        judged = self._judge(connection, connect)
+        if isinstance(judged, Refusal):
+            self._refuse(connection, judged.reason)
+            return
+        principal, client_id = judged
+        key = session_key(principal, client_id)
+        while (old := self._sessions.find(key)) is not None and old.connection is not None:
+            await self._take_over(old)
+        if connection.closing:
+            return
+        session, present = self._session(key, connect)
+        self._enter(connection, connect, session, principal)
+        await written(self._sessions.open(session))
+        await self.packets.ready(session)
+        if connection.closing or session.connection is not connection:
+            return
+        properties = self._promises(connect, session, client_id)
+        connack = Connack(present, Reason.SUCCESS, properties)
+        connection.write(encode_connack(connack, connection.level))
+        self.packets.resume(session)
+        connection.busy = False
+        self.ingest.unpark()
+
+    def _judge(self, connection: Connection, connect: Connect) -> tuple[Principal, str] | Refusal:
+        if connect.properties.authentication_method is not None:
+            return Refusal(Reason.BAD_AUTHENTICATION_METHOD)
+        principal = self._identify(connection, connect)
+        if principal is None:
+            return Refusal(Reason.BAD_USER_NAME_OR_PASSWORD)
+        will = connect.will
+        if will is not None and will.qos == 2:
+            return Refusal(Reason.QOS_NOT_SUPPORTED)
+        if will is not None and will.retain and connect.level is ProtocolLevel.V5:
+            return Refusal(Reason.RETAIN_NOT_SUPPORTED)
+        if will is not None and too_large(will.topic, self._config.mqtt):
+            return Refusal(Reason.TOPIC_NAME_INVALID)
+        client_id = connect.client_id
+        if is_vehicle(principal):
+            client_id = client_id or principal.token
+            if client_id != principal.token:
+                return Refusal(Reason.CLIENT_IDENTIFIER_NOT_VALID)
+            if will is not None and read_vehicle_topic(will.topic, principal.token) is None:
+                return Refusal(Reason.NOT_AUTHORIZED)
+        return principal, client_id or f"auto-{self._entropy(12).hex()}"
+
+    def _identify(self, connection: Connection, connect: Connect) -> Principal | None:
+        """By user name and password where there is a password, else by client certificate."""
+        if connect.username is not None and connect.password is not None:
+            return self._registry.authenticate(connect.username, connect.password)
+        assert connection.transport is not None
+        certificate = connection.transport.get_extra_info("peercert")
+        peer = peer_of(certificate) if certificate else None
+        if peer is None:
+            return None
+        principal = self._registry.principal_of_vin(peer.vin, peer.serial)
+        if principal is not None and connect.username not in (None, principal.name):
+            return None
+        return principal
+
+    def _refuse(self, connection: Connection, reason: Reason) -> None:
+        if connection.level is not ProtocolLevel.V5:
+            reason = _REASONS_3_1_1.get(reason, reason)
+        connection.write(encode_connack(Connack(reason=reason), connection.level))
+        connection.close()
+
+    def _session(self, key: str, connect: Connect) -> tuple[Session, bool]:
+        """The session to use, and whether it was there."""
+        known = self._sessions.find(key)
+        if known is None or connect.clean_start:
+            return Session(key), False
+        return known, True
+
+    def _enter(
+        self, connection: Connection, connect: Connect, session: Session, principal: Principal
+    ) -> None:
+        """From here on the connection is the session's."""
+        config = self._config.mqtt
+        self._waiting.pop(connection, None)
+        asked = connect.properties
+        if connect.level is ProtocolLevel.V5:
+            session.expiry_s = min(asked.session_expiry_s or 0, config.session_expiry_s_max)
+        else:
+            session.expiry_s = 0 if connect.clean_start else config.session_expiry_s_max
+        connection.receive_max = asked.receive_max or 0xFFFF
+        connection.packet_bytes_max = asked.packet_bytes_max or 1 << 28
+        connection.principal, connection.session = principal, session
+        connection.will = connect.will
+        connection.connection_id = self._entropy(16).hex()
+        session.connection, session.principal = connection, principal
+        session.window = min(config.inflight_max, connection.receive_max)
+        session.offline_since_us = 0
+        keep_alive_s = self._keep_alive_s(connect)
+        self._keep_alive_us[connection.slot] = (
+            int(keep_alive_s * KEEP_ALIVE_FACTOR * 1e6) if keep_alive_s else NEVER_US
+        )
+        owner = self.owner_of(principal) if is_vehicle(principal) else None
+        self.ingest.admit(connection, owner, config.receive_max)
+        if owner is not None:
+            self._presence.connected(owner.token, connection.connection_id, "")
+
+    def owner_of(self, principal: Principal) -> Owner:
+        """What goes into the records of a vehicle."""
+        partition = partition_of(principal.token, self._config.log.partitions)
+        return Owner(principal.token, principal.key_id, partition, self._epoch)
+
+    def _keep_alive_s(self, connect: Connect) -> int:
+        """5.0 clients are told our limit and must obey; 3.1.1 clients choose for themselves."""
+        limit = self._config.mqtt.keep_alive_s_max
+        if connect.level is not ProtocolLevel.V5:
+            return connect.keep_alive_s
+        return min(connect.keep_alive_s or limit, limit)
+
+    def _promises(self, connect: Connect, session: Session, client_id: str) -> Properties:
+        """CONNACK's properties: what this server can do, and what it changed of what was asked."""
+        if connect.level is not ProtocolLevel.V5:
+            return NO_PROPERTIES
+        config = self._config.mqtt
+        keep_alive_s = self._keep_alive_s(connect)
+        asked_expiry_s = connect.properties.session_expiry_s or 0
+        return Properties(
+            session_expiry_s=session.expiry_s if session.expiry_s != asked_expiry_s else None,
+            assigned_client_id=None if connect.client_id else client_id,
+            server_keep_alive_s=keep_alive_s if keep_alive_s != connect.keep_alive_s else None,
+            receive_max=min(config.receive_max, 0xFFFF),
+            qos_max=1,
+            retain_available=0,
+            packet_bytes_max=config.packet_bytes_max,
+            subscription_id_available=0,
+            shared_subscription_available=0,
+        )
+
+    async def _take_over(self, old: Session) -> None:
+        """End the old connection of a session, after what it published is acknowledged."""
+        connection = old.connection
+        assert connection is not None
+        self.ingest.drop(connection)
+        try:
+            async with asyncio.timeout(TAKE_OVER_S_MAX):
+                await self.ingest.settled(connection)
+        except TimeoutError:
+            pass  # the disk is stuck; the old peer gets no acks, and will send again
+        if old.connection is connection:
+            self.packets.disconnect(connection, Reason.SESSION_TAKEN_OVER)
+            self.packets.closed(connection)
+
+    # --- the end -----------------------------------------------------------------------------
+
+    def closed(self, connection: Connection) -> None:
+        """The socket is gone."""
+        self._waiting.pop(connection, None)
+        self._keep_alive_us[connection.slot] = NEVER_US
+        principal, connection.principal = connection.principal, None
+        if principal is not None and principal.kind is PrincipalKind.VEHICLE:
+            self._presence.disconnected(principal.token, connection.connection_id, "")
+
+    def sweep(self) -> None:
+        """Close those that did not CONNECT in time, and those that fell silent."""
+        now_s = self._clock.monotonic_s()
+        for connection, since_s in list(self._waiting.items()):
+            if now_s - since_s > self._config.mqtt.connect_s_max:
+                del self._waiting[connection]
+                connection.abort()
+        rows = self.ingest.rows
+        silent = int(now_s * 1e6) - rows["heard_us"] > self._keep_alive_us
+        for slot in np.flatnonzero(silent & (rows["state"] != CLOSED)).tolist():
+            silent_one = self.ingest.connections[slot]
+            if silent_one is not None and not silent_one.parked:
+                self.packets.disconnect(silent_one, Reason.KEEP_ALIVE_TIMEOUT)
+
+    async def sweep_removed(self) -> None:
+        """Disconnect vehicles that the registry no longer knows."""
+        loop = asyncio.get_running_loop()
+        changes = await loop.run_in_executor(None, self._registry.changes)
+        if changes == self._changes:
+            return
+        self._changes = changes
+        connected = [
+            (session, session.token)
+            for session in self._sessions
+            if session.connection is not None and session.token is not None
+        ]
+        for start in range(0, len(connected), REMOVED_PER_STEP):
+            step = connected[start : start + REMOVED_PER_STEP]
+            tokens = [token for _, token in step if token is not None]
+            gone = await loop.run_in_executor(None, self._removed, tokens)
+            for session, token in step:
+                if token in gone and session.connection is not None:
+                    session.expiry_s = 0
+                    self.packets.disconnect(session.connection, Reason.ADMINISTRATIVE_ACTION)
+
+    def _removed(self, tokens: list[VehicleToken]) -> set[VehicleToken]:
+        return {token for token in tokens if self._registry.vehicle_by_token(token) is None}
+
+
+_REASONS_3_1_1: Final = {
+    Reason.BAD_USER_NAME_OR_PASSWORD: Reason.NOT_AUTHORIZED,
+}
+"""3.1.1's return code 4 is for malformed data, 5 for data that do not fit (3.1.1 §3.2.2.3)."""

@@ -1,0 +1,112 @@
+"""One socket of the MQTT door: where its bytes land, and what is known of the peer.
+
+The same class serves plain and TLS sockets. All reading goes into `Ingest`'s one arena; a
+connection keeps bytes of its own only while a packet is incomplete or the peer has to wait.
+"""
+
+import asyncio
+from typing import TYPE_CHECKING, cast
+
+from motorcade.registry.port import Principal
+from motorcade.wire.mqtt.connect import Will
+from motorcade.wire.mqtt.reasons import ProtocolLevel
+
+if TYPE_CHECKING:
+    from motorcade.gateway.mqtt.ingest import Ingest
+    from motorcade.gateway.mqtt.session import Session
+
+
+class Connection(asyncio.BufferedProtocol):
+    """Slotted: there are many thousands."""
+
+    __slots__ = (
+        "busy",
+        "closing",
+        "connection_id",
+        "generation",
+        "ingest",
+        "level",
+        "mark",
+        "need",
+        "packet_bytes_max",
+        "parked",
+        "principal",
+        "receive_max",
+        "session",
+        "slot",
+        "spill",
+        "transport",
+        "unread_from",
+        "will",
+    )
+
+    def __init__(self, ingest: "Ingest") -> None:
+        self.ingest = ingest
+        self.slot = -1
+        self.mark = 0  # the slot where `Ingest.notes` wants it
+        self.generation = 0
+        self.transport: asyncio.Transport | None = None
+        self.spill: bytearray | None = None  # bytes that wait
+        self.unread_from = -1  # where in the arena the spill was put before a read, else -1
+        self.need = 0  # how many bytes of `spill` make progress possible
+        self.parked = False  # reading is paused until `Ingest.resume` or `busy` ends
+        self.busy = False  # a CONNECT is being answered; what comes behind it waits
+        self.closing = False
+        self.level = ProtocolLevel.V3_1_1
+        self.principal: Principal | None = None
+        self.session: Session | None = None
+        self.will: Will | None = None
+        self.connection_id = ""
+        self.receive_max = 0xFFFF  # QoS 1 publishes the client takes at once
+        self.packet_bytes_max = 1 << 28  # largest packet the client takes
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are not its subclasses
+        self.ingest.opened(self)
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        ingest = self.ingest
+        if self.spill is None and not ingest.paused:
+            end = ingest.end
+            return ingest.view[end : end + ingest.read_bytes]
+        return ingest.waiting_buffer(self)
+
+    def buffer_updated(self, nbytes: int) -> None:
+        ingest = self.ingest
+        if self.spill is not None or ingest.paused:
+            ingest.waiting_bytes(self, nbytes)
+            return
+        ingest.notes[ingest.count] = self.mark | nbytes
+        ingest.count += 1
+        ingest.end += nbytes
+        if not ingest.scheduled:
+            ingest.schedule()
+        elif ingest.end > ingest.read_bytes:
+            ingest.run()
+
+    def eof_received(self) -> bool:
+        return False
+
+    def pause_writing(self) -> None:
+        """More than `gateway.write_buffer_bytes_max` wait for a peer that does not read."""
+        self.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.ingest.closed(self)
+
+    def write(self, data: bytes) -> None:
+        """Send, unless the socket is closing."""
+        if self.transport is not None and not self.closing:
+            self.transport.write(data)
+
+    def close(self) -> None:
+        """Send what is written, then close."""
+        if not self.closing and self.transport is not None:
+            self.closing = True
+            self.transport.close()
+
+    def abort(self) -> None:
+        """Close now."""
+        self.closing = True
+        if self.transport is not None:
+            self.transport.abort()

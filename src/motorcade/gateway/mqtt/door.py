@@ -1,0 +1,156 @@
+"""The MQTT door, put together: sockets, the hot road, the conversation, routing, commands down.
+
+A packet's way: `connection.py` -> `ingest.py` (`kernels.py`) -> the intake's staging -> the log ->
+`ingest.committed` -> PUBACK. What `scan` leaves goes to `packets.py`, CONNECT from there to
+`admission.py`. From the log to subscribers: `router.py`, `feeding.py`; to vehicles: `outbox.py`.
+"""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from typing import Final
+
+from motorcade.clock import Clock
+from motorcade.config import Config
+from motorcade.gateway.intake import Intake
+from motorcade.gateway.mqtt.admission import Admission, PresenceTeller
+from motorcade.gateway.mqtt.connection import Connection
+from motorcade.gateway.mqtt.ingest import Ingest
+from motorcade.gateway.mqtt.outbox import Outbox
+from motorcade.gateway.mqtt.packets import Packets
+from motorcade.gateway.mqtt.router import Router
+from motorcade.gateway.mqtt.session import Session
+from motorcade.gateway.mqtt.sessions import Sessions
+from motorcade.gateway.mqtt.store import SessionStore
+from motorcade.log.port import Log
+from motorcade.registry.port import Registry
+from motorcade.wire.mqtt.reasons import Reason
+
+SWEEP_S: Final = 1.0
+BACKLOG: Final = 4_096  # connections that the kernel holds before we accept them
+
+
+class MqttDoor:
+    """See the module's text. Everything it needs comes in as an argument."""
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        config: Config,
+        clock: Clock,
+        registry: Registry,
+        log: Log,
+        store: SessionStore,
+        bulk: Intake,
+        fast: Intake,
+        presence: PresenceTeller,
+        entropy: Callable[[int], bytes],
+        epoch: int = 0,
+    ) -> None:
+        self._loop = loop
+        self._config = config
+        self._clock = clock
+        self._store = store
+        self._bulk, self._fast = bulk, fast
+        self._sessions = Sessions(config.mqtt, store)
+        self._router = Router(config, clock, loop, log, self._sessions)
+        self._outbox = Outbox(config, clock, loop, log, fast)
+        deliveries = _Both(self._router, self._outbox)
+        self._packets = Packets(config, clock, loop, self._sessions, bulk, fast, deliveries)
+        self._admission = Admission(
+            config, clock, registry, self._sessions, presence, entropy, epoch
+        )
+        self._ingest = Ingest(config, clock, bulk, loop, self._packets)
+        self._packets.ingest = self._admission.ingest = self._ingest
+        self._packets.admission, self._admission.packets = self._admission, self._packets
+        self._servers: list[asyncio.Server] = []
+        self._sweeper: asyncio.Task[None] | None = None
+        bulk.add_door(self._ingest)
+
+    async def start(
+        self, host: str, port: int, tls_port: int, ssl_context: ssl.SSLContext | None
+    ) -> tuple[int, int]:
+        """Listen; returns the ports (the second is 0 without `ssl_context`). Port 0: any."""
+        self._sessions.restore(self._clock.now_us())
+        await self._router.start()
+        await self._outbox.start()
+        port = await self._listen(host, port, None)
+        tls_port = await self._listen(host, tls_port, ssl_context) if ssl_context else 0
+        self._sweeper = self._loop.create_task(self._sweep())
+        return port, tls_port
+
+    async def drain(self) -> None:
+        """Accept nothing new, let what is under way commit, say goodbye, release everything."""
+        for server in self._servers:
+            server.close()
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        connections = [each for each in self._ingest.connections if each is not None]
+        for connection in connections:
+            self._ingest.drop(connection)
+        try:
+            async with asyncio.timeout(self._config.gateway.drain_s_max):
+                await self._bulk.drained()
+                await self._fast.drained()
+        except TimeoutError:
+            pass  # unacknowledged: the peers send it again
+        for connection in connections:
+            connection.will = None
+            self._packets.disconnect(connection, Reason.SERVER_SHUTTING_DOWN)
+        while any(each is not None for each in self._ingest.connections):
+            await asyncio.sleep(0)
+        await self._bulk.drained()
+        self._outbox.stop()
+        await self._router.stop()
+        self._sessions.sweep(self._clock.now_us(), self._router.position)
+        await self._loop.run_in_executor(None, self._store.close)
+
+    @property
+    def connections(self) -> int:
+        """How many sockets are open."""
+        return sum(each is not None for each in self._ingest.connections)
+
+    async def _listen(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int:
+        limit_s = self._config.mqtt.connect_s_max if ssl_context else None
+        server = await self._loop.create_server(
+            lambda: Connection(self._ingest),
+            host,
+            port,
+            ssl=ssl_context,
+            backlog=BACKLOG,
+            ssl_handshake_timeout=limit_s,
+        )
+        self._servers.append(server)
+        listening: int = server.sockets[0].getsockname()[1]
+        return listening
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            self._admission.sweep()
+            await self._admission.sweep_removed()
+            await self._router.rest()
+            self._sessions.sweep(self._clock.now_us(), self._router.position)
+
+
+class _Both:
+    """`packets.Deliveries`: the router's messages and the outbox's commands."""
+
+    def __init__(self, router: Router, outbox: Outbox) -> None:
+        self._router, self._outbox = router, outbox
+
+    async def ready(self, session: Session) -> None:
+        await self._router.ready(session)
+
+    def opened(self, session: Session) -> None:
+        self._router.opened(session)
+        self._outbox.opened(session)
+
+    def changed(self, session: Session) -> None:
+        self._router.changed(session)
+        self._outbox.opened(session)
+
+    def closed(self, session: Session) -> None:
+        self._outbox.closed(session)
+        self._router.closed(session)

@@ -1,0 +1,166 @@
+"""Sessions that lag: each reads the log from its own cursor until it has caught up with the router.
+
+A reader and one slice of the log is all that a lagging session holds, only while its client takes
+messages, and only so many sessions at once. QoS 0 messages are not made up for.
+"""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+from typing import Final, Protocol, TypeVar
+
+from motorcade.clock import Clock
+from motorcade.config import Config
+from motorcade.events import RecordBatch
+from motorcade.gateway.mqtt.interest import ROUTED, Interest
+from motorcade.gateway.mqtt.message import deliver, message_of
+from motorcade.gateway.mqtt.session import Seen, Session
+from motorcade.log.errors import CursorError
+from motorcade.log.port import Edge, Log, LogReader, LogSlice
+from motorcade.wire.mqtt.subscribe import Subscription
+from motorcade.wire.mqtt.topics import matches
+
+FEEDS_MAX: Final = 4  # sessions that hold a slice of the log at once
+PATIENCE_S: Final = 0.5  # how long one may hold its slice while its client takes nothing
+RECORDS_PER_TURN: Final = 64
+
+Result = TypeVar("Result")
+
+
+class Live(Protocol):
+    """What the feeder needs of the router."""
+
+    turn: asyncio.Lock
+
+    def run(self, work: Callable[[], Result]) -> "asyncio.Future[Result]":
+        """Do something that blocks, off the loop."""
+
+    def joined(self, session: Session) -> None:
+        """It has caught up; called with `turn` held."""
+
+
+class Feeder:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        live: Live,
+        config: Config,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        log: Log,
+    ) -> None:
+        self._live = live
+        self._partitions = config.log.partitions
+        self._clock = clock
+        self._loop = loop
+        self._log = log
+        self._slots = asyncio.Semaphore(FEEDS_MAX)
+        self._tasks: dict[Session, asyncio.Task[None]] = {}
+
+    def feed(self, session: Session) -> None:
+        """Bring a connected session up to date, in the background."""
+        running = self._tasks.get(session)
+        if running is None or running.done():
+            task = self._loop.create_task(self._feed(session))
+            self._tasks[session] = task
+            task.add_done_callback(lambda done: self._forget(session, done))
+
+    def _forget(self, session: Session, done: asyncio.Task[None]) -> None:
+        if self._tasks.get(session) is done:
+            del self._tasks[session]
+
+    async def stop(self) -> None:
+        """Let all sessions be where they are."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _feed(self, session: Session) -> None:
+        while session.connection is not None and not session.live:
+            await _room(session)
+            async with self._slots:
+                reader = await self._live.run(lambda: self._open(session))
+                try:
+                    await self._read(session, reader)
+                finally:
+                    reader.close()
+
+    def _open(self, session: Session) -> LogReader:
+        assert session.cursor is not None
+        try:
+            return self._log.reader(ROUTED, session.cursor)
+        except CursorError:  # retention was faster: what is left is what there is
+            return self._log.reader(ROUTED, Edge.EARLIEST)
+
+    async def _read(self, session: Session, reader: LogReader) -> None:
+        """Hand on until caught up, or until the client takes nothing for a while."""
+        seen = session.seen = session.seen or Seen(self._partitions)
+        while True:
+            slices = await self._live.run(lambda: reader.poll(0.0))
+            if not slices:
+                async with self._live.turn:  # nothing is handed out meanwhile
+                    slices = await self._live.run(lambda: reader.poll(0.0))
+                    if not slices:
+                        if session.connection is not None:
+                            self._live.joined(session)
+                        return
+            for log_slice in slices:
+                if not await self._hand_on(session, log_slice, seen):
+                    return
+                session.cursor = log_slice.cursor
+
+    async def _hand_on(self, session: Session, log_slice: LogSlice, seen: Seen) -> bool:
+        """False: the session's cursor stays before this slice, `seen` says how far it came."""
+        batch, writer = log_slice.batch, log_slice.writer
+        wanted = Interest(session.subscriptions).wanted(batch).tolist()
+        for count, index in enumerate(wanted):
+            if count % RECORDS_PER_TURN == RECORDS_PER_TURN - 1:
+                await asyncio.sleep(0)
+            record = batch.record(index)
+            message = None if seen.has(writer, record) else message_of(record, self._now_us())
+            if message is None or message.qos == 0:
+                continue
+            subscription = _matching(session, message.topic)
+            if subscription is None or subscription.qos == 0:
+                continue
+            while not deliver(session, subscription, message, session.cursor):
+                if not await _room_soon(session):
+                    seen.add(writer, RecordBatch(batch.rows[:index], batch.buffer))
+                    return False
+        seen.add(writer, batch)
+        return True
+
+    def _now_us(self) -> int:
+        return self._clock.now_us()
+
+
+def _matching(session: Session, topic: str) -> Subscription | None:
+    found: Subscription | None = None
+    for topic_filter, subscription in session.subscriptions.items():
+        if (found is None or subscription.qos > found.qos) and matches(topic_filter, topic):
+            found = subscription
+    return found
+
+
+async def _room(session: Session) -> None:
+    """Wait until the session's window has room, or its client is gone."""
+    while session.connection is not None and not session.has_room():
+        freed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        session.waiting.append(partial(_resolve, freed))
+        await freed
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+async def _room_soon(session: Session) -> bool:
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await _room(session)
+    except TimeoutError:
+        return False
+    return session.connection is not None

@@ -1,0 +1,483 @@
+"""The hot road: bytes of all sockets into one arena, one compiled pass per loop turn, acks back.
+
+A socket's bytes are only noted while the loop polls; `run` then takes the whole turn at once:
+ordinary PUBLISH packets become rows of the intake's open staging, everything else is given to
+`Reader` in order. After a commit the PUBACKs leave, one write per connection.
+
+When the intake is full nothing is lost: what lies in the arena stays there, sockets that speak are
+parked with their bytes and read no further, and `resume` goes on where `run` stopped.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from motorcade.clock import Clock
+from motorcade.config import Config
+from motorcade.events import RecordBatch, pack_token
+from motorcade.gateway.intake import RESERVE_RECORDS, Intake
+from motorcade.gateway.mqtt.connection import Connection
+from motorcade.gateway.mqtt.kernels import (
+    CLOSED,
+    CONNECTION_DTYPE,
+    DONE,
+    EVENT_COLUMNS,
+    FAST,
+    HELD,
+    PACKET,
+    PREFIX_BYTES,
+    SLOW,
+    STAGING_FULL,
+    TAIL,
+    build_acks,
+    scan,
+)
+from motorcade.gateway.mqtt.records import WORDS, Owner
+from motorcade.log.errors import LogError
+from motorcade.log.topics import TOPICS, Lane
+
+EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return early
+REJOIN_BYTES_MAX: Final = 16 << 10  # a longer spill is completed apart, not copied at each read
+HEADER_BYTES_MAX: Final = 5
+
+
+class Reader(Protocol):
+    """Whoever reads what `scan` does not."""
+
+    def opened(self, connection: Connection) -> None:
+        """A socket was accepted and has a slot."""
+
+    def read(self, connection: Connection, data: memoryview) -> int:
+        """Handle the packets at the start of `data`; return the bytes used.
+
+        Less than all means that the rest waits: it is incomplete, or `connection.busy`.
+        """
+
+    def closed(self, connection: Connection) -> None:
+        """The socket is gone; its slot is still its own."""
+
+    def failed(self, connection: Connection) -> None:
+        """Records of this connection could not be stored: no ack will ever come."""
+
+
+@dataclass(slots=True)
+class AckTable:
+    """The acks owed for one staging, in the order of its rows."""
+
+    acks: npt.NDArray[np.int64]
+    used: npt.NDArray[np.int64]
+
+
+class Ingest:
+    """See the module's text. One per process; all calls come from its loop."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        intake: Intake,
+        loop: asyncio.AbstractEventLoop,
+        reader: Reader,
+    ) -> None:
+        self._loop = loop
+        self._clock = clock
+        self._intake = intake
+        self._reader = reader
+        self._acks_per_turn_max = config.gateway.acks_per_turn_max
+        self._write_bytes_max = config.gateway.write_buffer_bytes_max
+        self.read_bytes = config.gateway.read_buffer_bytes
+        self.packet_bytes_max = config.mqtt.packet_bytes_max
+
+        slots = config.gateway.connections_max
+        self.rows = np.zeros(slots, CONNECTION_DTYPE)
+        self._prefixes = np.zeros((slots, PREFIX_BYTES), np.uint8)
+        self.connections: list[Connection | None] = [None] * slots
+        self._free = list(range(slots - 1, -1, -1))
+
+        arena = np.zeros(3 * self.read_bytes + self.packet_bytes_max, np.uint8)
+        self._arena = arena
+        self.view = memoryview(arena)  # type: ignore[arg-type]
+        self._scratch = memoryview(bytearray(self.read_bytes // 4))
+        self._segments = np.zeros(len(arena), np.int64)  # no segment is empty
+        self.notes = memoryview(self._segments)  # type: ignore[arg-type]
+        self.count = 0  # segments noted
+        self.end = 0  # bytes of the arena in use
+        self.scheduled = False
+        self.paused = False
+        self._parked: list[Connection] = []
+        self._lost: list[Connection] = []  # gone, but bytes of theirs still wait
+
+        rows_max = len(intake.staging.rows)
+        self._progress = np.zeros(4, np.int64)
+        self._limits = np.array([self.packet_bytes_max, rows_max - RESERVE_RECORDS], np.int64)
+        self._times = np.array([0, config.time.future_s_max * 1_000_000, 0], np.int64)
+        self._words = _word_table()
+        self._events = np.zeros((EVENTS_MAX, EVENT_COLUMNS), np.int64)
+        self._tables = [
+            AckTable(np.zeros(rows_max, np.int64), np.zeros(1, np.int64)) for _ in range(2)
+        ]
+        self._owed: deque[npt.NDArray[np.int64]] = deque()  # durable, not yet written
+        self._order = np.zeros(self._acks_per_turn_max, np.int64)
+        self._ends = np.zeros(self._acks_per_turn_max, np.int64)
+        self._out = np.zeros(4 * self._acks_per_turn_max, np.uint8)
+        self._settling: dict[int, list[asyncio.Future[None]]] = {}
+
+    # --- sockets -----------------------------------------------------------------------------
+
+    def opened(self, connection: Connection) -> None:
+        """Give a new socket its slot, or close it when there is none left."""
+        assert connection.transport is not None
+        if not self._free:
+            connection.abort()
+            return
+        slot = connection.slot = self._free.pop()
+        connection.mark = slot << 32
+        row = self.rows[slot]
+        connection.generation = int(row["generation"]) + 1
+        self.rows[slot] = np.zeros((), CONNECTION_DTYPE)
+        row["generation"], row["state"] = connection.generation, SLOW
+        row["heard_us"] = self.monotonic_us()
+        self.connections[slot] = connection
+        connection.transport.set_write_buffer_limits(high=self._write_bytes_max)
+        self._reader.opened(connection)
+
+    def closed(self, connection: Connection) -> None:
+        """The socket is gone. What it sent before is taken first."""
+        if self.count and not self.paused:
+            self.run()
+        if self.paused and connection.slot >= 0:
+            self._lost.append(connection)
+        else:
+            self._forget(connection)
+
+    def _forget(self, connection: Connection) -> None:
+        """Take the slot back; what it still waits for is durable or not, but never acked."""
+        connection.closing = True
+        if connection.slot < 0:
+            return
+        slot = connection.slot
+        self._reader.closed(connection)
+        self.rows[slot]["state"] = CLOSED
+        self.connections[slot] = None
+        connection.slot = -1
+        connection.spill = None
+        self._settle(slot)
+        self._free.append(slot)
+
+    def admit(self, connection: Connection, owner: Owner | None, receive_max: int) -> None:
+        """The peer is known. A vehicle's packets go through `scan` from now on."""
+        row = self.rows[connection.slot]
+        row["level"], row["receive_max"] = connection.level, receive_max
+        if owner is None:
+            return
+        row["vehicle_hi"], row["vehicle_lo"] = pack_token(owner.token)
+        row["key_id"], row["epoch"] = owner.key_id, owner.epoch
+        row["partition"] = owner.partition
+        prefix = f"v/{owner.token}/".encode()
+        self._prefixes[connection.slot] = np.frombuffer(prefix, np.uint8)
+        row["state"] = HELD
+
+    def drop(self, connection: Connection) -> None:
+        """Read nothing more of this socket; acks for what was taken may still leave."""
+        connection.spill = None
+        connection.busy = True
+        if connection.slot >= 0:
+            self.rows[connection.slot]["state"] = HELD
+        self._park(connection)
+
+    def monotonic_us(self) -> int:
+        return int(self._clock.monotonic_s() * 1e6)
+
+    # --- reading -----------------------------------------------------------------------------
+
+    def schedule(self) -> None:
+        """Run at the end of this loop turn."""
+        self.scheduled = True
+        self._loop.call_soon(self.run)
+
+    def run(self) -> None:
+        """Take everything that was noted."""
+        self.scheduled = False
+        if self.paused:
+            return
+        self._times[0] = self._clock.now_us()
+        self._times[2] = self.monotonic_us()
+        progress = self._progress
+        status = STAGING_FULL
+        while status != DONE and not self.paused:
+            staging = self._intake.staging
+            table = self._tables[staging.index]
+            status = scan(
+                self._arena,
+                self._segments,
+                self.count,
+                progress,
+                self.rows,
+                self._prefixes,
+                self._words,
+                self._limits,
+                self._times,
+                staging.rows,
+                (staging.buffer, staging.used),
+                (table.acks, table.used),
+                self._events,
+            )
+            if staging.used[0]:
+                self._intake.schedule()
+            if progress[3]:
+                self._handle_events()
+            if status == STAGING_FULL:
+                self._intake.room(1, self.packet_bytes_max)
+        if status == DONE:
+            progress[:] = 0
+            self.count = self.end = 0
+
+    def _handle_events(self) -> None:
+        events = self._events[: self._progress[3]].tolist()
+        self._progress[3] = 0
+        for kind, slot, start, size in events:
+            connection = self.connections[slot]
+            if connection is None or connection.closing:
+                continue
+            data = self.view[start : start + size]
+            if kind == TAIL:
+                self._keep(connection, data)
+            elif kind == PACKET:
+                self._reader.read(connection, data)
+            else:
+                self._read(connection, data)
+
+    def _read(self, connection: Connection, data: memoryview) -> None:
+        """Bytes of a connection that is not in `scan`'s hands, behind those that wait."""
+        if connection.spill is not None:
+            connection.spill += data
+            if connection.busy or len(connection.spill) < connection.need:
+                return
+            data = memoryview(bytes(connection.spill))
+            connection.spill = None
+        used = 0 if connection.busy else self._reader.read(connection, data)
+        if connection.closing:
+            return
+        if used < len(data):
+            self._keep(connection, data[used:])
+        if connection.busy:
+            self._park(connection)
+        else:
+            self._release(connection)
+
+    def _keep(self, connection: Connection, data: memoryview) -> None:
+        connection.spill = bytearray(data)
+        connection.need = _packet_bytes(data)
+
+    def _release(self, connection: Connection) -> None:
+        """Python has looked: `scan` may go on with what comes next."""
+        row = self.rows[connection.slot]
+        if row["state"] == HELD and connection.spill is None and not connection.busy:
+            row["state"] = FAST
+
+    # --- peers that wait ---------------------------------------------------------------------
+
+    def waiting_buffer(self, connection: Connection) -> memoryview:
+        """Where to read to when the intake is full, or bytes of this connection wait."""
+        if self.paused or connection.busy:
+            return self._scratch
+        spill = connection.spill
+        assert spill is not None
+        if max(connection.need, len(spill)) > REJOIN_BYTES_MAX:
+            return self.view[self.end : self.end + self.read_bytes]
+        start = self.end  # put them before what comes, so that `scan` sees one piece
+        self.view[start : start + len(spill)] = spill
+        connection.unread_from = start
+        start += len(spill)
+        return self.view[start : start + self.read_bytes - REJOIN_BYTES_MAX]
+
+    def waiting_bytes(self, connection: Connection, size: int) -> None:
+        """`size` bytes came into what `waiting_buffer` gave."""
+        rejoined = connection.unread_from
+        connection.unread_from = -1
+        if self.paused or connection.busy:
+            connection.spill = (connection.spill or bytearray()) + self._scratch[:size]
+            self._park(connection)
+            return
+        assert connection.spill is not None
+        if rejoined >= 0:
+            size += len(connection.spill)
+            connection.spill = None
+            self._release(connection)
+            self._note(connection, size)
+            return
+        connection.spill += self.view[self.end : self.end + size]
+        if len(connection.spill) >= connection.need:
+            self._rejoin(connection)
+
+    def _note(self, connection: Connection, size: int) -> None:
+        self.notes[self.count] = connection.mark | size
+        self.count += 1
+        self.end += size
+        if self.end > self.read_bytes:
+            self.run()
+        elif not self.scheduled:
+            self.schedule()
+
+    def _rejoin(self, connection: Connection) -> None:
+        """Put waiting bytes back on the road."""
+        spill = connection.spill
+        if self.end:
+            self.run()
+        if spill is None or connection.spill is not spill or connection.closing:
+            return
+        if self.paused:
+            self._park(connection)
+            return
+        connection.spill = None
+        self._release(connection)
+        self.view[self.end : self.end + len(spill)] = spill
+        self._note(connection, len(spill))
+
+    def _park(self, connection: Connection) -> None:
+        if not connection.parked and connection.transport is not None:
+            connection.parked = True
+            connection.transport.pause_reading()
+            self._parked.append(connection)
+
+    def pause(self) -> None:
+        """Both stagings are in use: whoever speaks is parked."""
+        self.paused = True
+
+    def resume(self) -> None:
+        """Go on where `run` stopped, then with the parked."""
+        self.paused = False
+        self.run()
+        self.unpark()
+        if not self.paused:
+            if self.count:
+                self.run()
+            lost, self._lost = self._lost, []
+            for connection in lost:
+                self.closed(connection)
+
+    def unpark(self) -> None:
+        """Let parked connections speak again, unless they have to wait for something else."""
+        parked, self._parked = self._parked, []
+        for connection in parked:
+            if connection.closing:
+                continue
+            if self.paused or connection.busy:
+                self._parked.append(connection)
+                continue
+            connection.parked = False
+            if connection.spill is not None and len(connection.spill) >= connection.need:
+                self._rejoin(connection)
+            if not connection.parked and connection.transport is not None:
+                connection.transport.resume_reading()
+
+    # --- acks --------------------------------------------------------------------------------
+
+    def committed(self, index: int, batch: RecordBatch) -> None:
+        """Staging `index` is durable: its acks may leave."""
+        table = self._tables[index]
+        count = int(table.used[0])
+        table.used[0] = 0
+        if not count:
+            return
+        acks = table.acks[:count]
+        if self._owed or count > self._acks_per_turn_max:
+            if not self._owed:
+                self._loop.call_soon(self._write_owed)
+            for start in range(0, count, self._acks_per_turn_max):
+                self._owed.append(acks[start : start + self._acks_per_turn_max].copy())
+        else:
+            self._write(acks)
+
+    def _write_owed(self) -> None:
+        self._write(self._owed.popleft())
+        if self._owed:
+            self._loop.call_soon(self._write_owed)
+
+    def _write(self, acks: npt.NDArray[np.int64]) -> None:
+        """PUBACKs, one write per connection."""
+        groups = build_acks(acks, len(acks), self.rows, self._order, self._ends, self._out)
+        if not groups:
+            return
+        slots, ends = self._order[:groups].tolist(), self._ends[:groups].tolist()
+        data = self._out[: ends[-1]].tobytes()
+        connections = self.connections
+        start = 0
+        for slot, end in zip(slots, ends, strict=True):
+            connection = connections[slot]
+            if connection is not None and not connection.closing:
+                connection.transport.write(data[start:end])
+            start = end
+        if self._settling:
+            for slot in slots:
+                self._settle(slot)
+
+    def failed(self, index: int, error: LogError) -> None:
+        """Nothing of staging `index` is durable: close whoever waits for it."""
+        table = self._tables[index]
+        acks = table.acks[: int(table.used[0])].copy()
+        table.used[0] = 0
+        build_acks(acks, len(acks), self.rows, np.zeros_like(acks), np.zeros_like(acks), _out(acks))
+        for slot in np.unique((acks[acks >= 0] >> 16) & 0xFFFFF).tolist():
+            connection = self.connections[slot]
+            if connection is not None:
+                self._reader.failed(connection)
+            self._settle(slot)
+
+    def count_in_flight(self, connection: Connection, change: int) -> None:
+        """A QoS 1 publish was taken (or acknowledged) outside `scan`."""
+        slot = connection.slot
+        if slot >= 0:
+            self.rows[slot]["in_flight"] += change
+            if change < 0:
+                self._settle(slot)
+
+    def in_flight(self, connection: Connection) -> int:
+        """QoS 1 publishes of this connection that are not acknowledged."""
+        return int(self.rows[connection.slot]["in_flight"]) if connection.slot >= 0 else 0
+
+    async def settled(self, connection: Connection) -> None:
+        """Wait until everything this connection published is acknowledged, or it is gone."""
+        if self.in_flight(connection) <= 0:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._settling.setdefault(connection.slot, []).append(future)
+        await future
+
+    def _settle(self, slot: int) -> None:
+        if slot in self._settling and (
+            self.connections[slot] is None or self.rows[slot]["in_flight"] <= 0
+        ):
+            for future in self._settling.pop(slot):
+                if not future.done():
+                    future.set_result(None)
+
+
+def _out(acks: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+    return np.zeros(4 * len(acks), np.uint8)
+
+
+def _packet_bytes(data: memoryview) -> int:
+    """The size of the packet that `data` begins, or what must come to know it."""
+    size = 0
+    for index in range(1, HEADER_BYTES_MAX):
+        if index >= len(data):
+            return len(data) + 1
+        size |= (data[index] & 0x7F) << (7 * (index - 1))
+        if data[index] < 0x80:
+            return size + index + 1
+    return len(data)  # a broken length: whoever reads it says so
+
+
+def _word_table() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+    """The bulk topics a vehicle may publish to, as `scan` wants them."""
+    words = {word: topic for word, topic in WORDS.items() if TOPICS[topic].lane is Lane.BULK}
+    texts = np.zeros((len(words), max(map(len, words))), np.uint8)
+    for index, word in enumerate(words):
+        texts[index, : len(word)] = np.frombuffer(word.encode(), np.uint8)
+    sizes = np.array([len(word) for word in words], np.int64)
+    return texts, sizes, np.array([int(topic) for topic in words.values()], np.int64)

@@ -1,0 +1,204 @@
+"""Messages to subscribers, from the log: one reader for all that are live, none if nobody is.
+
+Whatever door or process wrote a record, it is routed when the log has it. A session that cannot
+take a message now is no longer live: it keeps its place in the log, and `feeding.py` brings it
+back. So there is no queue per subscriber, and no memory that a slow one could fill.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, TypeVar
+
+from motorcade.clock import Clock
+from motorcade.config import Config
+from motorcade.events import Record, RecordBatch, Topic
+from motorcade.gateway.mqtt.feeding import Feeder
+from motorcade.gateway.mqtt.interest import ROUTED, Interest
+from motorcade.gateway.mqtt.message import Message, best, deliver, message_of
+from motorcade.gateway.mqtt.session import Seen, Session
+from motorcade.gateway.mqtt.sessions import Sessions
+from motorcade.log.port import Cursor, Edge, Log, LogReader, LogSlice
+from motorcade.wire.mqtt.subscribe import Subscription
+
+POLL_S: Final = 0.25
+LINGER_S: Final = 10.0  # the reader stays this long after the last listener, for late wills
+RECORDS_PER_TURN: Final = 64  # then the loop's other work has its turn
+
+Result = TypeVar("Result")
+
+
+class Router:
+    """See the module's text."""
+
+    def __init__(
+        self,
+        config: Config,
+        clock: Clock,
+        loop: asyncio.AbstractEventLoop,
+        log: Log,
+        sessions: Sessions,
+    ) -> None:
+        self._config = config
+        self._clock = clock
+        self._loop = loop
+        self._log = log
+        self._sessions = sessions
+        self._executor = ThreadPoolExecutor(6, thread_name_prefix="mqtt-router")
+        self._listeners: set[Session] = set()
+        self._interest: Interest | None = None
+        self._reader: LogReader | None = None
+        self._starting = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+        self._joined: set[Session] = set()  # live again, and may be ahead of us
+        self._current: tuple[str, RecordBatch, int] | None = None  # what is being handed out
+        self._operator_publishes = 0
+        self.position: Cursor | None = None  # everything before was handed out
+        self.turn = asyncio.Lock()  # held while handing out: whoever joins holds it too
+        self._feeder = Feeder(self, config, clock, loop, log)
+
+    async def start(self) -> None:
+        """Take the end of the log as our place."""
+        self.position = await self.run(lambda: self._log.end(ROUTED))
+
+    async def stop(self) -> None:
+        """Hand out nothing more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self._feeder.stop()
+        self._executor.shutdown(wait=True)
+        if self._reader is not None:
+            self._reader.close()
+
+    def run(self, work: Callable[[], Result]) -> "asyncio.Future[Result]":
+        """Do something that blocks, off the loop."""
+        return self._loop.run_in_executor(self._executor, work)
+
+    async def rest(self) -> None:
+        """Nobody listens: move our place along, so that nobody ever reads what nobody wants."""
+        async with self._starting:
+            if self._reader is None:
+                self.position = await self.run(lambda: self._log.end(ROUTED))
+
+    # --- sessions ----------------------------------------------------------------------------
+
+    async def ready(self, session: Session) -> None:
+        """Start reading, if this session is the first that needs it."""
+        if not _listens(session):
+            return
+        self._listeners.add(session)
+        self._interest = None
+        async with self._starting:
+            if self._reader is None:
+                reader = await self.run(lambda: self._log.reader(ROUTED, Edge.LATEST))
+                self.position, self._reader = reader.cursor, reader
+                self._task = self._loop.create_task(self._work(reader))
+
+    def opened(self, session: Session) -> None:
+        """A session is connected: resend, then go on where it was."""
+        session.resend()
+        if session.cursor is None or self._nothing_missed(session):
+            session.live, session.cursor, session.seen = True, None, None
+        else:
+            self._feeder.feed(session)
+
+    def changed(self, session: Session) -> None:
+        """Subscriptions came or went."""
+        self._interest = None
+        if _listens(session):
+            self._listeners.add(session)
+        else:
+            self._listeners.discard(session)
+
+    def closed(self, session: Session) -> None:
+        """A session lost its connection: note its place."""
+        if session.live:
+            self._note_place(session)
+        self._listeners.discard(session)
+        self._joined.discard(session)
+        self._interest = None
+        session.publishes_seen = self._operator_publishes
+        self._sessions.close(session, self._clock.now_us())
+        session.wake()
+
+    def _nothing_missed(self, session: Session) -> bool:
+        """Whether the log surely holds nothing for it: it only hears of commands and operators."""
+        return not _listens(session) and session.publishes_seen == self._operator_publishes
+
+    def _note_place(self, session: Session) -> None:
+        session.live, session.cursor = False, self.position
+        if self._current is not None:
+            writer, batch, index = self._current
+            seen = session.seen or Seen(self._config.log.partitions)
+            seen.add(writer, RecordBatch(batch.rows[:index], batch.buffer))
+            session.seen = seen
+
+    # --- records -----------------------------------------------------------------------------
+
+    async def _work(self, reader: LogReader) -> None:
+        idle_since_s = self._clock.monotonic_s()
+        while True:
+            slices = await self.run(lambda: reader.poll(POLL_S))
+            for log_slice in slices:
+                async with self.turn:
+                    await self._hand_out(log_slice)
+            if not slices:
+                for session in self._joined:
+                    session.seen = None
+                self._joined.clear()
+            now_s = self._clock.monotonic_s()
+            if self._listeners:
+                idle_since_s = now_s
+            elif now_s - idle_since_s > LINGER_S and not self._starting.locked():
+                self._reader = self._task = None
+                reader.close()
+                return
+
+    async def _hand_out(self, log_slice: LogSlice) -> None:
+        batch = log_slice.batch
+        if self._interest is None:
+            self._interest = Interest(
+                topic_filter
+                for session in self._listeners
+                for topic_filter in session.subscriptions
+            )
+        for count, index in enumerate(self._interest.wanted(batch).tolist()):
+            if count % RECORDS_PER_TURN == RECORDS_PER_TURN - 1:
+                await asyncio.sleep(0)
+            record = batch.record(index)
+            self._current = (log_slice.writer, batch, index)
+            self._route(log_slice.writer, record)
+        self._current = None
+        self.position = log_slice.cursor
+
+    def _route(self, writer: str, record: Record) -> None:
+        if record.topic is Topic.MQTT:
+            self._operator_publishes += 1
+        message = message_of(record, self._clock.now_us())
+        if message is None:
+            return
+        for session, subscription in best(self._sessions.trie, message.topic).items():
+            if session.live and not (session.seen and session.seen.has(writer, record)):
+                self._deliver(session, subscription, message)
+
+    def _deliver(self, session: Session, subscription: Subscription, message: Message) -> None:
+        if not deliver(session, subscription, message, self.position):
+            self._note_place(session)
+            self._feeder.feed(session)
+
+    def joined(self, session: Session) -> None:
+        """A session has caught up; called with `turn` held."""
+        session.live, session.cursor = True, None
+        if self._reader is None:
+            session.seen = None
+        else:
+            self._joined.add(session)
+
+
+def _listens(session: Session) -> bool:
+    """Whether its messages come by the router: not those of a vehicle that only awaits commands."""
+    token = session.token
+    if token is None:
+        return True
+    return any(each != f"v/{token}/commands" for each in session.subscriptions)
