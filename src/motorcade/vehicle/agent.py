@@ -73,7 +73,8 @@ class AgentParts:
     vehicle: VehicleFile
     car: Car
     clock: Clock
-    disk: Disk
+    buffer_disk: Disk
+    journal_disk: Disk
     sampler: Sampler
     config: VehicleConfig
     entropy: Callable[[int], bytes]
@@ -86,10 +87,13 @@ class Agent:
     def __init__(self, parts: AgentParts) -> None:
         """Open buffer and journal. Raises `OSError`."""
         self._parts = parts
+        self.vin = parts.vehicle.vin
         config = parts.config
         self.car = parts.car
-        self.buffer = Buffer(parts.disk, bytes_max=config.buffer_bytes_max, entropy=parts.entropy)
-        self.journal = Journal(parts.disk, commands_max=config.journal_commands_max)
+        self.buffer = Buffer(
+            parts.buffer_disk, bytes_max=config.buffer_bytes_max, entropy=parts.entropy
+        )
+        self.journal = Journal(parts.journal_disk, commands_max=config.journal_commands_max)
         self._answer_stream = parts.entropy(STREAM_BYTES).hex()
         self.outbox = Outbox(self.buffer, self._answer_stream)
         self.time = ServerTimeKeeper(entropy=parts.entropy, age_s_max=config.server_time_age_s_max)

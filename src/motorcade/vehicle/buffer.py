@@ -84,8 +84,11 @@ class Buffer:
 
     @property
     def backlog_bytes(self) -> int:
-        """Bytes on disk that still hold something to send."""
-        return sum(segment.size for segment in self._segments)
+        """Bytes of the records that are not acknowledged."""
+        first = self._segments[0]
+        acked = min(max(self.acked + 1 - first.first, 0), len(first.offsets))
+        gone = first.offsets[acked] if acked < len(first.offsets) else first.size
+        return sum(segment.size for segment in self._segments) - gone
 
     @property
     def backlog_records(self) -> int:
@@ -155,6 +158,7 @@ class Buffer:
             self._drop_oldest()
         segment = _Segment(self.next_sequence)
         self._disk.append(segment.name, b"")
+        self._disk.sync(segment.name)  # its name keeps the sequence once the older ones are gone
         self._segments.append(segment)
         return segment
 

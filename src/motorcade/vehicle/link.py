@@ -55,10 +55,12 @@ class Backoff:
         self.tries = 0
 
 
-def dial_tcp(address: Address, tls: ssl.SSLContext | None) -> Dial:
-    """Dial a server by TCP, with TLS if a context is given."""
+def dial_tcp(find: Callable[[], Address], tls: ssl.SSLContext | None) -> Dial:
+    """Dial a server by TCP, with TLS if a context is given. `find` is asked at every try, because
+    a server that was started again may listen elsewhere."""
 
     async def dial(make: Callable[[], asyncio.Protocol]) -> object:
+        address = find()
         loop = asyncio.get_running_loop()
         return await loop.create_connection(make, address.host, address.port, ssl=tls)
 

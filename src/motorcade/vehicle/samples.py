@@ -40,7 +40,7 @@ def signals_of(car: Car) -> Signals:
         "energy_remaining": round(car.energy_j),
         "est_battery_range": round(car.soc * BATTERY_J * RANGE_MPJ),
         "pack_voltage": PACK_V,
-        "pack_current": round(-car.battery_power_w / PACK_V, 1),
+        "pack_current": round(0.0 - car.battery_power_w / PACK_V, 1),
         "drive_power": round(car.drive_power_w),
         "battery_power": round(car.battery_power_w),
         "detailed_charge_state": body.charge.value,

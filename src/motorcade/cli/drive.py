@@ -1,0 +1,214 @@
+"""`motorcade drive`: one car from its `vehicle.json`, or many simulated ones, until SIGTERM."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from motorcade.cli.data import DEFAULT_DATA, READY_FILE, require_server
+from motorcade.cli.render import new_app, print_json_line
+
+if TYPE_CHECKING:
+    from motorcade.vehicle.assembly import World
+    from motorcade.vehicle.fleet import Fleet, FleetStatus, Member
+    from motorcade.vehicle.vehicle_file import Address, VehicleFile
+
+app = new_app()
+
+STATUS_S: Final = 5.0
+SIMULATED: Final = "simulated"  # folder of the cars that `-n` adds, in the data directory
+VIN_FORM: Final = "MTRCDSM00{:08d}"  # a maker's code that nobody has, then the car's number
+CONNECTS_PER_S: Final = 200.0  # of a fleet
+
+
+@app.command(epilog="Example: motorcade drive -n 1000")
+def drive(
+    vehicle: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Run this car, from its vehicle.json.")
+    ] = None,
+    count: Annotated[
+        int, typer.Option("-n", min=0, max=10_000, help="Run so many simulated cars.")
+    ] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="MOTORCADE_DATA",
+            metavar="DIR",
+            help="The running platform's directory; its addresses come before vehicle.json's.",
+        ),
+    ] = None,
+    link: Annotated[str, typer.Option(help="mqtt or telemetry.")] = "mqtt",
+    tls: Annotated[
+        bool | None, typer.Option(help="MQTT with TLS. Default: unless the server is local.")
+    ] = None,
+    buffer: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where unsent records are kept. Default: see below."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of the first car; the next ones count up.")] = 1,
+    rate: Annotated[float, typer.Option(min=0.001, help="Samples per second and car.")] = 1.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print status as JSON lines.")] = False,
+) -> None:
+    """Run one simulated car, or many, until SIGTERM.
+
+    A single car keeps unsent records beside its vehicle.json, a fleet keeps them in memory unless
+    told where. Both keep the journal of commands on disk.
+    """
+    if (vehicle is None) == (count == 0):
+        raise typer.BadParameter("give either --vehicle FILE or -n COUNT")
+    from motorcade.vehicle.assembly import LinkKind
+
+    if link not in list(LinkKind):
+        raise typer.BadParameter(f"--link {link!r}: write one of {', '.join(LinkKind)}")
+    kind = LinkKind(link)
+    if vehicle is not None:
+        cars, find = _one_car(vehicle, data)
+    else:
+        cars, find = _simulated_cars(data or DEFAULT_DATA, count)
+    world = _world(kind, tls, find)
+    members = _members(cars, world, seed, buffer, alone=vehicle is not None)
+    _run(members, world, sample_s=1 / rate, as_json=as_json)
+
+
+Found = tuple[list[tuple[Path, "VehicleFile"]], Callable[[str], "Address"]]
+"""Cars with the directories they live in, and how to find a server by its name."""
+
+
+def _one_car(file: Path, data: Path | None) -> Found:
+    from motorcade.vehicle.vehicle_file import read_ready_file, read_vehicle_file
+
+    vehicle = read_vehicle_file(file)
+    ready = (data or DEFAULT_DATA) / READY_FILE
+    if vehicle.servers and not (data is not None and ready.exists()):
+        return [(file.parent, vehicle)], lambda name: vehicle.servers[name]
+    read_ready_file(ready)  # now, so that a wrong directory is told at once
+    return [(file.parent, vehicle)], lambda name: read_ready_file(ready)[name]
+
+
+def _simulated_cars(data: Path, count: int) -> Found:
+    """The first `count` simulated cars of a platform; those it lacks are added."""
+    from motorcade.vehicle.vehicle_file import read_ready_file, read_vehicle_file
+
+    require_server(data)
+    places = [
+        (vin, data.absolute() / SIMULATED / vin)
+        for vin in (VIN_FORM.format(number) for number in range(1, count + 1))
+    ]
+    _provision(data, [place for place in places if not (place[1] / "vehicle.json").exists()])
+    cars = [(place, read_vehicle_file(place / "vehicle.json")) for _, place in places]
+    return cars, lambda name: read_ready_file(data / READY_FILE)[name]
+
+
+def _provision(data: Path, missing: list[tuple[str, Path]]) -> None:
+    """Add cars. One that is registered, but whose files are gone, gets new ones."""
+    if not missing:
+        return
+    from motorcade.cli.data import opened_registry
+    from motorcade.cli.provisioning import add_vehicles, renew_vehicle
+    from motorcade.identity.authority import open_authority
+
+    with opened_registry(data, open_authority(data)) as registry:
+        known = {vin for vin, _ in missing if registry.vehicle_by_vin(vin) is not None}
+    for vin, place in missing:
+        if vin in known:
+            renew_vehicle(data, vin, place)
+    fresh = [(vin, place) for vin, place in missing if vin not in known]
+    if fresh:
+        add_vehicles(data, fresh)
+
+
+def _world(kind: Any, tls: bool | None, find: Callable[[str], "Address"]) -> "World":
+    from motorcade.clock import SystemClock
+    from motorcade.config import Config
+    from motorcade.vehicle.assembly import World
+
+    if tls is None:
+        tls = find("mqtt").host not in ("127.0.0.1", "::1", "localhost")
+    return World(kind, tls, find, SystemClock(), Config().vehicle, os.urandom)
+
+
+def _members(
+    cars: list[tuple[Path, "VehicleFile"]],
+    world: "World",
+    seed: int,
+    buffer: Path | None,
+    *,
+    alone: bool,
+) -> list["Member"]:
+    from motorcade.vehicle.assembly import assemble
+    from motorcade.vehicle.disk import DirectoryDisk, MemoryDisk
+    from motorcade.vehicle.link import client_tls
+
+    shared_tls = client_tls(cars[0][1], with_certificate=False) if world.tls else None
+    members = []
+    for number, (place, vehicle) in enumerate(cars):
+        if buffer is not None:
+            buffer_disk: DirectoryDisk | MemoryDisk = DirectoryDisk(
+                buffer if alone else buffer / vehicle.vin
+            )
+        else:
+            buffer_disk = DirectoryDisk(place / "buffer") if alone else MemoryDisk()
+        members.append(
+            assemble(
+                vehicle,
+                world,
+                seed=seed + number,
+                buffer_disk=buffer_disk,
+                journal_disk=DirectoryDisk(place / "journal"),
+                tls=shared_tls,
+            )
+        )
+    return members
+
+
+def _run(members: list["Member"], world: "World", *, sample_s: float, as_json: bool) -> None:
+    import uvloop
+
+    from motorcade.vehicle.fleet import Fleet
+
+    fleet = Fleet(
+        members,
+        sample_s=sample_s,
+        connect_spread_s=len(members) / CONNECTS_PER_S,
+        sleep=world.sleep,
+        failed=lambda agent, error: print(f"{agent.vin}: {error}", file=sys.stderr),
+    )
+    uvloop.run(_until_told(_with_status(fleet, members, as_json=as_json)))
+
+
+async def _until_told(work: Coroutine[Any, Any, None]) -> None:
+    """Run until SIGTERM or Ctrl-C, then end in order."""
+    task = asyncio.ensure_future(work)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, task.cancel)
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+async def _with_status(fleet: "Fleet", members: list["Member"], *, as_json: bool) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(fleet.run())
+        while True:
+            await asyncio.sleep(STATUS_S)
+            _print_status(fleet.status(), members, as_json=as_json)
+
+
+def _print_status(status: "FleetStatus", members: list["Member"], *, as_json: bool) -> None:
+    if as_json:
+        print_json_line(asdict(status))
+        return
+    reasons = {member.agent.counters.last_reason for member in members if not member.agent.online}
+    why = f"; offline: {sorted(reasons)[0]}" if reasons and status.online < status.vehicles else ""
+    print(
+        f"{status.online} of {status.vehicles} online, {status.samples} samples, "
+        f"{status.backlog} waiting, {status.executed} commands carried out{why}",
+        flush=True,
+    )

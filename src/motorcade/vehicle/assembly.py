@@ -1,0 +1,108 @@
+"""Puts a car together from its `vehicle.json`: model, agent, link. Nothing runs yet."""
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+
+import numpy as np
+
+from motorcade.clock import Clock
+from motorcade.config import VehicleConfig
+from motorcade.vehicle.agent import Agent, AgentParts
+from motorcade.vehicle.disk import Disk
+from motorcade.vehicle.fleet import Link, Member
+from motorcade.vehicle.link import Backoff, Sleep, client_tls, dial_tcp
+from motorcade.vehicle.link_mqtt import MqttLink
+from motorcade.vehicle.link_telemetry import TelemetryLink
+from motorcade.vehicle.model import Car
+from motorcade.vehicle.mqtt_session import ClientSession
+from motorcade.vehicle.samples import JsonSampler, Sampler, TeslaSampler
+from motorcade.vehicle.vehicle_file import Address, VehicleFile
+
+KEEP_ALIVE_S: Final = 30
+_JITTER: Final = 1  # keeps the generators of a car apart
+
+
+class LinkKind(StrEnum):
+    """How a car talks to the cloud."""
+
+    MQTT = "mqtt"
+    TELEMETRY = "telemetry"
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What all cars of a process share."""
+
+    kind: LinkKind
+    tls: bool  # of the MQTT link; telemetry always has it
+    find: Callable[[str], Address]  # server name ("mqtt", "mqtts", "telemetry") to address
+    clock: Clock
+    config: VehicleConfig
+    entropy: Callable[[int], bytes]
+    sleep: Sleep = field(default=asyncio.sleep)
+
+
+def assemble(
+    vehicle: VehicleFile,
+    world: World,
+    *,
+    seed: int,
+    buffer_disk: Disk,
+    journal_disk: Disk,
+    tls: ssl.SSLContext | None = None,
+) -> Member:
+    """One car. `tls` is a context that cars may share: MQTT needs no certificate of the car.
+
+    Raises:
+        OSError: its files cannot be read or written.
+    """
+    sampler: Sampler = JsonSampler()
+    if world.kind is LinkKind.TELEMETRY:
+        sampler = TeslaSampler(vehicle.vin)
+    parts = AgentParts(
+        vehicle,
+        Car(seed),
+        world.clock,
+        buffer_disk,
+        journal_disk,
+        sampler,
+        world.config,
+        world.entropy,
+    )
+    agent = Agent(parts)
+    backoff = Backoff(world.config, np.random.default_rng((seed, _JITTER)))
+    return Member(agent, _link(vehicle, world, agent, backoff, tls))
+
+
+def _link(
+    vehicle: VehicleFile, world: World, agent: Agent, backoff: Backoff, tls: ssl.SSLContext | None
+) -> Link:
+    config = world.config
+    if world.kind is LinkKind.TELEMETRY:
+        context = client_tls(vehicle, with_certificate=True)
+        return TelemetryLink(
+            agent.outbox,
+            agent,
+            vin=vehicle.vin,
+            host="telemetry",
+            dial=dial_tcp(lambda: world.find("telemetry"), context),
+            sleep=world.sleep,
+            clock=world.clock,
+            backoff=backoff,
+            inflight_max=config.inflight_max,
+        )
+    if world.tls and tls is None:
+        tls = client_tls(vehicle, with_certificate=False)
+    server = "mqtts" if world.tls else "mqtt"
+    return MqttLink(
+        ClientSession(vehicle.mqtt, inflight_max=config.inflight_max, keep_alive_s=KEEP_ALIVE_S),
+        agent.outbox,
+        agent,
+        dial=dial_tcp(lambda: world.find(server), tls if world.tls else None),
+        sleep=world.sleep,
+        backoff=backoff,
+    )

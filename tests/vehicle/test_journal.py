@@ -1,0 +1,83 @@
+"""The journal of commands: on disk before the deed, bounded, forgetting nothing that matters."""
+
+import pytest
+
+from motorcade.vehicle.disk import MemoryDisk
+from motorcade.vehicle.journal import Journal
+from tests.vehicle.faulty_disk import FaultyDisk, PowerCutError
+
+
+def open_journal(disk: MemoryDisk, commands_max: int = 100) -> Journal:
+    return Journal(disk, commands_max=commands_max)
+
+
+def begin(journal: Journal, number: int) -> None:
+    journal.write(f"c{number}", "started", reason="", time_us=number, counter=number)
+
+
+def end(journal: Journal, number: int) -> None:
+    journal.write(f"c{number}", "executed", reason="", time_us=number, counter=number)
+
+
+def test_what_was_written_is_there_after_a_restart() -> None:
+    disk = MemoryDisk()
+    journal = open_journal(disk)
+    begin(journal, 1)
+    end(journal, 1)
+    begin(journal, 2)
+    journal.write("lost", "unknown", reason="", time_us=9, counter=0)
+    again = open_journal(disk)
+    states = [again.find(name).state for name in ("c1", "c2", "lost")]  # type: ignore[union-attr]
+    assert states == ["executed", "started", "unknown"]
+    assert again.find("c3") is None
+    assert again.counter_used(2)
+    assert not again.counter_used(3)
+
+
+def test_a_power_cut_at_any_write_leaves_whole_entries_only() -> None:
+    whole = FaultyDisk()
+
+    def live(journal: Journal) -> list[str]:
+        for number in range(1, 6):
+            begin(journal, number)
+            written.append(f"started {number}")
+            end(journal, number)
+            written.append(f"executed {number}")
+        return written
+
+    written: list[str] = []
+    live(open_journal(whole))
+    for cut_at in range(1, whole.changes + 1):
+        written = []
+        disk = FaultyDisk(cut_at=cut_at)
+        with pytest.raises(PowerCutError):
+            live(open_journal(disk))
+        again = open_journal(FaultyDisk(disk.after_cut(cut_at)))
+        for fact in written:
+            state, number = fact.split()
+            found = again.find(f"c{number}")
+            assert found is not None, f"cut at {cut_at}: {fact} is gone"
+            assert state == "started" or found.state == "executed"
+        begin(again, 77)  # and it goes on
+
+
+def test_forgetting_the_oldest_forbids_their_counters() -> None:
+    disk = MemoryDisk()
+    journal = open_journal(disk, commands_max=10)
+    for number in range(1, 31):
+        begin(journal, number)
+        end(journal, number)
+    for opened in (journal, open_journal(disk, commands_max=10)):
+        assert len(opened) <= 10
+        assert opened.find("c1") is None
+        assert opened.find("c30") is not None
+        assert all(opened.counter_used(number) for number in range(1, 31))
+        assert not opened.counter_used(31)
+    assert disk.size("journal") < 10 * 2 * 200
+
+
+def test_tombstones_do_not_forbid_counters() -> None:
+    journal = open_journal(MemoryDisk(), commands_max=4)
+    for number in range(20):
+        journal.write(f"t{number}", "unknown", reason="", time_us=0, counter=0)
+    assert not journal.counter_used(1)
