@@ -1,9 +1,9 @@
 """The registry in one SQLite file that several processes share. `port.py` has the promises.
 
 The file uses a rollback journal, not WAL: SQLite before 3.51.3 can corrupt a WAL file that several
-processes share, and the interpreter's SQLite is what the machine has. Figures and the alternatives:
-`docs/decisions/registry-engine.md`. Reads go through one driver connection with the texts of
-`statements.py`, writes through SQLAlchemy, one transaction per call.
+processes share, and the interpreter's SQLite is what the machine has. Figures and alternatives:
+`docs/decisions/0004-registry-with-a-rollback-journal.md`. Reads go through one driver connection
+with the texts of `statements.py`, writes through SQLAlchemy, one transaction per call.
 """
 
 import os
