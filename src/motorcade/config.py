@@ -55,7 +55,10 @@ class KafkaConfig:
 @dataclass(frozen=True, slots=True)
 class DedupConfig:
     horizon_s: int = 3_600  # how long a Tesla record's identity is remembered, in received time
-    gaps_per_stream_max: int = 8  # out-of-order islands remembered per (vehicle, stream)
+    gaps_per_stream_max: int = 64  # islands of sequences remembered per (vehicle, stream)
+    stream_idle_s_max: int = 30 * 86_400  # a silent stream may be forgotten after this
+    streams_max: int = 4_000_000  # 128 B each at most; beyond: the longest silent are forgotten
+    identities_max: int = 8_000_000  # 80 B each at most; beyond: the oldest are forgotten
 
 
 @dataclass(frozen=True, slots=True)
