@@ -108,7 +108,7 @@ class Appender:
         number_rows(group.rows, self._positions)
         try:
             self._write(active, group)
-        except OSError as error:
+        except Exception as error:
             keys = (group.rows["topic"], group.rows["partition"])
             np.subtract.at(self._positions, keys, 1)
             self._give_up(active, error)
@@ -224,7 +224,7 @@ class Appender:
         self._next_segment = active.number + 1
         self._previous_end = active.end
 
-    def _give_up(self, active: _Active, error: OSError) -> None:
+    def _give_up(self, active: _Active, error: Exception) -> None:
         """Leave a segment whose last write failed, and look whether it still holds the rest."""
         path = segment_path(self._directory, active.number)
         logger.error("log_segment_given_up", path=str(path), end=active.end, error=str(error))
@@ -233,7 +233,8 @@ class Appender:
             self._verify(active, path)
         except OSError as again:
             logger.error("log_seal_failed", path=str(path), error=str(again))
-        self._leave(active)
+        finally:
+            self._leave(active)
 
     def _verify(self, active: _Active, path: Path) -> None:
         self._files.forget(active.fd)
@@ -243,7 +244,7 @@ class Appender:
             # Readers raise LogCorruptError there. Here it is too late for those who have their ack.
             logger.critical("log_segment_damaged", path=str(path), offset=active.first + scan.used)
 
-    def _error(self, group: Group, error: OSError) -> LogWriteError:
+    def _error(self, group: Group, error: Exception) -> LogWriteError:
         return LogWriteError(
             f"{len(group.rows)} records for {self._directory} are not durable: {error}; "
             "acknowledge none of them; free or mend the disk, the writer goes on by itself"

@@ -135,8 +135,23 @@ class EmbeddedWriter:
                 else:
                     self._appender.housekeep()
             self._appender.close()
+        except Exception:
+            logger.exception("log_writer_failed", lane=self._lane.value)
         finally:
+            self._fail_rest()
             self._closed()
+
+    def _fail_rest(self) -> None:
+        """Nobody is left to write what still waits; there is something only after a defect."""
+        with self._wake:
+            self._closing = True
+            rest = list(self._queue)
+            self._queue.clear()
+        for queued in rest:
+            if queued.future.set_running_or_notify_cancel():
+                queued.future.set_exception(
+                    LogWriteError("the log writer has ended; acknowledge nothing, open a new one")
+                )
 
     def _take(self) -> list[_Queued]:
         """What the next frame holds; empty when nothing came for a while, or on closing."""
