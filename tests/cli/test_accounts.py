@@ -50,6 +50,21 @@ def test_an_operator_for_people_is_told_that_the_password_is_shown_once(
     run("operator", "add", "--data", data, "--name", "x", "--deny-subscribe", "a/#/b", status=1)
 
 
+def test_operators_are_listed_and_removed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("operator", "list", "--data", data, status=1)
+    run("operator", "add", "--data", data, "--name", "ops", "--deny-subscribe", "v/+/media")
+    run("operator", "list", "--data", data)
+    assert "v/+/media" in capsys.readouterr().out
+    run("operator", "list", "--data", data, "--json")
+    (listed,) = told(capsys)
+    assert (listed["name"], listed["deny_subscribe"]) == ("ops", ["v/+/media"])
+    run("operator", "remove", "ops", "--data", data)
+    run("operator", "remove", "ops", "--data", data, status=1)
+    capsys.readouterr()
+    run("operator", "list", "--data", data, "--json")
+    assert told(capsys) == []
+
+
 def test_a_token_is_one_of_ours(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("token", "--data", data, "--scopes", "vehicle_cmds vehicle_device_data", "--ttl", 60)
     printed = told(capsys)

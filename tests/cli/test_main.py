@@ -9,7 +9,10 @@ import pytest
 
 from motorcade.cli.main import COMMANDS, main, root_help
 
-GROUPS = {"vehicle": ["add", "renew", "list", "show", "remove"], "operator": ["add"]}
+GROUPS = {
+    "vehicle": ["add", "renew", "list", "show", "remove"],
+    "operator": ["add", "list", "remove"],
+}
 CALLS = [[name] for name in COMMANDS] + [[g, name] for g, names in GROUPS.items() for name in names]
 
 

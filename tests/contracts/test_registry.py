@@ -10,7 +10,7 @@ from motorcade.config import RegistryConfig
 from motorcade.events import NO_VEHICLE
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.registry.errors import AlreadyExistsError, InvalidVinError, NotFoundError
-from motorcade.registry.port import IssuedCertificate, PrincipalKind, Registry
+from motorcade.registry.port import IssuedCertificate, Operator, PrincipalKind, Registry
 
 VIN = "5YJ3E1EA7KF000001"
 OTHER_VIN = "5YJ3E1EA7KF000002"
@@ -116,6 +116,32 @@ def test_an_operator_authenticates_and_carries_its_denials(registry: Registry) -
     assert principal.deny_subscribe == ("v/+/commands", "v/+/media/#")
     with pytest.raises(AlreadyExistsError):
         registry.add_operator("ops")
+
+
+def test_operators_are_listed_by_name(registry: Registry) -> None:
+    assert registry.operators() == []
+    registry.add_vehicles([VIN])
+    registry.add_operator("tools")
+    registry.add_operator("ops", ["b", "a"])
+    assert registry.operators() == [
+        Operator("ops", ("a", "b"), START_US),
+        Operator("tools", (), START_US),
+    ]
+
+
+def test_a_removed_operator_is_refused(registry: Registry) -> None:
+    password = registry.add_operator("ops", ["v/+/commands"])
+    (new,) = registry.add_vehicles([VIN])
+    before = registry.changes()
+    registry.remove_operator("ops")
+    assert registry.changes() > before
+    assert registry.authenticate("ops", password.encode()) is None
+    for name in ("ops", new.vehicle.token):  # a vehicle is no operator
+        with pytest.raises(NotFoundError, match=name):
+            registry.remove_operator(name)
+    assert registry.authenticate(new.vehicle.token, new.password.encode()) is not None
+    assert registry.add_operator("ops") != password
+    assert registry.operators() == [Operator("ops", (), START_US)]
 
 
 def test_a_removed_vehicle_is_gone_and_its_password_refused(registry: Registry) -> None:

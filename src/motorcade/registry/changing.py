@@ -151,3 +151,14 @@ def add_operator(
     if filters:
         rows = [{"username": name, "filter": text} for text in filters]
         connection.execute(insert(DENY_FILTERS), rows)
+
+
+def remove_operator(connection: Connection, name: str) -> None:
+    """Delete an operator's account. Raises `NotFoundError`."""
+    known = select(ACCOUNTS.c.username).where(
+        ACCOUNTS.c.username == name, ACCOUNTS.c.vehicle_id.is_(None)
+    )
+    if connection.execute(known).first() is None:
+        raise NotFoundError(f"no operator {name!r}: `motorcade operator list` shows all")
+    connection.execute(delete(DENY_FILTERS).where(DENY_FILTERS.c.username == name))
+    connection.execute(delete(ACCOUNTS).where(ACCOUNTS.c.username == name))

@@ -11,6 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,6 +28,7 @@ from motorcade.registry.passwords import constant_time_equal, hash_password, mak
 from motorcade.registry.port import (
     IssuedCertificate,
     NewVehicle,
+    Operator,
     Principal,
     PrincipalKind,
     Vehicle,
@@ -123,6 +125,13 @@ class EmbeddedRegistry:
         token, key_id = rows[0]
         return Principal(PrincipalKind.VEHICLE, token, VehicleToken(token), key_id)
 
+    def operators(self) -> list[Operator]:
+        rows = self._rows(statements.OPERATORS)
+        return [
+            Operator(name, tuple(row[2] for row in of_one if row[2] is not None), made_time_us)
+            for (name, made_time_us), of_one in groupby(rows, key=lambda row: (row[0], row[1]))
+        ]
+
     # Changing.
 
     def add_vehicles(self, vins: Sequence[str]) -> list[NewVehicle]:
@@ -174,6 +183,10 @@ class EmbeddedRegistry:
         with self._changing() as connection:
             changing.add_operator(connection, name, hashed, filters, self._clock.now_us())
         return password
+
+    def remove_operator(self, name: str) -> None:
+        with self._changing() as connection:
+            changing.remove_operator(connection, name)
 
     def close(self) -> None:
         with self._read_lock, self._write_lock:

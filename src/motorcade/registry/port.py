@@ -43,6 +43,15 @@ class NewVehicle:
     password: str  # MQTT, user name = token; ASCII
 
 
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """An MQTT account of people or tools."""
+
+    name: str
+    deny_subscribe: tuple[str, ...]
+    added_time_us: int
+
+
 class PrincipalKind(StrEnum):
     """Who stands behind a connection."""
 
@@ -118,6 +127,12 @@ class Registry(Protocol):
             InvalidNameError: a name or filter that MQTT would not carry; the text says why.
             AlreadyExistsError: the name is taken.
         """
+
+    def operators(self) -> list[Operator]:
+        """Every operator, by name."""
+
+    def remove_operator(self, name: str) -> None:
+        """End the access of an operator. Raises `NotFoundError` when there is none."""
 
     def changes(self) -> int:
         """A number that rises with each change, by whichever process: cached answers are stale."""

@@ -55,6 +55,12 @@ DENIED: Final = _text(
     .where(DENY_FILTERS.c.username == bindparam("username"))
     .order_by(DENY_FILTERS.c.filter)
 )
+OPERATORS: Final = _text(
+    select(ACCOUNTS.c.username, ACCOUNTS.c.made_time_us, DENY_FILTERS.c.filter)
+    .select_from(ACCOUNTS.outerjoin(DENY_FILTERS))
+    .where(ACCOUNTS.c.vehicle_id.is_(None))
+    .order_by(ACCOUNTS.c.username, DENY_FILTERS.c.filter)
+)
 _named: Final = select(VEHICLES.c.token, VEHICLES.c.key_id).where(
     VEHICLES.c.vin == bindparam("vin"), PRESENT
 )
