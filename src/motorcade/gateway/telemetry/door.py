@@ -5,6 +5,7 @@ Source of the behaviour: the protocol page §1; each difference from Tesla's ser
 """
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
@@ -77,11 +78,10 @@ class TelemetryDoor:
         """Sockets past the TLS handshake."""
         return len(self._connections)
 
-    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext) -> int:
-        """Listen, with a context that demands client certificates; returns the port.
+    async def start(self, listening: socket.socket, ssl_context: ssl.SSLContext) -> int:
+        """Serve a listening socket, which is ours from here on; returns its port.
 
-        Raises:
-            OSError: the address cannot be listened on.
+        `ssl_context` demands client certificates (`identity.tls.telemetry_context`).
         """
         self._changes = self._registry.changes()
         self._listener = Listener(
@@ -93,7 +93,7 @@ class TelemetryDoor:
             has_room=self._has_room,
         )
         self._tick_later()
-        return self._listener.start(host, port)
+        return self._listener.start(listening)
 
     async def drain(self) -> None:
         """Take no more; let what is in flight commit and its acks leave; then close everything.

@@ -14,7 +14,6 @@ import structlog
 
 logger = structlog.get_logger(__name__)
 
-BACKLOG: Final = 1_024
 ACCEPTS_PER_TURN: Final = 16
 ACCEPT_RETRY_S: Final = 0.5  # after the system refused a socket, e.g. out of file descriptors
 TLS_SHUTDOWN_S: Final = 2.0  # how long a closed connection waits for the peer's close_notify
@@ -48,18 +47,12 @@ class Listener:
         """How many sockets are accepted and not yet handed over."""
         return len(self._handshakes)
 
-    def start(self, host: str, port: int) -> int:
-        """Listen; returns the port, which the system chose if `port` is 0."""
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        self._socket = socket.socket(family, kind, protocol)
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.setblocking(False)
-        self._socket.bind(address)
-        self._socket.listen(BACKLOG)
+    def start(self, listening: socket.socket) -> int:
+        """Accept from this socket, which listens already; returns its port."""
+        listening.setblocking(False)
+        self._socket = listening
         self.consider()
-        return int(self._socket.getsockname()[1])
+        return int(listening.getsockname()[1])
 
     def consider(self) -> None:
         """Accept or leave waiting, by the limits as they stand. Call when a connection is gone."""
