@@ -24,6 +24,7 @@ from motorcade.config import Config
 from motorcade.identity import tls
 from motorcade.identity.authority import Authority, open_authority
 from motorcade.log.embedded import EmbeddedLog
+from motorcade.log.files import OsFiles
 from motorcade.log.topics import Lane
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.supervisor import ChildLink
@@ -52,6 +53,7 @@ async def run_gateway(parts: Parts, stopping: asyncio.Event) -> None:
     """Sockets of vehicles and operators, sessions, acks; the bulk log and the answers' fast log."""
     from motorcade.gateway.intake import Intake
     from motorcade.gateway.mqtt.door import MqttDoor
+    from motorcade.gateway.mqtt.store import SqliteSessionStore
     from motorcade.gateway.presence import Presence
     from motorcade.gateway.telemetry.door import TelemetryDoor
 
@@ -75,11 +77,11 @@ async def run_gateway(parts: Parts, stopping: asyncio.Event) -> None:
         clock=clock,
         registry=parts.registry,
         log=log,
+        store=SqliteSessionStore(parts.data / "mqtt"),
         bulk=bulk,
         fast=fast,
         presence=presence,
         entropy=os.urandom,
-        directory=parts.data / "mqtt",
     )
     telemetry = TelemetryDoor(
         loop=loop,
@@ -115,18 +117,33 @@ async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
     from motorcade.commands.runner import CommandRunner
     from motorcade.identity.signing import command_signer
     from motorcade.identity.tokens import token_authority
-    from motorcade.state.embedded import EmbeddedState
+    from motorcade.state.embedded import EmbeddedLiveState
     from motorcade.state.follower import Follower
+    from motorcade.state.snapshots import SnapshotStore
+    from motorcade.streams.dedup import Dedup
 
     config, clock, log = parts.config, parts.clock, parts.log
     failed: list[Exception] = []
+
+    loop = asyncio.get_running_loop()
 
     def fail(error: Exception) -> None:
         failed.append(error)
         stopping.set()
 
-    state = EmbeddedState(config.state)
-    follower = Follower(config, log, state, parts.data / "state", clock)
+    def fail_from_thread(error: Exception) -> None:
+        loop.call_soon_threadsafe(fail, error)
+
+    state = EmbeddedLiveState(config)
+    follower = Follower(
+        log,
+        state,
+        lambda: Dedup(config.dedup),
+        SnapshotStore(parts.data / "state", OsFiles()),
+        clock,
+        snapshot_s=config.state.snapshot_s,
+        failed=fail_from_thread,
+    )
     follower.start()
     signer = command_signer(parts.authority)
     (parts.data / "commands").mkdir(mode=0o700, exist_ok=True)

@@ -174,7 +174,7 @@ class IdentityConfig:
 class SupervisorConfig:
     restart_s: float = 0.5  # wait before a dead process is started again, doubled up to ...
     restart_s_max: float = 8.0  # ... this; the contract is "running again within 15 s"
-    ready_s_max: float = 60.0  # a first start compiles kernels
+    ready_s_max: float = 240.0  # a first start compiles kernels
     drain_s_max: float = 20.0  # after SIGTERM; then SIGKILL
 
 

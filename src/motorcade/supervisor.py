@@ -140,16 +140,14 @@ class Supervisor:
         self._stopping.set()
 
     async def run(self, on_ready: Callable[[], None]) -> None:
-        """Start all children in order, call `on_ready`, heal until `stop`, then stop in order.
+        """Start all children at once, call `on_ready`, heal until `stop`, then stop in order.
 
         Raises:
             ChildFailedError: a child failed at its first start. Later failures are retried.
         """
         keepers: list[asyncio.Task[None]] = []
         try:
-            for child in self._children:
-                await child.start()
-                _log.info("child ready", child=child.spec.name, pid=_pid(child))
+            await asyncio.gather(*(self._first_start(child) for child in self._children))
             on_ready()
             keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
             await self._stopping.wait()
@@ -160,6 +158,10 @@ class Supervisor:
             await asyncio.gather(*keepers, return_exceptions=True)
             for child in self._children:
                 await child.stop()
+
+    async def _first_start(self, child: Child) -> None:
+        await child.start()
+        _log.info("child ready", child=child.spec.name, pid=_pid(child))
 
     async def _keep(self, child: Child) -> None:
         wait_s = self._config.restart_s

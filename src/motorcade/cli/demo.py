@@ -18,9 +18,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from motorcade.cli.data import DEFAULT_DATA, DataOption
 from motorcade.cli.up import (
-    DEFAULT_DATA,
-    DataOption,
     ListenOption,
     PortsOption,
     ReadyOption,

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from motorcade import logs
+from motorcade.cli.data import READY_FILE
 from motorcade.config import Config
 from motorcade.supervisor import ChildSpec, Supervisor, open_listener
 
@@ -24,7 +26,6 @@ PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "telemetry": 4443, "api": 8080, "ap
 CHILD_MODULE = "motorcade.app"
 """What a child runs; the kill audit replaces it by a broken build to prove that it can fail."""
 
-READY_FILE: Final = "ready.json"
 _ROLES: Final = {"gateway": ("mqtt", "mqtts", "telemetry"), "api": ("api", "api_tls")}
 
 
@@ -57,6 +58,7 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
         OSError: an address is taken.
         ChildFailedError: a process did not start.
     """
+    logs.configure(str(options.log_file) if options.log_file else None, "supervisor")
     config = Config().with_overrides(list(options.settings))
     data = options.data.absolute()
     data.mkdir(parents=True, exist_ok=True, mode=0o700)

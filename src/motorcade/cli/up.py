@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from motorcade.cli.data import DEFAULT_DATA, DataOption
+
 if TYPE_CHECKING:
     from motorcade.cli.platform import Companion, PlatformOptions
 
-DataOption = Annotated[
-    Path, typer.Option("--data", envvar="MOTORCADE_DATA", help="Where everything is kept.")
-]
 ListenOption = Annotated[str, typer.Option("--listen", help="Address to listen on.")]
 PortsOption = Annotated[
     str, typer.Option("--ports", help="auto: free ones; default: 1883, 8883, 4443, 8080, 8443.")
@@ -23,7 +22,6 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a setting of config.py: group.name=value."),
 ]
-DEFAULT_DATA = Path("motorcade-data")
 
 
 def up(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import ssl
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
@@ -208,7 +209,9 @@ class RunningDoor:
             presence=self.presence,
             entropy=os.urandom,
         )
-        self.port, self.tls_port = await self.door.start("127.0.0.1", 0, 0, self._ssl_context)
+        plain, tls = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+        self.port, self.tls_port = plain.getsockname()[1], tls.getsockname()[1]
+        await self.door.start(plain, tls, self._ssl_context)
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:

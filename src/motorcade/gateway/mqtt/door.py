@@ -6,6 +6,7 @@ A packet's way: `connection.py` -> `ingest.py` (`kernels.py`) -> the intake's st
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
@@ -69,16 +70,19 @@ class MqttDoor:
         bulk.add_door(self._ingest)
 
     async def start(
-        self, host: str, port: int, tls_port: int, ssl_context: ssl.SSLContext | None
-    ) -> tuple[int, int]:
-        """Listen; returns the ports (the second is 0 without `ssl_context`). Port 0: any."""
+        self,
+        plain: socket.socket,
+        tls: socket.socket | None = None,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        """Serve these listening sockets, which are ours from here on."""
         self._sessions.restore(self._clock.now_us())
         await self._router.start()
         await self._outbox.start()
-        port = await self._listen(host, port, None)
-        tls_port = await self._listen(host, tls_port, ssl_context) if ssl_context else 0
+        await self._listen(plain, None)
+        if tls is not None:
+            await self._listen(tls, ssl_context)
         self._sweeper = self._loop.create_task(self._sweep())
-        return port, tls_port
 
     async def drain(self) -> None:
         """Accept nothing new, let what is under way commit, say goodbye, release everything."""
@@ -111,19 +115,16 @@ class MqttDoor:
         """How many sockets are open."""
         return sum(each is not None for each in self._ingest.connections)
 
-    async def _listen(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> int:
+    async def _listen(self, listening: socket.socket, ssl_context: ssl.SSLContext | None) -> None:
         limit_s = self._config.mqtt.connect_s_max if ssl_context else None
         server = await self._loop.create_server(
             lambda: Connection(self._ingest),
-            host,
-            port,
+            sock=listening,
             ssl=ssl_context,
             backlog=BACKLOG,
             ssl_handshake_timeout=limit_s,
         )
         self._servers.append(server)
-        listening: int = server.sockets[0].getsockname()[1]
-        return listening
 
     async def _sweep(self) -> None:
         while True:
