@@ -77,7 +77,7 @@ def agent_of(
             JsonSampler(),
             config or VehicleConfig(),
             counting_entropy(seed),
-            executed,
+            executed=executed,
         )
     )
 

@@ -78,6 +78,7 @@ class AgentParts:
     sampler: Sampler
     config: VehicleConfig
     entropy: Callable[[int], bytes]
+    commanded: bool = True  # False on a road without commands: the time is not asked for then
     executed: Executed = field(default=lambda _command, _now_us: None)
 
 
@@ -225,7 +226,7 @@ class Agent:
 
     def _ask_time(self, *, every_s: float) -> None:
         now_s = self._parts.clock.monotonic_s()
-        if every_s and now_s - self._hello_s < every_s:
+        if not self._parts.commanded or (every_s and now_s - self._hello_s < every_s):
             return
         self._hello_s = now_s
         self._say(Hello(nonce=self.time.ask(now_s), stream=self._answer_stream))

@@ -72,6 +72,7 @@ def assemble(
         sampler,
         world.config,
         world.entropy,
+        commanded=world.kind is not LinkKind.TELEMETRY,
     )
     agent = Agent(parts)
     backoff = Backoff(world.config, np.random.default_rng((seed, _JITTER)))
