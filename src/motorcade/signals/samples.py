@@ -145,7 +145,7 @@ class Dictionary:
         if known is not None:
             return known
         introduced = self._introduced.get(vehicle, 0)
-        too_long = len(name) > NAME_BYTES_MAX or len(name.encode()) > NAME_BYTES_MAX
+        too_long = len(name.encode("utf-8", "replace")) > NAME_BYTES_MAX
         full = introduced >= self._names_per_vehicle_max or len(self._names) >= NAMES_MAX
         if full or too_long or name in NAMES_REFUSED:
             self.refused += 1
@@ -165,7 +165,7 @@ class Dictionary:
 
     def number_of(self, text: str) -> tuple[int, str]:
         """The number of `text` and what is kept of it: at most `text_bytes_max` bytes."""
-        if len(text) * 4 > self._text_bytes_max:
+        if len(text) > self._text_bytes_max or not text.isascii():
             text = text.encode("utf-8", "replace")[: self._text_bytes_max].decode("utf-8", "ignore")
         number = self._young.get(text)
         if number is not None:
