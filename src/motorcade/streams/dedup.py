@@ -82,6 +82,12 @@ class Dedup:
                 return keep
             self._make_room(missing, int(rows["received_time_us"][done]))
 
+    @property
+    def allocated_bytes(self) -> int:
+        """The memory that the tables take."""
+        tables = (self._streams, self._blocks, self._free_blocks, self._identities)
+        return sum(table.nbytes for table in tables)
+
     def snapshot(self) -> bytes:
         """The whole state, the same bytes for the same records however they were cut."""
         limits = (self._sizes[kernels.STREAMS_MAX], self._sizes[kernels.IDENTITIES_MAX])
