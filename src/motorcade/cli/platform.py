@@ -58,10 +58,10 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
         OSError: an address is taken.
         ChildFailedError: a process did not start.
     """
-    logs.configure(str(options.log_file) if options.log_file else None, "supervisor")
     config = Config().with_overrides(list(options.settings))
     data = options.data.absolute()
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    logs.configure(str(options.log_file) if options.log_file else None, "supervisor")
     with (data / "lock").open("a+") as lock:
         _hold(lock.fileno(), data)
         asyncio.run(_run(options, config, data, companion))
