@@ -65,6 +65,11 @@ def field(text: str) -> bytes:
     return len(raw).to_bytes(2, "big") + raw
 
 
+def length(size: int) -> bytes:
+    """MQTT's remaining length, as short as it goes."""
+    return bytes([size]) if size < 128 else bytes([size & 0x7F | 0x80, size >> 7])
+
+
 def connect(host: str, port: int, client_id: str, account: dict[str, str] | None) -> socket.socket:
     """Open an MQTT 3.1.1 session; keep-alive off."""
     link = socket.create_connection((host, port))
@@ -73,7 +78,7 @@ def connect(host: str, port: int, client_id: str, account: dict[str, str] | None
     body += field(client_id)
     if account:
         body += field(account["username"]) + field(account["password"])
-    link.sendall(b"\x10" + bytes([len(body) & 0x7F | 0x80, len(body) >> 7]) + body)
+    link.sendall(b"\x10" + length(len(body)) + body)
     answer = link.recv(4)
     assert answer == b"\x20\x02\x00\x00", f"{client_id} refused: {answer.hex()}"
     return link
@@ -85,8 +90,9 @@ def segment(topic: bytes, per_segment: int) -> tuple[bytes, list[int]]:
     payload += b'Odometer":123456.7,"InsideTemp":21.5,"Latitude":60.1699,"Longitude":24.9384}}'
     payload = payload.ljust(PAYLOAD_BYTES)
     body = len(topic).to_bytes(2, "big") + topic + b"\x00\x01" + payload
-    packet = bytes([0x32, len(body) & 0x7F | 0x80, len(body) >> 7]) + body
-    first = 3 + 2 + len(topic)
+    head = b"\x32" + length(len(body))
+    packet = head + body
+    first = len(head) + 2 + len(topic)
     return packet * per_segment, [first + len(packet) * index for index in range(per_segment)]
 
 

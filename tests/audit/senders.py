@@ -63,6 +63,16 @@ class Sender:
         self._unacked.pop(number, None)
 
 
+def _varint(value: int) -> bytes:
+    """MQTT's variable byte integer, which is protobuf's varint too."""
+    out = bytearray()
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
 class MqttSender(Sender):
     """MQTT 3.1.1, QoS 1, stream and sequence as topic levels."""
 
@@ -71,9 +81,7 @@ class MqttSender(Sender):
         topic = f"{prefix}/telemetry/audit/{number}".encode()
         payload = b'{"time_us":%d,"signals":{"Soc":%d}}' % (1_700_000_000_000_000 + number, number)
         body = struct.pack(">H", len(topic)) + topic + struct.pack(">H", packet_id) + payload
-        assert len(body) < 16_384
-        length = bytes([len(body) & 0x7F | 0x80, len(body) >> 7])
-        return bytes([0x32 | (0x08 if duplicate else 0)]) + length + body
+        return bytes([0x32 | (0x08 if duplicate else 0)]) + _varint(len(body)) + body
 
     async def _session(self) -> None:
         place = self._address["mqtt"]
@@ -83,7 +91,7 @@ class MqttSender(Sender):
             fields = (account["client_id"], account["username"], account["password"])
             body = b"\x00\x04MQTT\x04\xc2\x00\x3c"
             body += b"".join(struct.pack(">H", len(f)) + f.encode() for f in fields)
-            writer.write(b"\x10" + bytes([len(body) & 0x7F | 0x80, len(body) >> 7]) + body)
+            writer.write(b"\x10" + _varint(len(body)) + body)
             answer = await asyncio.wait_for(reader.readexactly(4), 20)
             if answer[3] != 0:
                 raise OSError(f"refused: {answer.hex()}")
@@ -142,15 +150,6 @@ def envelope(txid: bytes, topic: bytes, sender: bytes, created_at: int, payload:
     vector(root + 20, b"")
     vector(inner + 8, sender)
     vector(inner + 12, payload)
-    return bytes(out)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
     return bytes(out)
 
 
