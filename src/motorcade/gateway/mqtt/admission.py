@@ -104,8 +104,7 @@ class Admission:
         connack = Connack(present, Reason.SUCCESS, properties)
         connection.write(encode_connack(connack, connection.level))
         self.packets.resume(session)
-        connection.busy = False
-        self.ingest.unpark()
+        self.ingest.go_on(connection)
 
     def _judge(self, connection: Connection, connect: Connect) -> tuple[Principal, str] | Refusal:
         if connect.properties.authentication_method is not None:

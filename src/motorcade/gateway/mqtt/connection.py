@@ -25,6 +25,7 @@ class Connection(asyncio.BufferedProtocol):
         "connection_id",
         "generation",
         "ingest",
+        "late",
         "level",
         "mark",
         "need",
@@ -46,7 +47,8 @@ class Connection(asyncio.BufferedProtocol):
         self.mark = 0  # the slot where `Ingest.notes` wants it
         self.generation = 0
         self.transport: asyncio.Transport | None = None
-        self.spill: bytearray | None = None  # bytes that wait
+        self.spill: bytearray | None = None  # bytes that wait for the end of their packet
+        self.late = b""  # bytes behind those, that came while nothing could be taken
         self.unread_from = -1  # where in the arena the spill was put before a read, else -1
         self.need = 0  # how many bytes of `spill` make progress possible
         self.parked = False  # reading is paused until `Ingest.resume` or `busy` ends

@@ -165,6 +165,7 @@ class Ingest:
         self.connections[slot] = None
         connection.slot = -1
         connection.spill = None
+        connection.late = b""
         self._settle(slot)
         self._free.append(slot)
 
@@ -181,9 +182,18 @@ class Ingest:
         self._prefixes[connection.slot] = np.frombuffer(prefix, np.uint8)
         row["state"] = HELD
 
+    def go_on(self, connection: Connection) -> None:
+        """Its CONNECT is answered: take what came behind it."""
+        connection.busy = False
+        if connection.slot >= 0:
+            self._release(connection)
+        if self._parked:
+            self.unpark()
+
     def drop(self, connection: Connection) -> None:
         """Read nothing more of this socket; acks for what was taken may still leave."""
         connection.spill = None
+        connection.late = b""
         connection.busy = True
         if connection.slot >= 0:
             self.rows[connection.slot]["state"] = HELD
@@ -300,7 +310,7 @@ class Ingest:
         rejoined = connection.unread_from
         connection.unread_from = -1
         if self.paused or connection.busy:
-            connection.spill = (connection.spill or bytearray()) + self._scratch[:size]
+            connection.late += self._scratch[:size]
             self._park(connection)
             return
         assert connection.spill is not None
@@ -370,6 +380,10 @@ class Ingest:
                 self._parked.append(connection)
                 continue
             connection.parked = False
+            if connection.late:
+                connection.need = connection.need if connection.spill else 0
+                connection.spill = (connection.spill or bytearray()) + connection.late
+                connection.late = b""
             if connection.spill is not None and len(connection.spill) >= connection.need:
                 self._rejoin(connection)
             if not connection.parked and connection.transport is not None:
