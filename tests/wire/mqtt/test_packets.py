@@ -5,7 +5,6 @@ import tracemalloc
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.wire.mqtt.packets import V3, V5, from_client, from_server
 
 from motorcade.wire.mqtt.errors import MqttError, PacketTooLargeError
 from motorcade.wire.mqtt.framing import RawPacket, split_packet
@@ -20,6 +19,7 @@ from motorcade.wire.mqtt.properties import (
 from motorcade.wire.mqtt.publish import Publish
 from motorcade.wire.mqtt.reasons import PacketType, ProtocolLevel
 from motorcade.wire.mqtt.session import Pingreq
+from tests.wire.mqtt.packets import V3, V5, from_client, from_server
 
 BYTES_MAX = 1 << 20
 levels = st.sampled_from([V3, V5])

@@ -2,7 +2,6 @@
 
 import pytest
 from hypothesis import given
-from tests.wire.mqtt.packets import V3, V5, properties_of
 
 from motorcade.wire.mqtt.errors import UnencodableError
 from motorcade.wire.mqtt.properties import (
@@ -15,6 +14,7 @@ from motorcade.wire.mqtt.properties import (
     encode_properties,
     forwardable,
 )
+from tests.wire.mqtt.packets import V3, V5, properties_of
 
 
 def test_the_table_has_a_row_for_each_field() -> None:
