@@ -178,6 +178,7 @@ def _run(members: list["Member"], world: "World", *, sample_s: float, as_json: b
         sample_s=sample_s,
         connect_spread_s=len(members) / CONNECTS_PER_S,
         sleep=world.sleep,
+        clock=world.clock,
         failed=lambda agent, error: print(f"{agent.vin}: {error}", file=sys.stderr),
     )
     uvloop.run(_until_told(_with_status(fleet, members, as_json=as_json)))

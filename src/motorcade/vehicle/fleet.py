@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from motorcade.clock import Clock
 from motorcade.vehicle.agent import Agent
 from motorcade.vehicle.link import Sleep
 
@@ -51,6 +52,7 @@ class Fleet:
         sample_s: float,
         connect_spread_s: float,
         sleep: Sleep,
+        clock: Clock,
         failed: Callable[[Agent, OSError], None],
     ) -> None:
         """`failed` hears of a car whose disk failed; that car goes on with the next sample."""
@@ -58,6 +60,7 @@ class Fleet:
         self._sample_s = sample_s
         self._connect_spread_s = connect_spread_s
         self._sleep = sleep
+        self._clock = clock
         self._failed = failed
 
     async def run(self) -> None:
@@ -82,11 +85,15 @@ class Fleet:
 
     async def _sample_for_ever(self) -> None:
         turns = min(TURNS, max(len(self._members), 1))
+        due_s = self._clock.monotonic_s()
         while True:
             for turn in range(turns):
                 for member in self._members[turn::turns]:
                     self._sample(member.agent)
-                await self._sleep(self._sample_s / turns)
+                # From due time to due time, so that what sampling costs does not add up; a machine
+                # that is too slow skips instead of running after the clock for ever.
+                due_s = max(due_s + self._sample_s / turns, self._clock.monotonic_s())
+                await self._sleep(due_s - self._clock.monotonic_s())
 
     def _sample(self, agent: Agent) -> None:
         try:

@@ -39,6 +39,8 @@ RESERVE: Final = 0.02  # below this the car stops at the next place
 SEEK_CHARGE: Final = 0.25  # below this it plugs in when it parks
 PARK_S: Final = (20.0, 90.0)
 LEGS_PER_DRIVE: Final = (3, 9)
+STOP_M: Final = 0.5  # before the end of a leg: near enough to park
+CREEP_MPS: Final = 0.3  # slower than this it never arrives
 PULSE_S: Final = 2.0  # how long horn and lights show
 VENT_PERCENT: Final = 10.0
 
@@ -162,6 +164,7 @@ class Car:
 
     def _park(self) -> None:
         self.parked = True
+        self.speed_mps = self.acceleration_mps2 = self.drive_power_w = 0.0
         self._until_s = self.elapsed_s + float(self._random.uniform(*PARK_S))
         if self.soc < SEEK_CHARGE:
             self.body.charge = Charge.CHARGING
@@ -169,27 +172,18 @@ class Car:
     def _drive(self) -> None:
         leg = self.route.leg_at(self.distance_m)
         left_m = leg.end_m - self.distance_m % self.route.length_m
-        last = self._legs_left <= 1 or self.soc < RESERVE
-        end_mps = 0.0 if last else CORNER_MPS
+        stopping = self._legs_left <= 1 or self.soc < RESERVE
+        if stopping and left_m < STOP_M:
+            self._park()
+            return
+        end_mps = 0.0 if stopping else CORNER_MPS
         # v^2 = v_end^2 + 2 a s: the fastest from which the end can still be met, a tick ahead.
         reach_m = max(left_m - self.speed_mps * TICK_S, 0.0)
         safe_mps = math.sqrt(end_mps**2 + 2 * BRAKING_MPS2 * reach_m)
-        wanted_mps = min(leg.limit_mps, max(safe_mps, end_mps))
-        change = wanted_mps - self.speed_mps
-        change = min(max(change, -BRAKING_MPS2 * TICK_S), ACCELERATION_MPS2 * TICK_S)
-        if last and (left_m < 1.0 or self.speed_mps + change < 0.3):
-            change = max(-self.speed_mps, -BRAKING_MPS2 * TICK_S)
-            if self.speed_mps + change <= 0.0 and (left_m < 30.0 or self.soc < RESERVE):
-                self._stop_here()
-                return
-            change = max(change, 0.3 - self.speed_mps) if left_m >= 1.0 else change
-        self._move(change)
+        change = min(leg.limit_mps, max(safe_mps, CREEP_MPS)) - self.speed_mps
+        self._move(min(max(change, -BRAKING_MPS2 * TICK_S), ACCELERATION_MPS2 * TICK_S))
         if self.route.leg_at(self.distance_m) is not leg:
             self._legs_left -= 1
-
-    def _stop_here(self) -> None:
-        self.speed_mps = self.acceleration_mps2 = self.drive_power_w = 0.0
-        self._park()
 
     def _move(self, change_mps: float) -> None:
         """Change the speed, go on, and reckon the power that it took."""
