@@ -1,0 +1,163 @@
+"""`motorcade export`: a vehicle's stored records as JSON lines, in order, duplicates removed.
+
+Reads the log's files itself, so it answers the same beside a running server, after a stop and after
+a kill. It reads the whole lane of the topic, because a sender's sequence runs over all its topics,
+and keeps one poll's records in memory, never more.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.render import CommandError, new_app
+
+if TYPE_CHECKING:  # numpy and the kernels load when there is something to read
+    from motorcade.events import Record, Topic
+    from motorcade.log.port import LogSlice
+    from motorcade.log.reader import EmbeddedReader
+    from motorcade.registry.port import Vehicle
+
+app = new_app()
+
+
+class Format(StrEnum):
+    """How records are printed."""
+
+    JSONL = "jsonl"
+
+
+@app.command(epilog="Example: motorcade export --vin 5YJ3E1EA7KF000001 --topic telemetry --decoded")
+def export(
+    vin: Annotated[str, typer.Option(help="The vehicle's VIN.")],
+    topic: Annotated[str, typer.Option(help="Whose records: telemetry, diagnostics, energy, ...")],
+    data: DataOption = DEFAULT_DATA,
+    format_: Annotated[Format, typer.Option("--format", help="One JSON object per line.")] = (
+        Format.JSONL
+    ),
+    decoded: Annotated[
+        bool, typer.Option("--decoded", help="Add the signals, where the encoding is known.")
+    ] = False,
+) -> None:
+    """Print a vehicle's stored records of one topic, a line each, in order, without duplicates."""
+    require_data(data)
+    wanted = _topic(topic)
+    vehicle = _vehicle(data, vin)
+    damaged = 0
+    try:
+        for record in _records(data / "log", vehicle, wanted):
+            if record is None:
+                damaged += 1
+            else:
+                sys.stdout.buffer.write(_line(record, vehicle, decoded))
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:  # `| head` has seen enough; Python would complain again at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return
+    if damaged:
+        raise CommandError(
+            f"{damaged} damaged places of the log were left out, see above: restore these files "
+            "from a copy to get what they held"
+        )
+
+
+def _topic(word: str) -> "Topic":
+    from motorcade.events import Topic
+
+    topics = {topic.word: topic for topic in Topic}
+    if word not in topics:
+        raise CommandError(f"there is no topic {word!r}; there are {', '.join(topics)}")
+    return topics[word]
+
+
+def _vehicle(data: Path, vin: str) -> "Vehicle":
+    from motorcade.identity.authority import open_authority
+
+    with opened_registry(data, open_authority(data)) as registry:
+        vehicle = registry.vehicle_by_vin(vin.strip().upper())
+    if vehicle is None:
+        raise CommandError(
+            f"no vehicle has the VIN {vin!r}: `motorcade vehicle list --data {data}` shows all"
+        )
+    return vehicle
+
+
+def _records(directory: Path, vehicle: "Vehicle", topic: "Topic") -> "Iterator[Record | None]":
+    """The vehicle's records, from the first to what is durable now; `None` for a damaged place."""
+    from motorcade.clock import SystemClock
+    from motorcade.config import Config
+    from motorcade.events import pack_token
+    from motorcade.log.embedded import EmbeddedLog
+    from motorcade.log.port import Edge
+    from motorcade.log.topics import TOPICS
+    from motorcade.streams.dedup import Dedup
+
+    if not directory.exists():  # no server has run yet
+        return
+    config = Config()
+    lane = TOPICS[topic].lane
+    whole_lane = frozenset(each for each, row in TOPICS.items() if row.lane is lane)
+    high, low = pack_token(vehicle.token)
+    dedup = Dedup(config.dedup)
+    log = EmbeddedLog(directory, config.log, SystemClock())
+    try:
+        for given in _slices(log.reader(whole_lane, Edge.EARLIEST)):
+            if given is None:
+                yield None
+                continue
+            rows = given.batch.rows
+            own = given.batch.select((rows["vehicle_lo"] == low) & (rows["vehicle_hi"] == high))
+            keep = dedup.keep(own, given.writer)
+            yield from own.select(keep & (own.rows["topic"] == topic))
+    finally:
+        log.close()
+
+
+def _slices(reader: "EmbeddedReader") -> "Iterator[LogSlice | None]":
+    """Everything that is there, up to the first poll that finds nothing more."""
+    from motorcade.log.errors import LogCorruptError
+
+    while True:
+        try:
+            slices = reader.poll(0.0)
+        except LogCorruptError as error:
+            print(f"motorcade export: {error}", file=sys.stderr)
+            reader.skip_damage()
+            yield None
+            continue
+        if not slices:
+            return
+        yield from slices
+
+
+def _line(record: "Record", vehicle: "Vehicle", decoded: bool) -> bytes:
+    """One record as a line of JSON; payload bytes become base64."""
+    import msgspec
+
+    line: dict[str, Any] = {
+        "vin": vehicle.vin,
+        "token": vehicle.token,
+        "sequence": record.position,
+        "sender_stream": None if record.sequence is None else _text(record.stream),
+        "sender_sequence": record.sequence,
+        "event_time_us": record.event_time_us,
+        "received_time_us": record.received_time_us,
+        "encoding": record.encoding.content_type,
+        "payload_base64": record.payload,
+    }
+    if record.name:
+        line["name"] = _text(record.name)
+    if decoded:
+        from motorcade.signals.decode import decode_record
+
+        line["decoded"] = decode_record(record)
+    return msgspec.json.encode(line) + b"\n"
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "backslashreplace")
