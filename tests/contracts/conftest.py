@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from motorcade.clock import SimulatedClock
+from motorcade.clock import SimulatedClock, SystemClock
 from motorcade.config import KafkaConfig, LogConfig
 from motorcade.log.port import Log
 from tests.engines.kafka import running_kafka
@@ -68,7 +68,7 @@ class KafkaDeployment(Deployment):
         kafka = KafkaConfig(
             bootstrap=self.bootstrap, deployment=self.prefix, partition_groups=3, discovery_ms=50
         )
-        return KafkaLog(kafka, config)
+        return KafkaLog(kafka, config, SystemClock())
 
 
 @pytest.fixture(params=["embedded", "kafka"])

@@ -18,6 +18,7 @@ from typing import Any, Final
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from motorcade.clock import Clock
 from motorcade.config import KafkaConfig, LogConfig
 from motorcade.events import Topic
 from motorcade.log import kafka_client as client
@@ -34,9 +35,10 @@ _ALL_LANES: Final = frozenset(Lane)
 class KafkaLog:
     """See `Log`. Thread-safe as far as the port asks: open writers and readers from one thread."""
 
-    def __init__(self, kafka: KafkaConfig, config: LogConfig) -> None:
+    def __init__(self, kafka: KafkaConfig, config: LogConfig, clock: Clock) -> None:
         self._kafka = kafka
         self._config = config
+        self._clock = clock
         self._admin = AdminClient({"bootstrap.servers": kafka.bootstrap})
         self._writers: dict[tuple[str, Lane], KafkaWriter] = {}
         self._readers: set[KafkaReader] = set()
@@ -70,6 +72,7 @@ class KafkaLog:
             self._admin,
             self._kafka,
             self._config,
+            self._clock,
             lambda: self._readers.discard(reader),
         )
         self._readers.add(reader)

@@ -4,7 +4,7 @@ Kafka topics are named `{deployment}.{writer}.{lane}`, one per writer and lane l
 of the embedded engine, so one writer's positions and order never meet another's.
 """
 
-import time
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
@@ -154,14 +154,13 @@ def query_offsets(
 
     Asks again while a partition, a new one say, has no leader yet.
     """
-    wanted = {
+    wanted: dict[TopicPartition, Any] = {
         TopicPartition(topic, partition): spec
         for topic, size in sizes.items()
         for partition in range(size)
     }
     offsets: Offsets = {topic: [0] * size for topic, size in sizes.items()}
-    deadline_s = time.monotonic() + kafka.timeout_s
-    while wanted:
+    for attempt in _attempts(kafka, _RETRY_S):
         futures: Mapping[TopicPartition, Future[Any]] = admin.list_offsets(
             wanted, isolation_level=isolation, request_timeout=kafka.timeout_s
         )
@@ -169,12 +168,12 @@ def query_offsets(
             try:
                 offsets[place.topic][place.partition] = future.result().offset
             except KafkaException as error:
-                if time.monotonic() > deadline_s or not transient(error.args[0]):
+                if attempt == 0 or not transient(error.args[0]):
                     raise
             else:
                 del wanted[place]
-        if wanted:
-            time.sleep(_RETRY_S)
+        if not wanted:
+            break
     return offsets
 
 
@@ -188,8 +187,7 @@ def query_ends(admin: AdminClient, kafka: KafkaConfig, sizes: Mapping[str, int])
         LogError: a transaction stays open for longer than a request may take.
     """
     ends = query_offsets(admin, kafka, sizes, LATEST, IsolationLevel.READ_UNCOMMITTED)
-    deadline_s = time.monotonic() + kafka.timeout_s
-    while time.monotonic() < deadline_s:
+    for _ in _attempts(kafka, _MARKER_WAIT_S):
         decided = query_offsets(admin, kafka, sizes, LATEST)
         if all(
             done >= end
@@ -197,8 +195,17 @@ def query_ends(admin: AdminClient, kafka: KafkaConfig, sizes: Mapping[str, int])
             for done, end in zip(decided[topic], row, strict=True)
         ):
             return ends
-        time.sleep(_MARKER_WAIT_S)
     raise LogError(f"Kafka: a transaction stays open for {kafka.timeout_s} s: is a writer stuck?")
+
+
+def _attempts(kafka: KafkaConfig, wait_s: float) -> Iterator[int]:
+    """How many attempts are left, a pause before each but the first, for about a request's time."""
+    left = int(kafka.timeout_s / wait_s)
+    yield left
+    while left:
+        threading.Event().wait(wait_s)
+        left -= 1
+        yield left
 
 
 def assignment(offsets: Mapping[str, Sequence[int]]) -> list[TopicPartition]:

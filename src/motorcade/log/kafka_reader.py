@@ -5,7 +5,6 @@ holds per (writer, topic, partition), as the port promises; records of different
 come in any order.
 """
 
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -15,6 +14,7 @@ import numpy.typing as npt
 from confluent_kafka import Consumer, KafkaError, Message
 from confluent_kafka.admin import AdminClient
 
+from motorcade.clock import Clock
 from motorcade.config import KafkaConfig, LogConfig
 from motorcade.events import RecordBatch, Topic
 from motorcade.log import kafka_client as client
@@ -58,6 +58,7 @@ class KafkaReader:
         admin: AdminClient,
         kafka: KafkaConfig,
         config: LogConfig,
+        clock: Clock,
         on_close: Callable[[], None],
     ) -> None:
         self._topics = np.array(sorted(topics), np.uint8)
@@ -66,6 +67,7 @@ class KafkaReader:
         self._admin = admin
         self._kafka = kafka
         self._config = config
+        self._clock = clock
         self._on_close = on_close
         self._known: frozenset[str] = frozenset()
         self._discover_at_s = 0.0
@@ -81,12 +83,12 @@ class KafkaReader:
 
     def poll(self, timeout_s: float) -> Sequence[LogSlice]:
         """See `LogReader.poll`."""
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = self._clock.monotonic_s() + timeout_s
         with client.wrapped("reading"):
             while True:
                 messages = self._fetch(deadline_s)
                 slices = self._slices(messages)
-                if slices or time.monotonic() >= deadline_s:
+                if slices or self._clock.monotonic_s() >= deadline_s:
                     return slices
 
     def close(self) -> None:
@@ -99,7 +101,7 @@ class KafkaReader:
     def _discover(self) -> None:
         """Take in writers that have appeared, from their first record."""
         assert self._consumer is not None
-        self._discover_at_s = time.monotonic() + self._kafka.discovery_ms / 1_000
+        self._discover_at_s = self._clock.monotonic_s() + self._kafka.discovery_ms / 1_000
         # Not by the consumer: on its connection the question waits behind the pending fetch.
         sizes = client.find_topics(self._admin, self._kafka, self._lanes)
         if self._known >= sizes.keys():
@@ -122,13 +124,13 @@ class KafkaReader:
         while size < self._config.reader_bytes_max:
             if self._consumer is None:
                 raise LogClosedError("this reader was closed: open another")
-            now_s = time.monotonic()
+            now_s = self._clock.monotonic_s()
             if now_s >= self._discover_at_s:
                 self._discover()
             wait_s = 0.0 if messages else min(deadline_s, self._discover_at_s) - now_s
             message = self._consumer.poll(max(wait_s, 0.0))
             if message is None:
-                if messages or time.monotonic() >= deadline_s:
+                if messages or self._clock.monotonic_s() >= deadline_s:
                     break
                 continue
             self._check(message)
