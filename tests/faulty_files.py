@@ -5,7 +5,7 @@
   read back fine, no later sync brings them to the disk, a power loss loses them.
 * Names (create, rename, unlink) that were not synced with their directory are lost or kept, each by
   its own chance.
-* `fail(call, errno)` makes a later call fail; `stop_at(call)` ends everything in one.
+* `fail(call, errno)` makes a later call fail, `broken` all; `stop_at(call)` ends everything in one.
 
 After `power_loss` or `kill` the same object is the disk of the next process.
 """
@@ -46,6 +46,7 @@ class FaultyFiles:
 
     def __init__(self, seed: int = 0) -> None:
         self.calls = 0  # those that change something
+        self.broken = 0  # while set: the errno that every changing call fails with
         self._chance = random.Random(seed)
         self._faults: dict[int, int] = {}
         self._stopping: int | None = None
@@ -67,6 +68,10 @@ class FaultyFiles:
     def stop_at(self, call: int) -> None:
         """Stop in the `call`th changing call from now on; 1 is the next."""
         self._stopping = self.calls + call
+
+    def stop(self) -> None:
+        """Stop now, whatever other threads are doing."""
+        self._stopped = True
 
     @property
     def stopped(self) -> bool:
@@ -251,7 +256,7 @@ class FaultyFiles:
         """Count a call; returns the error it is to fail with, or raises it."""
         self._check_power()
         self.calls += 1
-        error = self._faults.pop(self.calls, 0)
+        error = self._faults.pop(self.calls, self.broken)
         if self.calls == self._stopping:
             self._stopped = True
         if raising:

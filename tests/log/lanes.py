@@ -15,6 +15,7 @@ from motorcade.log.files import FileLayer
 from motorcade.log.lanes import LaneLock, lock_for_writing, recover_if_unused
 from motorcade.log.tail import Tail, earliest_place
 from motorcade.log.topics import Lane
+from motorcade.log.watermark import Watermark
 
 START_US = 1_760_000_000_000_000
 ALL_TOPICS = (1 << 64) - 1
@@ -80,6 +81,10 @@ class LaneOnDisk:
     def close(self, appender: Appender) -> None:
         appender.close()
         self.lock.close()
+
+    def tail_end(self) -> int:
+        """Where the durable bytes of the segment that is written end."""
+        return Watermark(self.files, self.directory).read().offset
 
     def tail(self, place: Place | None = None, topics: int = ALL_TOPICS) -> Tail:
         if place is None:

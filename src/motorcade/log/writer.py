@@ -55,6 +55,7 @@ class EmbeddedWriter:
         self._allowed = np.uint64(allowed)
         self._lane = lane
         self._queue: deque[_Queued] = deque()
+        self._taken: list[_Queued] = []  # by the commit that is on its way
         self._queued_bytes = 0
         self._closing = False
         self._wake = threading.Condition()
@@ -127,9 +128,9 @@ class EmbeddedWriter:
     def _run(self) -> None:
         try:
             while True:
-                taken = self._take()
-                if taken:
-                    self._commit(taken)
+                self._taken = self._take()
+                if self._taken:
+                    self._commit(self._taken)
                 elif self._closing:
                     break
                 else:
@@ -145,10 +146,10 @@ class EmbeddedWriter:
         """Nobody is left to write what still waits; there is something only after a defect."""
         with self._wake:
             self._closing = True
-            rest = list(self._queue)
+            rest = [*self._taken, *self._queue]
             self._queue.clear()
         for queued in rest:
-            if queued.future.set_running_or_notify_cancel():
+            if not queued.future.done():
                 queued.future.set_exception(
                     LogWriteError("the log writer has ended; acknowledge nothing, open a new one")
                 )
