@@ -71,7 +71,11 @@ class KafkaDeployment(Deployment):
         return KafkaLog(kafka, config, SystemClock())
 
 
-@pytest.fixture(params=["embedded", "kafka"])
+INSTALLING_S_MAX = 1_500  # the first test that asks for Kafka may have to install it
+KAFKA = pytest.param("kafka", marks=pytest.mark.timeout(INSTALLING_S_MAX))
+
+
+@pytest.fixture(params=["embedded", KAFKA])
 def deployment(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Deployment]:
     """An empty log of each engine in turn."""
     deployment = (

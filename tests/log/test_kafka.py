@@ -51,7 +51,7 @@ def records(number: int) -> RecordBatch:
 def test_kills_lose_nothing_acknowledged_and_leave_no_part_of_an_append() -> None:
     bootstrap = running_kafka().bootstrap
     acknowledged = -1
-    for _ in range(3):
+    for _ in range(2):
         command = [sys.executable, "-c", WRITER, bootstrap, "killed", str(acknowledged + 1_000)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as writer:
             assert writer.stdout is not None

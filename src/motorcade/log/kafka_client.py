@@ -25,7 +25,7 @@ EARLIEST: Final[Any] = OffsetSpec.earliest()  # type: ignore[no-untyped-call]
 LATEST: Final[Any] = OffsetSpec.latest()  # type: ignore[no-untyped-call]
 _NO_TIME_LIMIT_MS: Final = (1 << 63) - 1
 _MARKER_WAIT_S: Final = 0.005  # between two looks whether a transaction's end is written
-_RETRY_S: Final = 0.02
+RETRY_S: Final = 0.02
 _NO_LEADER_YET: Final = (
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.LEADER_NOT_AVAILABLE,
@@ -160,7 +160,7 @@ def query_offsets(
         for partition in range(size)
     }
     offsets: Offsets = {topic: [0] * size for topic, size in sizes.items()}
-    for attempt in _attempts(kafka, _RETRY_S):
+    for attempt in attempts(kafka, RETRY_S):
         futures: Mapping[TopicPartition, Future[Any]] = admin.list_offsets(
             wanted, isolation_level=isolation, request_timeout=kafka.timeout_s
         )
@@ -187,7 +187,7 @@ def query_ends(admin: AdminClient, kafka: KafkaConfig, sizes: Mapping[str, int])
         LogError: a transaction stays open for longer than a request may take.
     """
     ends = query_offsets(admin, kafka, sizes, LATEST, IsolationLevel.READ_UNCOMMITTED)
-    for _ in _attempts(kafka, _MARKER_WAIT_S):
+    for _ in attempts(kafka, _MARKER_WAIT_S):
         decided = query_offsets(admin, kafka, sizes, LATEST)
         if all(
             done >= end
@@ -198,7 +198,7 @@ def query_ends(admin: AdminClient, kafka: KafkaConfig, sizes: Mapping[str, int])
     raise LogError(f"Kafka: a transaction stays open for {kafka.timeout_s} s: is a writer stuck?")
 
 
-def _attempts(kafka: KafkaConfig, wait_s: float) -> Iterator[int]:
+def attempts(kafka: KafkaConfig, wait_s: float) -> Iterator[int]:
     """How many attempts are left, a pause before each but the first, for about a request's time."""
     left = int(kafka.timeout_s / wait_s)
     yield left

@@ -57,7 +57,7 @@ class KafkaWriter:
             client.create_topic(admin, kafka, self.topic, kafka.partition_groups)
             self._producer = Producer(client.producer_settings(kafka, config, self.topic))
             # Fences the name's older writer and ends what it left open, so: before recovery.
-            self._producer.init_transactions(kafka.timeout_s)
+            self._take_over()
             self._positions = _recover(admin, self.topic, kafka, config)
         self._groups = len(self._positions)
         self._changed = threading.Condition()
@@ -97,6 +97,17 @@ class KafkaWriter:
         if self._broken is None:
             self._producer.close()
         self._on_close()
+
+    def _take_over(self) -> None:
+        """Fence the older writer of this name; a coordinator that just starts is asked again."""
+        for attempt in client.attempts(self._kafka, client.RETRY_S):
+            try:
+                self._producer.init_transactions(self._kafka.timeout_s)
+            except KafkaException as error:
+                if attempt == 0 or not client.transient(error.args[0]):
+                    raise
+            else:
+                return
 
     def _run(self) -> None:
         while True:
