@@ -92,10 +92,13 @@ class FakeRegistry:
 
 
 class FakeTokens:
-    """Bearer `subject:scope+scope[:expired]`."""
+    """Bearer `subject:scope+scope[:expired]`, or a short name for one."""
+
+    def __init__(self) -> None:
+        self.names: dict[str, str] = {}
 
     def verify(self, bearer: str) -> AccessToken:
-        subject, _, rest = bearer.partition(":")
+        subject, _, rest = self.names.get(bearer, bearer).partition(":")
         scopes, _, note = rest.partition(":")
         if note == "expired":
             raise TokenExpiredError("over")
@@ -205,7 +208,8 @@ class Platform:
 
     def __init__(self, directory: Path, config: Config, *, tls: Any = None) -> None:
         self.config, self.clock = config, SystemClock()
-        self.registry, self.live = FakeRegistry(), FakeLive()
+        self.registry, self.live, self.tokens = FakeRegistry(), FakeLive(), FakeTokens()
+        self.bearers = self.tokens.names
         self.failures: list[Exception] = []
         self.log = EmbeddedLog(directory / "log", config.log, self.clock)
         self.gateway = FakeGateway(self.log, config, self.clock)
@@ -257,7 +261,7 @@ class Platform:
             self.config,
             self.clock,
             self.registry,
-            FakeTokens(),
+            self.tokens,
             self.runner,
             self.live,
             os.urandom,

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-from tests.api.standins import ALL_SCOPES, VINS, Platform, bearer, running
 
 from motorcade.wire.command.messages import Answer, Command
+from tests.api.standins import ALL_SCOPES, VINS, Platform, bearer, running
 
 CAR = f"/api/1/vehicles/{VINS[0]}"
 

@@ -22,14 +22,10 @@ async def status() -> Response[str]:
     return Response("ok", media_type=MediaType.TEXT)
 
 
-def build_api(counter: Counter) -> Litestar:
+def build_api(counter: Counter) -> ASGIApp:
     """The application over these ports. Serve it on the loop that its router runs on."""
     streams = Streams(counter.config.api.streams_max)
-
-    def with_txid(app: ASGIApp) -> ASGIApp:
-        return WithTxid(app, counter.entropy)
-
-    return Litestar(
+    app = Litestar(
         route_handlers=[
             status,
             list_vehicles,
@@ -50,9 +46,9 @@ def build_api(counter: Counter) -> Litestar:
             HTTPException: framework_refusal,
             Exception: server_fault,
         },
-        middleware=[with_txid],
         request_max_body_size=counter.config.api.body_bytes_max,
         openapi_config=OpenAPIConfig(title="Motorcade", version=motorcade.__version__),
         logging_config=None,
         debug=False,
     )
+    return WithTxid(app, counter.entropy)  # outermost: wrong paths and methods have one too

@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 import structlog
 from litestar import MediaType, Request, Response
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from msgspec import UNSET, Struct, UnsetType
@@ -17,6 +18,7 @@ from msgspec import UNSET, Struct, UnsetType
 from motorcade.api.errors import ApiError
 
 TXID: Final = "motorcade_txid"  # key in the scope's state
+Connection = ASGIConnection[Any, Any, Any, Any]
 _JSON: Final = msgspec.json.Encoder()
 _log = structlog.get_logger()
 
@@ -32,6 +34,9 @@ class ErrorBody(Struct, kw_only=True):
     command_id: str | UnsetType = UNSET  # 408: how it ended can be read later
 
 
+ANSWER_STARTS: Final = ("http.response.start", "websocket.http.response.start")
+
+
 class WithTxid:
     """ASGI middleware: draws the transaction id and puts it into the answer's header."""
 
@@ -45,7 +50,7 @@ class WithTxid:
         header = (b"x-txid", txid.encode())
 
         async def send_with_txid(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ANSWER_STARTS:
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 
@@ -67,7 +72,7 @@ def body(members: Any, **headers: str) -> Response[bytes]:
     )
 
 
-def refusal(request: Request[Any, Any, Any], error: ApiError) -> Response[bytes]:
+def refusal(request: Connection, error: ApiError) -> Response[bytes]:
     """The answer to a refusal of ours."""
     content = b""
     if error.error:
@@ -106,6 +111,6 @@ def server_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
     return refusal(request, ApiError(500, "internal server error"))
 
 
-def txid_of(request: Request[Any, Any, Any]) -> str:
+def txid_of(request: Connection) -> str:
     """The transaction id of a request."""
     return str(request.scope["state"].get(TXID, ""))

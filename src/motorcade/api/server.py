@@ -103,6 +103,7 @@ def _config(app: Any, listener: Listener) -> uvicorn.Config:
         ws="wsproto",
         ws_max_size=WEBSOCKET_BYTES_MAX,
         ws_ping_interval=WEBSOCKET_PING_S,
+        ws_per_message_deflate=False,  # changes are short: it would cost more than it saves
         lifespan="off",
         interface="asgi3",
         access_log=False,

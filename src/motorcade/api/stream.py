@@ -18,6 +18,7 @@ from litestar.params import FromPath
 
 from motorcade.api.commands import shown
 from motorcade.api.counter import DEVICE_DATA, LOCATION, Counter, require
+from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
 from motorcade.api.vehicles import entry
 from motorcade.commands.port import CommandView
@@ -168,10 +169,14 @@ async def stream(
     tag: FromPath[str],
 ) -> None:
     """Snapshot, then changes, until either side ends it."""
-    access = _access(socket, counter)
-    require(access, DEVICE_DATA)
-    vehicle = counter.vehicle(access, tag)
-    streams.enter()
+    try:
+        access = _access(socket, counter)
+        require(access, DEVICE_DATA)
+        vehicle = counter.vehicle(access, tag)
+        streams.enter()
+    except ApiError as error:
+        await _deny(socket, error)
+        return
     try:
         offered = socket.scope.get("subprotocols") or []
         await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
@@ -191,6 +196,21 @@ async def stream(
             await socket.close(code=4401, reason="token expired (401)")
     finally:
         streams.leave()
+
+
+async def _deny(socket: AnySocket, error: ApiError) -> None:
+    """Answer the handshake with the refusal's own status (ASGI: WebSocket denial response)."""
+    answer = refusal(socket, error)
+    headers = [(b"content-type", b"application/json")]
+    headers += [(name.lower().encode(), text.encode()) for name, text in answer.headers.items()]
+    start: Any = {
+        "type": "websocket.http.response.start",
+        "status": answer.status_code,
+        "headers": headers,
+    }
+    last: Any = {"type": "websocket.http.response.body", "body": answer.content}
+    await socket.send(start)
+    await socket.send(last)
 
 
 async def _listen(socket: AnySocket) -> None:
