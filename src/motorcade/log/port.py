@@ -10,7 +10,9 @@
    points at; reading from it gives every later record once and no earlier one.
 4. **Limits.** `append` never blocks and never drops: past `log.queue_bytes_max` it raises
    `LogBusyError` having taken nothing. `poll` returns at most about `log.reader_bytes_max`.
-5. **Single writer.** One process at a time holds a (writer name, lane); a second is refused.
+5. **Single writer.** One process at a time holds a (writer name, lane): a second is refused, or,
+   where an engine cannot tell a dead writer from a slow one (Kafka), the newest wins and every
+   append of the older fails with `LogWriteError` from then on. Never do two write.
 
 Duplicates of senders are not the log's business: the first operator of every reader removes them
 (`streams/dedup.py`).
