@@ -2,9 +2,10 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench bench-short kill-audit lock clean
+.PHONY: setup up test lint types bench bench-short kill-audit link-audit lock clean
 
 KILLS ?= 20
+COMMANDS ?= 10000
 
 setup: .venv/.installed
 
@@ -36,6 +37,9 @@ bench-short: setup
 
 kill-audit: setup
 	$(BIN)/python -m tests.audit.kill_audit --kills $(KILLS)
+
+link-audit: setup
+	$(BIN)/python -m tests.audit.link_audit --commands $(COMMANDS)
 
 lock:
 	$(BIN)/pip-compile --quiet --extra dev --extra kafka --generate-hashes --allow-unsafe --strip-extras \
