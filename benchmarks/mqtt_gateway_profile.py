@@ -1,4 +1,4 @@
-"""CPU per message of the MQTT door alone, beside Mosquitto's, open loop: for tuning, not for claims.
+"""CPU per message of the MQTT door alone, beside Mosquitto's, open loop: for tuning.
 
     python benchmarks/mqtt_gateway_profile.py --rate 20000 --per-segment 1 --seconds 4
 
@@ -98,15 +98,23 @@ def serve(directory: Path, spacing_ms: float, profile: str) -> None:
         uvloop.run(run())
 
 
-def threads(pid: int) -> None:
-    """Print CPU by thread: (user, system) seconds."""
+def by_thread(pid: int) -> dict[str, tuple[float, float]]:
+    """CPU of each thread: (user, system) seconds."""
+    found = {}
     for task in sorted(Path(f"/proc/{pid}/task").iterdir()):
-        name, rest = (task / "stat").read_text().rsplit(")", 1)
-        fields = rest.split()
-        user, system = int(fields[11]) / TICKS, int(fields[12]) / TICKS
+        fields = (task / "stat").read_text().rsplit(")", 1)[1].split()
+        found[task.name] = int(fields[11]) / TICKS, int(fields[12]) / TICKS
+    return found
+
+
+def print_threads(
+    before: dict[str, tuple[float, float]], after: dict[str, tuple[float, float]], messages: int
+) -> None:
+    for name, (user_s, system_s) in after.items():
+        user_0, system_0 = before.get(name, (0.0, 0.0))
+        user, system = (user_s - user_0) / messages * 1e6, (system_s - system_0) / messages * 1e6
         if user + system > 0.05:
-            comm = (task / "comm").read_text().strip()
-            print(f"  {task.name} {comm:16} user {user:6.2f} s, system {system:6.2f} s")
+            print(f"  thread {name}: user {user:5.2f}, system {system:5.2f} us/message")
 
 
 def cpu_s(pid: int) -> float:
@@ -157,7 +165,7 @@ def drive(
         peer.send(data)
     time.sleep(0.5)
     acked -= per_segment * count
-    before_s, start = cpu_s(pid), time.perf_counter()
+    before, before_s, start = by_thread(pid), cpu_s(pid), time.perf_counter()
     drained = start
     while (now := time.perf_counter()) - start < seconds:
         due = int((now - start) * rate) // per_segment
@@ -181,9 +189,14 @@ def drive(
         for fd, _ in poll.poll(0.1):
             acked += len(by_fd[fd].recv(1 << 20)) // 4
     used_s = cpu_s(pid) - before_s
+    print_threads(before, by_thread(pid), sent)
     for peer in sockets:
         peer.close()
     return used_s / sent * 1e6, sent / seconds, acked / sent
+
+
+def report(name: str, cpu_us: float, rate: float, acked: float) -> None:
+    print(f"{name} {cpu_us:6.2f} us/message, {rate:7.0f}/s, acked {acked:.4f}")
 
 
 def mosquitto(directory: Path) -> tuple[subprocess.Popen[str], int]:
@@ -216,8 +229,10 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as directory:
         ours = subprocess.Popen(
-            [sys.executable, __file__, "--serve", directory]
-            + ["--spacing-ms", str(given.spacing_ms), "--profile", given.profile],
+            [
+                *(sys.executable, __file__, "--serve", directory),
+                *("--spacing-ms", str(given.spacing_ms), "--profile", given.profile),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -226,16 +241,13 @@ def main() -> None:
         assert ours.stdin is not None
         port = int(ours.stdout.readline())
         options = (given.rate, given.per_segment, given.seconds, given.connections)
-        print("motorcade %6.2f us/message, %7.0f/s, acked %.4f" % drive(ours.pid, port, *options))
-        threads(ours.pid)
+        report("motorcade", *drive(ours.pid, port, *options))
         ours.stdin.write("\n")
         ours.stdin.flush()
         ours.wait(20)
         if not given.no_peer:
             peer, port = mosquitto(Path(directory))
-            print(
-                "mosquitto %6.2f us/message, %7.0f/s, acked %.4f" % drive(peer.pid, port, *options)
-            )
+            report("mosquitto", *drive(peer.pid, port, *options))
             peer.terminate()
             peer.wait()
 

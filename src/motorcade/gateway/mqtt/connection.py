@@ -5,6 +5,7 @@ connection keeps bytes of its own only while a packet is incomplete or the peer 
 """
 
 import asyncio
+import os
 from typing import TYPE_CHECKING, cast
 
 from motorcade.registry.port import Principal
@@ -23,6 +24,7 @@ class Connection(asyncio.BufferedProtocol):
         "busy",
         "closing",
         "connection_id",
+        "descriptor",
         "generation",
         "ingest",
         "late",
@@ -44,6 +46,7 @@ class Connection(asyncio.BufferedProtocol):
     def __init__(self, ingest: "Ingest") -> None:
         self.ingest = ingest
         self.slot = -1
+        self.descriptor = -1  # of a plain socket, for acks; -1: TLS
         self.mark = 0  # the slot where `Ingest.notes` wants it
         self.generation = 0
         self.transport: asyncio.Transport | None = None
@@ -64,6 +67,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's are not its subclasses
+        if transport.get_extra_info("sslcontext") is None:
+            self.descriptor = transport.get_extra_info("socket").fileno()
         self.ingest.opened(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -94,6 +99,7 @@ class Connection(asyncio.BufferedProtocol):
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.descriptor = -1
         self.ingest.closed(self)
 
     def write(self, data: bytes) -> None:
@@ -101,14 +107,36 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is not None and not self.closing:
             self.transport.write(data)
 
+    def write_ack(self, data: bytes) -> None:
+        """`write` for the hot road: straight to a plain socket when nothing waits before it.
+
+        The transport gathers writes until the turn ends, which for one ack costs more than the
+        system call (measured: 1.0 against 0.5 us of user time).
+        """
+        transport = self.transport
+        assert transport is not None
+        if self.descriptor < 0 or transport.get_write_buffer_size():
+            transport.write(data)
+            return
+        try:
+            sent = os.write(self.descriptor, data)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            return  # the transport finds out by itself, and says so
+        if sent < len(data):
+            transport.write(data[sent:])
+
     def close(self) -> None:
         """Send what is written, then close."""
         if not self.closing and self.transport is not None:
             self.closing = True
+            self.descriptor = -1
             self.transport.close()
 
     def abort(self) -> None:
         """Close now."""
         self.closing = True
+        self.descriptor = -1
         if self.transport is not None:
             self.transport.abort()

@@ -18,7 +18,6 @@ from motorcade.wire.mqtt.kernels import (
     INCOMPLETE,
     NO_CONTENT_TYPE,
     equals,
-    is_plain,
     packet_size,
     read_decimal,
     read_publish,
@@ -280,11 +279,9 @@ def read_topic(data, topic, size, prefix, words, word_sizes):
     stream = at + 1
     at = stream
     while at < end and data[at] != 0x2F:
-        if data[at] == 0x2B or data[at] == 0x23:
-            return none
         at += 1
     digits = end - at - 1
-    if at == stream or digits < 1 or not is_plain(data, stream, at - stream):
+    if at == stream or digits < 1:
         return none
     sequence = read_decimal(data, at + 1, digits)
     if sequence < 0 or (digits > 1 and data[at + 1] == 0x30):

@@ -92,6 +92,16 @@ def is_plain(data, start, size):
 
 
 @kernel
+def is_plain_topic(data, start, size):
+    """Whether these bytes are a topic name in plain ASCII, without wildcards."""
+    for index in range(start, start + size):
+        byte = data[index]
+        if byte < 0x20 or byte > 0x7E or byte == 0x2B or byte == 0x23:
+            return False
+    return size > 0
+
+
+@kernel
 def encoding_of_type(data, start, size):
     """The `Encoding` that a content type names (parameters behind `;` do not matter), or OPAQUE."""
     for index in range(size):
@@ -191,7 +201,7 @@ def read_publish(data, start, end, with_properties):
     topic_size = (np.int64(data[at]) << 8) | np.int64(data[at + 1])
     topic = at + 2
     at = topic + topic_size
-    if at + 2 * qos > end or topic_size == 0:
+    if at + 2 * qos > end or not is_plain_topic(data, topic, topic_size):
         return aside
     packet_id = np.int64(0)
     if qos == 1:
