@@ -150,3 +150,21 @@ def test_it_stops_before_the_answers_overflow_and_goes_on() -> None:
 def test_a_frame_over_the_limit_is_left_alone_by_its_header() -> None:
     over = encode_frame(Opcode.BINARY, bytes(FRAME_BYTES_MAX + 1), b"mask")
     assert Bench().receive(frame(1) + over[:8])[:2] == (kernels.SLOW, len(frame(1)))
+
+
+@pytest.mark.parametrize(
+    "sender_id", [VIN, SENDER, b"", VIN[1:], VIN + b"1", SENDER[1:], b"x" + SENDER, VIN[:-1]]
+)
+def test_only_the_whole_sender_id_or_device_id_is_the_vehicles_own(sender_id: bytes) -> None:
+    message = bytearray(
+        encode_stream(txid=b"1", topic=b"own", payload=b"", device_id=sender_id, created_at_s=0)
+    )
+    # `encode_stream` puts the client type in front; shorten the vector to what is to be tried.
+    place = message.index(b"vehicle_device." + sender_id)
+    skip = len(b"vehicle_device.")
+    message[place : place + len(sender_id)] = sender_id
+    message[place + len(sender_id) : place + len(sender_id) + skip] = bytes(skip)
+    message[place - 4 : place] = len(sender_id).to_bytes(4, "little")
+    bench = Bench()
+    bench.receive(encode_frame(Opcode.BINARY, bytes(message), b"mask"))
+    assert len(bench.batch) == (sender_id in (VIN, SENDER))
