@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from motorcade.api.build import build_api
@@ -232,7 +233,7 @@ class Platform:
         self.tls_url = f"https://localhost:{self._listeners[-1].port}"
         self.ws_url = self.url.replace("http", "ws")
         self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._main()))
+        self._thread = threading.Thread(target=lambda: uvloop.run(self._main()))
 
     def start(self) -> None:
         self._thread.start()

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket as sockets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,7 +146,6 @@ def test_too_many_streams_are_refused_and_room_is_made_by_leaving(platform: Plat
 def test_a_slow_client_gets_a_fresh_snapshot(platform: Platform) -> None:
     with open_stream(platform) as stream:
         receive(stream)
-        stream.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4_096)
         filler = "x" * 20_000
         for number in range(700):
             platform.live.change(TOKENS[0], destination_name=f"{number} {filler}")
