@@ -113,11 +113,12 @@ def test_a_refusal_tells_the_servers_reason(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def refuse(connection: ServerConnection, _: object) -> Any:
-        return connection.respond(HTTPStatus.NOT_FOUND, "not_found: no such vehicle")
+        body = {"response": None, "error": "not_found", "error_description": "no such vehicle"}
+        return connection.respond(HTTPStatus.NOT_FOUND, json.dumps(body))
 
     with serving(tmp_path, tell_all, process_request=refuse):
         watch(tmp_path, status=1)
-    assert "no such vehicle" in capsys.readouterr().err
+    assert "refused: not_found: no such vehicle\n" in capsys.readouterr().err
 
 
 def test_a_close_for_a_reason_tells_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -199,6 +200,7 @@ def test_the_table_shows_the_picture() -> None:
         (True, "yes"),
         (False, "no"),
         (0.1 + 0.2, "0.3"),
+        (-0.0, "0"),
         (48.1234567, "48.12346"),
         ("D", "D"),
     ],

@@ -25,8 +25,7 @@ class Answer:
     @property
     def reason(self) -> str:
         """What an error's body tells people."""
-        told = [self.body.get("error"), self.body.get("error_description")]
-        return ": ".join(str(text) for text in told if text) or f"HTTP status {self.status}"
+        return error_text(self.body) or f"HTTP status {self.status}"
 
 
 class ApiClient:
@@ -61,7 +60,7 @@ class ApiClient:
             ) from error
         finally:
             connection.close()
-        return Answer(response.status, _object(content), response.getheader("x-command-id", ""))
+        return Answer(response.status, json_object(content), response.getheader("x-command-id", ""))
 
 
 def api_client(data: Path) -> ApiClient:
@@ -70,7 +69,14 @@ def api_client(data: Path) -> ApiClient:
     return ApiClient(ready["api"]["url"], ready["admin_token"])
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def error_text(body: Mapping[str, Any]) -> str:
+    """The API's error in words, "" when it gives none."""
+    told = [body.get("error"), body.get("error_description")]
+    return ": ".join(str(text) for text in told if text)
+
+
+def json_object(content: bytes) -> dict[str, Any]:
+    """The JSON object that stands there, empty when none does."""
     try:
         value = json.loads(content)
     except ValueError:

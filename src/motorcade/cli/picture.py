@@ -55,7 +55,7 @@ def shown(value: Any) -> str:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.7g}" if isinstance(value, float) else str(value)
+    return f"{value + 0.0:.7g}" if isinstance(value, float) else str(value)  # -0.0 + 0.0 is 0.0
 
 
 def age(age_us: int) -> str:

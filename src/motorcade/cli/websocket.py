@@ -19,6 +19,7 @@ from wsproto.events import (
 )
 from wsproto.utilities import RemoteProtocolError
 
+from motorcade.cli.api_client import error_text, json_object
 from motorcade.cli.render import CommandError
 
 CONNECT_S: Final = 10.0
@@ -64,7 +65,7 @@ class _Session:
                 elif isinstance(event, RejectData):
                     refused += event.data
                     if event.body_finished:
-                        raise CommandError(f"{target} was refused: {refused.decode()[:500]}")
+                        raise CommandError(f"{target} was refused: {_reason(refused)}")
                 elif isinstance(event, Ping):
                     self._send(event.response())
                 elif isinstance(event, TextMessage):
@@ -98,6 +99,11 @@ class _Session:
 
     def _send(self, event: Event) -> None:
         self._socket.sendall(self._protocol.send(event))
+
+
+def _reason(content: bytes) -> str:
+    """The API's error in words, or whatever stands there instead."""
+    return error_text(json_object(content)) or content.decode("utf-8", "replace")[:500]
 
 
 def _closed(event: CloseConnection) -> None:
