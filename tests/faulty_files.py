@@ -65,6 +65,11 @@ class FaultyFiles:
         """Let the `call`th changing call from now on fail; 1 is the next."""
         self._faults[self.calls + call] = number
 
+    def mend(self) -> None:
+        """Take back the faults that are still to come."""
+        self._faults.clear()
+        self.broken = 0
+
     def stop_at(self, call: int) -> None:
         """Stop in the `call`th changing call from now on; 1 is the next."""
         self._stopping = self.calls + call

@@ -9,7 +9,8 @@ import numpy as np
 from motorcade.clock import SimulatedClock
 from motorcade.config import LogConfig
 from motorcade.events import NO_VEHICLE, Record, RecordBatch, Topic
-from motorcade.log.appender import Appender, Group
+from motorcade.log.active import Group
+from motorcade.log.appender import Appender
 from motorcade.log.cursors import Place
 from motorcade.log.files import FileLayer
 from motorcade.log.lanes import LaneLock, lock_for_writing, recover_if_unused

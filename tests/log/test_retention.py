@@ -7,7 +7,7 @@ import pytest
 
 from motorcade.config import LogConfig
 from motorcade.log.cursors import Place
-from motorcade.log.errors import CursorError
+from motorcade.log.errors import CursorError, LogWriteError
 from motorcade.log.segment import segment_numbers
 from tests.faulty_files import FaultyFiles
 from tests.log.lanes import SMALL, LaneOnDisk, batch, group, numbers, read_on
@@ -117,6 +117,24 @@ def test_a_reader_that_has_a_removed_segment_open_reads_it_out() -> None:
     appender.housekeep()
     assert segments(lane) == [2]
     assert numbers(found + read_on(tail)) == list(range(50))
+
+
+def test_the_last_whole_segment_stays_while_no_new_one_can_be_made() -> None:
+    lane = lane_with(replace(SMALL, retention_bulk_bytes=0))
+    appender = lane.open()
+    appender.commit(group(batch(0, 12)))
+    appender.rotate()
+    lane.files.fail(4)  # type: ignore[attr-defined]  # its head, after its name was made
+    with pytest.raises(LogWriteError):
+        appender.commit(group(batch(12, 12)))
+    appender.housekeep()
+    lane.files.kill()  # type: ignore[attr-defined]
+    again = lane.open()
+    again.commit(group(batch(12, 12)))
+    found = read_on(lane.tail())
+    assert numbers(found) == list(range(24))
+    places = [one.position for one in found if (one.topic, one.partition) == (1, 0)]
+    assert places == [0, 1, 2, 3]
 
 
 def test_a_segment_that_cannot_be_removed_is_tried_again() -> None:

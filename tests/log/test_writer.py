@@ -188,7 +188,7 @@ def test_a_failed_sync_is_not_trusted_after_it(bench: Bench) -> None:
 def test_a_defect_of_ours_fails_the_futures_and_not_the_writer(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("motorcade.log.appender.pack_frame", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("motorcade.log.active.pack_frame", lambda *_, **__: 1 / 0)
     with pytest.raises(LogWriteError):
         bench.writer.append(batch(0, 6)).result(WAIT_S)
     monkeypatch.undo()

@@ -39,8 +39,8 @@ class EmbeddedLog:
         self._directory, self._config, self._clock = directory, config, clock
         self._files = files or OsFiles()
         self._bells = directory / "doorbells"
-        self._bells.mkdir(mode=0o700, parents=True, exist_ok=True)  # Sockets, so never through it.
         self._files.make_directory(directory)
+        self._bells.mkdir(mode=0o700, parents=True, exist_ok=True)  # Sockets are no stored bytes.
         self._cursors = GroupCursors(self._files, directory / "cursors")
         self._opened: set[EmbeddedWriter | EmbeddedReader] = set()
         self._lock = threading.Lock()

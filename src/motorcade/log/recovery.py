@@ -21,13 +21,11 @@ from motorcade.log.files import FileLayer, read_bytes
 from motorcade.log.segment import (
     TOPIC_ROWS,
     Positions,
-    SegmentFoot,
     SegmentHead,
-    Trailer,
-    pack_foot,
     read_foot,
     read_head,
     read_trailer,
+    seal,
     segment_numbers,
     segment_path,
     unpack_positions,
@@ -136,13 +134,6 @@ def _seal(
     foot, trailer = survey.foot(head[0].input_cursor)
     seal(files, fd, foot, trailer)
     return Opening(number + 1, survey.end, survey.positions, foot.input_cursor, recovered)
-
-
-def seal(files: FileLayer, fd: int, foot: SegmentFoot, trailer: Trailer) -> None:
-    """Cut the file at the end of its frames and put the foot there, durably."""
-    files.truncate(fd, trailer.end)
-    files.write(fd, pack_foot(foot, trailer), trailer.end)
-    files.sync(fd)
 
 
 def _report(path: Path, survey: Survey) -> Recovered | None:

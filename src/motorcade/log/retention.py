@@ -28,10 +28,10 @@ class Retention:
         self._bytes_max = config.retention_bulk_bytes if bulk else config.retention_fast_bytes
         self._sizes: dict[int, _Size] = {}
 
-    def act(self, now_us: int) -> None:
-        """Delete what is too old or too much. The last segment stays: it holds the positions."""
+    def act(self, kept: int, now_us: int) -> None:
+        """Delete what is too old or too much of the segments before number `kept`."""
         numbers = segment_numbers(self._files, self._directory)
-        sealed = numbers[:-1]
+        sealed = [number for number in numbers if number < kept]
         for number in sealed:
             if number not in self._sizes:
                 self._sizes[number] = self._look(number)

@@ -111,6 +111,13 @@ def pack_foot(foot: SegmentFoot, trailer: Trailer) -> list[Part]:
     return [_pack_block(_FOOT_MAGIC, foot), _TRAILER.pack(*fixed, checksum)]
 
 
+def seal(files: FileLayer, fd: int, foot: SegmentFoot, trailer: Trailer) -> None:
+    """Cut the file at the end of its frames and put the foot there, durably."""
+    files.truncate(fd, trailer.end)
+    files.write(fd, pack_foot(foot, trailer), trailer.end)
+    files.sync(fd)
+
+
 def read_trailer(files: FileLayer, fd: int) -> Trailer | None:
     """The trailer, or `None` when the segment was not sealed by a foot."""
     offset = files.size(fd) - _TRAILER.size

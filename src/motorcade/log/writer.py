@@ -16,7 +16,8 @@ import structlog
 
 from motorcade.config import LogConfig
 from motorcade.events import RECORD_DTYPE, RecordBatch
-from motorcade.log.appender import Appender, Group
+from motorcade.log.active import Group
+from motorcade.log.appender import Appender
 from motorcade.log.errors import LogBusyError, LogClosedError, LogError, LogWriteError
 from motorcade.log.files import PARTS_MAX
 from motorcade.log.kernels import check_rows
