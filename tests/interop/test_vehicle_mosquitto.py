@@ -136,7 +136,12 @@ def vehicle_json(folder: Path, port: int) -> Path:
 
 async def start_car(file: Path) -> asyncio.subprocess.Process:
     command = ("-m", "motorcade.cli.main", "drive", "--vehicle", str(file), "--rate", "50")
-    return await asyncio.create_subprocess_exec(sys.executable, *command)
+    car = await asyncio.create_subprocess_exec(
+        sys.executable, *command, stdout=asyncio.subprocess.PIPE
+    )
+    assert car.stdout is not None
+    assert b"of 1 online" in await car.stdout.readline()  # from here on it listens to signals
+    return car
 
 
 async def drive_through_tunnels(folder: Path) -> Listener:

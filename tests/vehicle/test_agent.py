@@ -162,6 +162,14 @@ def test_the_time_is_asked_again_when_it_is_old(clock: SimulatedClock) -> None:
     assert talk.outcome(command(1, now_us=clock.now_us())) == ("executed", "")
 
 
+def test_a_wrong_clock_is_told(talk: Conversation, clock: SimulatedClock) -> None:
+    clock.set_wall(clock.now_us() + 120_000_000)
+    talk.agent.sample()
+    outgoing = talk.agent.outbox.next()
+    assert outgoing is not None
+    assert b'"clock_offset":120.0' in outgoing.payload
+
+
 def test_commands_that_wait_are_bounded(clock: SimulatedClock) -> None:
     talk = Conversation(agent_of(clock), clock)
     talk.agent.connected()

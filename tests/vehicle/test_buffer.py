@@ -108,6 +108,35 @@ def test_a_damaged_record_is_skipped_not_sent() -> None:
     assert [sequence for sequence, _ in backlog(buffer)] == [1, 3]
 
 
+def test_a_full_disk_still_forgets_what_was_acknowledged() -> None:
+    class FullDisk(MemoryDisk):
+        full = False
+
+        def append(self, name: str, data: bytes) -> None:
+            if self.full:
+                super().append(name, data[: len(data) // 2])
+                raise OSError(28, "No space left on device")
+            super().append(name, data)
+
+    disk = FullDisk()
+    buffer = open_buffer(disk)
+    for number in range(12):
+        store(buffer, b"record %02d" % number)
+    before = len(disk.names())
+    disk.full = True
+    with pytest.raises(OSError, match="No space"):
+        store(buffer, b"no room")
+    buffer.acknowledge(8)
+    buffer.acknowledge(9)
+    assert len(disk.names()) < before
+    disk.full = False
+    assert store(buffer, b"room again") == 13
+    again = open_buffer(disk)
+    assert [sequence for sequence, _ in backlog(again)] == [10, 11, 12, 13]
+    buffer.acknowledge(11)
+    assert open_buffer(disk).acked == 11
+
+
 @dataclass
 class Story:
     """What happened to one buffer until the power failed."""

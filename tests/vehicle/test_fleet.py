@@ -68,6 +68,33 @@ def test_every_car_is_sampled_once_a_period() -> None:
     assert status.samples == status.backlog == 50 * 10
 
 
+def test_draining_stops_sampling_and_waits_its_time_only() -> None:
+    async def run() -> tuple[int, int, float]:
+        time = Time()
+        agent = agent_of(time.clock)
+        fleet = Fleet(
+            [Member(agent, NoLink(time, []))],
+            sample_s=1.0,
+            connect_spread_s=0.0,
+            sleep=time.sleep,
+            clock=time.clock,
+            failed=lambda _agent, _error: None,
+        )
+        task = asyncio.ensure_future(fleet.run())
+        await time.pass_(3.5)
+        draining = asyncio.ensure_future(fleet.drain(2.0))
+        before = agent.counters.samples
+        while not draining.done():
+            await time.pass_(0.1)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return before, agent.counters.samples, time.clock.monotonic_s()
+
+    before, after, ended_s = asyncio.run(run())
+    assert before == after == 4
+    assert 5.4 < ended_s < 5.8
+
+
 def test_a_broken_disk_harms_one_car() -> None:
     fleet, _, failures = run_fleet(3, 4.99, broken=1)
     assert len(failures) == 5

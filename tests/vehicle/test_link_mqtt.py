@@ -175,6 +175,39 @@ def test_no_more_is_in_flight_than_the_server_takes() -> None:
     play(scene, Server(connack=Connack(properties=Properties(receive_max=4))))
 
 
+def test_a_server_that_takes_less_than_before_gets_no_more_than_that() -> None:
+    async def scene(road: Road) -> None:
+        await road.drive(1)
+        road.server.acks = False
+        await road.drive(12)
+        assert len(road.server.unacked) == 10
+        road.server.cut()
+        await road.drive(1)
+        road.server.connack = Connack(properties=Properties(receive_max=3))
+        road.server.reachable = True
+        road.server.received.clear()
+        road.server.unacked.clear()
+        await road.time.pass_(20.0)
+        assert sequences(road.server.telemetry()) == [2, 3, 4]
+        road.server.acks = True
+        road.server.acknowledge_all()
+        await road.time.settle()
+        assert list(dict.fromkeys(sequences(road.server.telemetry()))) == list(range(2, 15))
+
+    play(scene)
+
+
+def test_a_cut_on_purpose_is_a_tunnel() -> None:
+    async def scene(road: Road) -> None:
+        await road.drive(3)
+        road.link.cut()
+        await road.drive(3)
+        assert road.agent.counters.connects == 2
+        assert "on purpose" in road.agent.counters.last_reason
+
+    play(scene)
+
+
 def test_a_command_comes_back_answered_before_the_backlog() -> None:
     async def scene(road: Road) -> None:
         def answer_hello(received: Received) -> None:

@@ -1,11 +1,10 @@
 """`motorcade drive`: one car from its `vehicle.json`, or many simulated ones, until SIGTERM."""
 
 import asyncio
-import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
 app = new_app()
 
 STATUS_S: Final = 5.0
+DRAIN_S: Final = 2.0  # how long the end waits for the last acks
 SIMULATED: Final = "simulated"  # folder of the cars that `-n` adds, in the data directory
 VIN_FORM: Final = "MTRCDSM00{:08d}"  # a maker's code that nobody has, then the car's number
 CONNECTS_PER_S: Final = 200.0  # of a fleet
@@ -82,19 +82,19 @@ Found = tuple[list[tuple[Path, "VehicleFile"]], Callable[[str], "Address"]]
 
 
 def _one_car(file: Path, data: Path | None) -> Found:
-    from motorcade.vehicle.vehicle_file import read_ready_file, read_vehicle_file
+    from motorcade.vehicle.vehicle_file import address_of, read_ready_file, read_vehicle_file
 
     vehicle = read_vehicle_file(file)
     ready = (data or DEFAULT_DATA) / READY_FILE
     if vehicle.servers and not (data is not None and ready.exists()):
-        return [(file.parent, vehicle)], lambda name: vehicle.servers[name]
+        return [(file.parent, vehicle)], lambda name: address_of(vehicle.servers, name)
     read_ready_file(ready)  # now, so that a wrong directory is told at once
-    return [(file.parent, vehicle)], lambda name: read_ready_file(ready)[name]
+    return [(file.parent, vehicle)], lambda name: address_of(read_ready_file(ready), name)
 
 
 def _simulated_cars(data: Path, count: int) -> Found:
     """The first `count` simulated cars of a platform; those it lacks are added."""
-    from motorcade.vehicle.vehicle_file import read_ready_file, read_vehicle_file
+    from motorcade.vehicle.vehicle_file import address_of, read_ready_file, read_vehicle_file
 
     require_server(data)
     places = [
@@ -103,7 +103,7 @@ def _simulated_cars(data: Path, count: int) -> Found:
     ]
     _provision(data, [place for place in places if not (place[1] / "vehicle.json").exists()])
     cars = [(place, read_vehicle_file(place / "vehicle.json")) for _, place in places]
-    return cars, lambda name: read_ready_file(data / READY_FILE)[name]
+    return cars, lambda name: address_of(read_ready_file(data / READY_FILE), name)
 
 
 def _provision(data: Path, missing: list[tuple[str, Path]]) -> None:
@@ -181,25 +181,33 @@ def _run(members: list["Member"], world: "World", *, sample_s: float, as_json: b
         clock=world.clock,
         failed=lambda agent, error: print(f"{agent.vin}: {error}", file=sys.stderr),
     )
-    uvloop.run(_until_told(_with_status(fleet, members, as_json=as_json)))
+    uvloop.run(_until_told(fleet, members, as_json=as_json))
 
 
-async def _until_told(work: Coroutine[Any, Any, None]) -> None:
-    """Run until SIGTERM or Ctrl-C, then end in order."""
-    task = asyncio.ensure_future(work)
+async def _until_told(fleet: "Fleet", members: list["Member"], *, as_json: bool) -> None:
+    """Run until SIGTERM or Ctrl-C; then send what is left, say goodbye, and end."""
+    told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, task.cancel)
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
+        loop.add_signal_handler(number, told.set)
+    work = asyncio.ensure_future(fleet.run())
+    status = asyncio.ensure_future(_show_status(fleet, members, as_json=as_json))
+    telling = asyncio.ensure_future(told.wait())
+    await asyncio.wait((work, status, telling), return_when=asyncio.FIRST_COMPLETED)
+    if telling.done():
+        await fleet.drain(DRAIN_S)
+    for task in (work, status, telling):
+        task.cancel()
+    ends = await asyncio.gather(work, status, return_exceptions=True)
+    for end in ends:
+        if isinstance(end, Exception):
+            raise end
 
 
-async def _with_status(fleet: "Fleet", members: list["Member"], *, as_json: bool) -> None:
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(fleet.run())
-        while True:
-            await asyncio.sleep(STATUS_S)
-            _print_status(fleet.status(), members, as_json=as_json)
+async def _show_status(fleet: "Fleet", members: list["Member"], *, as_json: bool) -> None:
+    while True:
+        _print_status(fleet.status(), members, as_json=as_json)
+        await asyncio.sleep(STATUS_S)
 
 
 def _print_status(status: "FleetStatus", members: list["Member"], *, as_json: bool) -> None:

@@ -108,15 +108,23 @@ class Agent:
         """Let the car live until now and store what it says. Raises `OSError`."""
         parts = self._parts
         self._advance()
-        extra: Signals = {
-            "link_backlog_bytes": self.buffer.backlog_bytes,
-            "link_dropped_count": self.buffer.dropped,
-        }
-        payload = parts.sampler.sample(self.car, extra, parts.clock.now_us())
+        payload = parts.sampler.sample(self.car, self._own_signals(), parts.clock.now_us())
         self.counters.samples += 1
         self.outbox.store(Topic.TELEMETRY, parts.sampler.encoding, payload)
         if self.online and self._now() is None:
             self._ask_time(every_s=HELLO_S)
+
+    def _own_signals(self) -> Signals:
+        """What the program says about itself rather than the car."""
+        signals: Signals = {
+            "link_backlog_bytes": self.buffer.backlog_bytes,
+            "link_dropped_count": self.buffer.dropped,
+        }
+        now = self._now()
+        if now is not None:
+            truth_us = (now.earliest_us + now.latest_us) / 2
+            signals["clock_offset"] = round((self._parts.clock.now_us() - truth_us) / 1e6, 1)
+        return signals
 
     # Inbox: what links tell.
 

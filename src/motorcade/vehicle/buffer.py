@@ -10,6 +10,7 @@ acknowledged and dropped. A torn tail is cut at opening. The mark is written uns
 only means sending again. Beyond `bytes_max` the oldest segment goes first, and is counted.
 """
 
+import contextlib
 import zlib
 from array import array
 from collections.abc import Callable
@@ -196,14 +197,19 @@ class Buffer:
         return 0, 0, _MARKS_MAX if data else 0
 
     def _write_mark(self) -> None:
+        """Best effort: on a full disk, removing what was acknowledged is what makes room."""
         rest = _MARK.pack(0, self.acked, self.dropped)[_CHECKSUM_BYTES:]
         mark = zlib.crc32(rest).to_bytes(_CHECKSUM_BYTES, "little") + rest
-        if self._marks >= _MARKS_MAX:
-            self._disk.replace(_MARK_FILE, mark)
-            self._marks = 1
-        else:
-            self._disk.append(_MARK_FILE, mark)
-            self._marks += 1
+        anew = self._marks >= _MARKS_MAX
+        self._marks = _MARKS_MAX  # half a mark may be there, if what follows fails
+        with contextlib.suppress(OSError):
+            if anew:
+                self._disk.replace(_MARK_FILE, mark)
+                self._marks = 1
+            else:
+                marks = self._disk.size(_MARK_FILE) // _MARK.size
+                self._disk.append(_MARK_FILE, mark)
+                self._marks = marks + 1
 
     def _open_segments(self) -> list[_Segment]:
         firsts = sorted(

@@ -14,6 +14,7 @@ from motorcade.vehicle.agent import Agent
 from motorcade.vehicle.link import Sleep
 
 TURNS: Final = 20  # slices of a sampling period
+DRAIN_CHECK_S: Final = 0.02
 
 
 class Link(Protocol):
@@ -62,6 +63,7 @@ class Fleet:
         self._sleep = sleep
         self._clock = clock
         self._failed = failed
+        self._sampling = True
 
     async def run(self) -> None:
         """Connect one after the other, sample all in turns."""
@@ -71,6 +73,14 @@ class Fleet:
             for member in self._members:
                 tasks.create_task(member.link.run())
                 await self._sleep(pause_s)
+
+    async def drain(self, seconds: float) -> None:
+        """Sample no more, and wait up to `seconds` until the cloud has everything. `run` goes on
+        with the links."""
+        self._sampling = False
+        due_s = self._clock.monotonic_s() + seconds
+        while self.status().backlog and self._clock.monotonic_s() < due_s:
+            await self._sleep(DRAIN_CHECK_S)
 
     def status(self) -> FleetStatus:
         """The sums, now."""
@@ -86,9 +96,9 @@ class Fleet:
     async def _sample_for_ever(self) -> None:
         turns = min(TURNS, max(len(self._members), 1))
         due_s = self._clock.monotonic_s()
-        while True:
+        while self._sampling:
             for turn in range(turns):
-                for member in self._members[turn::turns]:
+                for member in self._members[turn::turns] if self._sampling else ():
                     self._sample(member.agent)
                 # From due time to due time, so that what sampling costs does not add up; a machine
                 # that is too slow skips instead of running after the clock for ever.

@@ -11,6 +11,7 @@ is safe too: commands live 300 s at most, and 10,000 entries are more than that.
 """
 
 import zlib
+from collections.abc import Iterator
 from typing import Final
 
 import msgspec
@@ -57,6 +58,10 @@ class Journal:
     def counter_used(self, counter: int) -> bool:
         """Whether another command had this counter, or may have had it."""
         return counter <= self._floor or counter in self._counters
+
+    def __iter__(self) -> Iterator[JournalEntry]:
+        """Every entry that is not forgotten, the oldest first."""
+        return iter(self._entries.values())
 
     def __len__(self) -> int:
         return len(self._entries)

@@ -47,6 +47,11 @@ class MqttLink:
                 self._inbox.disconnected(str(error))
             await self._sleep(self._backoff.next_s())
 
+    def cut(self) -> None:
+        """Break the connection as a tunnel does, for tests and simulations of bad roads."""
+        if self._connection is not None:
+            self._connection.fail(LinkError("the link was cut on purpose"))
+
     async def _connect_once(self) -> None:
         connection = _Connection(self._session, self._outbox, self._inbox, self._backoff)
         self._connection = connection
@@ -151,7 +156,7 @@ class _Connection(asyncio.Protocol):
 
     def pump(self) -> None:
         """Write what there is, as far as the window and the socket allow."""
-        packets = []
+        packets = [self._session.resend()] if self._session.welcomed else []
         while self._writable and self._session.has_room and not self.closed.done():
             outgoing = self._outbox.next()
             if outgoing is None:
@@ -161,8 +166,9 @@ class _Connection(asyncio.Protocol):
                 self._outbox.done(outgoing, refused=True)
             else:
                 packets.append(packet)
-        if packets and self._transport is not None:
-            self._transport.write(b"".join(packets))
+        data = b"".join(packets)
+        if data and self._transport is not None:
+            self._transport.write(data)
 
     def _handle(self, event: Welcome | Down | Done | Alive) -> None:
         match event:
@@ -174,7 +180,7 @@ class _Connection(asyncio.Protocol):
                 assert self._transport is not None  # It sent us bytes.
                 self.keep_alive_s = event.keep_alive_s
                 self._backoff.reset()
-                self._transport.write(self._session.first_packets(event))
+                self._transport.write(self._session.subscribe())
                 self._inbox.connected()
             case Alive():
                 self.ping_unanswered = False

@@ -43,7 +43,6 @@ _FINAL_REFUSALS: Final = frozenset(
 class Welcome:
     """The server accepted us; what is unacknowledged goes again now."""
 
-    session_present: bool
     keep_alive_s: int
 
 
@@ -81,6 +80,8 @@ class ClientSession:
         self._packet_bytes_max = 1 << 28
         self._keep_alive_s = keep_alive_s
         self._inflight: dict[int, tuple[Outgoing, bytes]] = {}
+        self._unsent: list[int] = []  # in flight, but not sent in this connection yet
+        self._session_present = False
         self._received = b""
         self._last_id = 0
         self._heads: dict[tuple[str, str, int], bytes] = {}
@@ -89,7 +90,7 @@ class ClientSession:
     @property
     def has_room(self) -> bool:
         """Whether one more publish may be in flight."""
-        return self.welcomed and len(self._inflight) < self._window
+        return self.welcomed and not self._unsent and len(self._inflight) < self._window
 
     def connect(self) -> bytes:
         """Begin a connection: the CONNECT to send."""
@@ -132,13 +133,21 @@ class ClientSession:
             offset += raw.size
             yield from self._handle(parse_packet(raw, LEVEL, from_client=False))
 
-    def first_packets(self, welcome: Welcome) -> bytes:
-        """What follows a welcome: the subscription, then everything in flight, in order."""
+    def subscribe(self) -> bytes:
+        """What follows a welcome."""
         subscribe = Subscribe(_SUBSCRIBE_ID, (Subscription(self._access.command_topic, qos=1),))
-        packets = [encode_subscribe(subscribe, LEVEL)]
-        for _, wire in self._inflight.values():
-            packets.append(_again(wire) if welcome.session_present else wire)
-        return b"".join(packets)
+        return encode_subscribe(subscribe, LEVEL)
+
+    def resend(self) -> bytes:
+        """What earlier connections left unacknowledged, in order, as far as the window allows."""
+        room = self._window - (len(self._inflight) - len(self._unsent))
+        now, self._unsent = self._unsent[: max(room, 0)], self._unsent[max(room, 0) :]
+        return b"".join(
+            _again(self._inflight[packet_id][1])
+            if self._session_present
+            else self._inflight[packet_id][1]
+            for packet_id in now
+        )
 
     def publish(self, outgoing: Outgoing) -> bytes | None:
         """The PUBLISH for a record; `None` if the server takes no packet of that size."""
@@ -185,15 +194,17 @@ class ClientSession:
         properties = connack.properties
         self._window = min(self._inflight_max, properties.receive_max or U16_MAX)
         self._packet_bytes_max = properties.packet_bytes_max or 1 << 28
+        self._session_present = connack.session_present
+        self._unsent = list(self._inflight)
         self.welcomed = True
         keep_alive_s = properties.server_keep_alive_s
-        return Welcome(
-            connack.session_present, self._keep_alive_s if keep_alive_s is None else keep_alive_s
-        )
+        return Welcome(self._keep_alive_s if keep_alive_s is None else keep_alive_s)
 
     def _acked(self, packet_id: int, reason: Reason) -> Iterator[Event]:
         if reason >= Reason.UNSPECIFIED_ERROR and reason not in _FINAL_REFUSALS:
             raise LinkError(f"the server cannot take a record now: {reason.name}")
+        if packet_id in self._unsent:
+            raise LinkError("the server acknowledged what this connection did not send")
         found = self._inflight.pop(packet_id, None)
         if found is not None:
             yield Done(found[0], refused=reason in _FINAL_REFUSALS)

@@ -5,6 +5,7 @@ Written by `motorcade vehicle add`. Relative file names are relative to the file
 
 import base64
 import binascii
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,6 +91,14 @@ def read_ready_file(path: Path) -> dict[str, Address]:
         return {name: msgspec.convert(ready[name], Address) for name in names if ready.get(name)}
     except (OSError, msgspec.MsgspecError, AttributeError) as error:
         raise VehicleFileError(f"{path}: {error}; start it with `motorcade up`") from error
+
+
+def address_of(servers: Mapping[str, Address], name: str) -> Address:
+    """The address of the server called `name`. Raises `VehicleFileError` when none is known."""
+    address = servers.get(name)
+    if address is None:
+        raise VehicleFileError(f"no server {name!r} among {sorted(servers)}: use another link")
+    return address
 
 
 def _public_key(text: str) -> Ed25519PublicKey:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from motorcade.wire.mqtt.errors import MqttError, PacketTooLargeError
 from motorcade.wire.mqtt.framing import RawPacket, split_packet
 from motorcade.wire.mqtt.packets import Packet, encode_packet, parse_packet
+from motorcade.wire.mqtt.primitives import write_varint
 from motorcade.wire.mqtt.properties import (
     NO_PROPERTIES,
     PROPERTIES_MAX,
@@ -17,7 +18,7 @@ from motorcade.wire.mqtt.properties import (
     encode_bare,
 )
 from motorcade.wire.mqtt.publish import Publish
-from motorcade.wire.mqtt.reasons import PacketType, ProtocolLevel
+from motorcade.wire.mqtt.reasons import PacketType, ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Pingreq
 from tests.wire.mqtt.packets import V3, V5, from_client, from_server
 
@@ -36,7 +37,7 @@ def split(data: bytes) -> RawPacket | None:
 
 
 @given(sent)
-@settings(max_examples=400)
+@settings(max_examples=200)
 def test_a_packet_comes_back_as_it_went(case: tuple[ProtocolLevel, Packet, bool]) -> None:
     level, packet, client = case
     wire = encode_packet(packet, level)
@@ -56,7 +57,7 @@ def test_a_packet_cut_anywhere_waits_for_more(
 
 
 @given(sent, st.data())
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_damaged_packets_raise_only_our_errors(
     case: tuple[ProtocolLevel, Packet, bool], data: st.DataObject
 ) -> None:
@@ -68,13 +69,13 @@ def test_damaged_packets_raise_only_our_errors(
 
 
 @given(st.binary(max_size=200), levels, st.booleans())
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_noise_raises_only_our_errors(noise: bytes, level: ProtocolLevel, client: bool) -> None:
     _read_all(noise, level, client)
 
 
 @given(st.sampled_from(PacketType), st.binary(max_size=60), levels, st.booleans())
-@settings(max_examples=600)
+@settings(max_examples=300)
 def test_noise_behind_a_good_header_raises_only_our_errors(
     packet_type: PacketType, body: bytes, level: ProtocolLevel, client: bool
 ) -> None:
@@ -118,6 +119,21 @@ def test_many_properties_cost_bounded_memory() -> None:
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 2 * BYTES_MAX + 1_000_000
+
+
+@pytest.mark.parametrize(("first", "item"), [(0x82, b"\0\1a\0"), (0xA2, b"\0\1a")])
+def test_many_filters_cost_bounded_memory(first: int, item: bytes) -> None:
+    body = b"\0\1\0" + item * (BYTES_MAX // len(item))
+    wire = bytes((first,)) + write_varint(len(body)) + body
+    raw = split_packet(memoryview(wire), packet_bytes_max=2 * BYTES_MAX)
+    assert raw is not None
+    tracemalloc.start()
+    with pytest.raises(MqttError, match="filters in one packet") as caught:
+        parse_packet(raw, V5, from_client=True)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert caught.value.reason is Reason.QUOTA_EXCEEDED
+    assert peak < 3_000_000
 
 
 @given(from_client(V5))

@@ -40,6 +40,12 @@ class TooManyPropertiesError(MqttError):
     reason = Reason.IMPLEMENTATION_SPECIFIC_ERROR
 
 
+class TooManyFiltersError(MqttError):
+    """More filters in one packet than `subscribe.FILTERS_MAX`; a limit of ours."""
+
+    reason = Reason.QUOTA_EXCEEDED
+
+
 class UnsupportedVersionError(MqttError):
     """CONNECT asks for a protocol that is neither 3.1.1 nor 5.0."""
 

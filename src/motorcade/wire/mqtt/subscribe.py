@@ -3,7 +3,12 @@
 from dataclasses import dataclass
 from typing import Final
 
-from motorcade.wire.mqtt.errors import MalformedPacketError, ProtocolError, UnencodableError
+from motorcade.wire.mqtt.errors import (
+    MalformedPacketError,
+    ProtocolError,
+    TooManyFiltersError,
+    UnencodableError,
+)
 from motorcade.wire.mqtt.framing import RawPacket, frame
 from motorcade.wire.mqtt.primitives import Reader, write_text, write_u16
 from motorcade.wire.mqtt.properties import (
@@ -16,6 +21,7 @@ from motorcade.wire.mqtt.properties import (
 from motorcade.wire.mqtt.reasons import ALLOWED, RULE_OF, PacketType, ProtocolLevel, Reason
 from motorcade.wire.mqtt.topics import check_topic_filter, split_shared
 
+FILTERS_MAX: Final = 8_192  # in one packet: 5 bytes on the wire become about 150 in memory
 _NO_LOCAL: Final = 0x04
 _RETAIN_AS_PUBLISHED: Final = 0x08
 _FAILURE_3_1_1: Final = 0x80  # the only refusal that 3.1.1's SUBACK knows
@@ -66,18 +72,16 @@ class Unsuback:
 
 
 def parse_subscribe(packet: RawPacket, level: ProtocolLevel) -> Subscribe:
-    """Read a SUBSCRIBE. Every filter in it is valid.
-
-    At most packet size / 4 subscriptions come of it, so the caller's packet limit bounds memory.
-    """
+    """Read a SUBSCRIBE. Every filter in it is valid, and there are at most `FILTERS_MAX`."""
     assert packet.packet_type is PacketType.SUBSCRIBE
     reader = Reader(packet.body)
     packet_id = reader.packet_id()
     properties = read_properties(reader, Place.SUBSCRIBE, level)
-    subscriptions = []
+    subscriptions: list[Subscription] = []
     while reader.left:
         topic_filter = reader.text("a topic filter")
         check_topic_filter(topic_filter, level)
+        _check_count(subscriptions)
         subscriptions.append(_subscription(topic_filter, reader.u8("subscription options"), level))
     if not subscriptions:
         raise ProtocolError("SUBSCRIBE without a topic filter [MQTT-3.8.3-2]")
@@ -119,8 +123,9 @@ def parse_unsubscribe(packet: RawPacket, level: ProtocolLevel) -> Unsubscribe:
     reader = Reader(packet.body)
     packet_id = reader.packet_id()
     properties = read_properties(reader, Place.UNSUBSCRIBE, level)
-    topic_filters = []
+    topic_filters: list[str] = []
     while reader.left:
+        _check_count(topic_filters)
         topic_filters.append(reader.text("a topic filter"))
     if not topic_filters:
         raise ProtocolError("UNSUBSCRIBE without a topic filter [MQTT-3.10.3-2]")
@@ -175,6 +180,11 @@ def _subscription(topic_filter: str, options: int, level: ProtocolLevel) -> Subs
         raise ProtocolError("no local on a shared subscription [MQTT-3.8.3-4]")
     as_published = bool(options & _RETAIN_AS_PUBLISHED)
     return Subscription(topic_filter, qos, no_local, as_published, retain_handling)
+
+
+def _check_count(found: list[Subscription] | list[str]) -> None:
+    if len(found) >= FILTERS_MAX:
+        raise TooManyFiltersError(f"more than {FILTERS_MAX} filters in one packet: use several")
 
 
 def _options(subscription: Subscription, level: ProtocolLevel) -> int:
