@@ -22,6 +22,7 @@ class TimeConfig:
 class LogConfig:
     partitions: int = 64  # fixed at the first start of a data directory
     segment_bytes_max: int = 64 << 20  # a new segment file starts beyond this
+    segment_frames_max: int = 65_536  # ... or this many commits: opening scans them at 4 µs each
     segment_age_s_max: int = 3_600  # ... or after this long, so that retention by age can act
     segment_allocate_bytes: int = 16 << 20  # reserved ahead on disk; given back when it is sealed
     housekeeping_s: float = 1.0  # an idle writer looks this often at ages and retention
