@@ -6,6 +6,7 @@ numbers that must be zero: acked and not stored, duplicates at read, order viola
 
 import argparse
 import asyncio
+import contextlib
 import os
 import random
 import signal
@@ -95,7 +96,10 @@ async def storm(platform: Platform, senders: Sequence[Sender], kills: int, seed:
             for sender in senders:
                 sender.aim(platform.ready)
         else:
-            os.kill(chance.choice(platform.children()), signal.SIGKILL)
+            while not (alive := platform.children()):  # both were killed a moment ago
+                await asyncio.sleep(0.01)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(chance.choice(alive), signal.SIGKILL)
     for sender in senders:
         sender.stop_sending()
     await asyncio.wait_for(asyncio.gather(*runs), 120)
