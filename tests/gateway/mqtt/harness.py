@@ -25,6 +25,7 @@ from motorcade.log.errors import LogWriteError
 from motorcade.log.port import Edge, LogWriter
 from motorcade.log.topics import Lane
 from motorcade.registry.port import Principal, PrincipalKind
+from motorcade.wire.mqtt import kernels as wire_kernels
 
 Result = TypeVar("Result")
 
@@ -158,6 +159,7 @@ class RunningDoor:
         self.door: MqttDoor
 
     def __enter__(self) -> "RunningDoor":
+        wire_kernels.warm()
         kernels.warm()
         self._thread.start()
         self.call(self._start())

@@ -241,6 +241,8 @@ def read_publish(data, start, end, with_properties):
 
 def warm() -> None:
     """Compile on production types. Callers in `gateway/mqtt/kernels.py` inline most of it."""
-    packet = np.frombuffer(b"\x32\x08\x00\x01a\x00\x01\x00xx", np.uint8)
-    packet_size(packet, 0, len(packet), 100)
+    packet = np.frombuffer(b"\x32\x08\x00\x01a\x00\x01\x00xx", np.uint8).copy()
+    packet_size(packet, 0, len(packet), np.int64(100))
     read_publish(packet, 0, len(packet), True)
+    content_type = np.frombuffer(b"text/plain", np.uint8)  # read-only, as `records.py` has it
+    encoding_of_type(content_type, 0, len(content_type))
