@@ -125,6 +125,20 @@ def test_a_disk_that_takes_its_time_makes_nothing_late(clock: SimulatedClock) ->
     assert talk.agent.car.body.locked
 
 
+def test_the_journal_says_when_it_was_done_not_when_it_was_written(clock: SimulatedClock) -> None:
+    class SlowDisk(MemoryDisk):
+        def sync(self, name: str) -> None:
+            clock.advance(4.0)
+            super().sync(name)
+
+    talk = Conversation(agent_of(clock, journal_disk=SlowDisk()), clock)
+    talk.connect()
+    talk.tell(command(1, expires_s=5))
+    (answer,) = talk.heard()
+    assert isinstance(answer, Answer)
+    assert (answer.state, answer.time_us) == ("executed", START_US + 4_000_000)
+
+
 def test_a_full_disk_carries_nothing_out(clock: SimulatedClock) -> None:
     class FullDisk(MemoryDisk):
         def append(self, name: str, data: bytes) -> None:

@@ -186,26 +186,31 @@ class Agent:
     def _execute(self, command: Command) -> None:
         """The journal first, on disk; then the deed."""
         self._write(command, "started", "")
-        now = self._now()
+        now, begun_us = self._now(), self._parts.clock.now_us()
         if now is None or now.latest_us >= command.expires_time_us:
             self._conclude(command, "expired", "")  # the disk took its time; never late (P5)
             return
         actions.apply(self.car, command.name, command.parameters)
         self.counters.executed += 1
         self._parts.executed(command, now.latest_us)
-        self._conclude(command, "executed", "")
+        self._conclude(command, "executed", "", begun_us)
         self.sample()  # so that whoever watches sees the effect at once
 
-    def _conclude(self, command: Command, state: Outcome, reason: str) -> None:
+    def _conclude(
+        self, command: Command, state: Outcome, reason: str, time_us: int | None = None
+    ) -> None:
         self.counters.refused += state == "refused"
-        self._repeat(self._write(command, state, reason))
+        self._repeat(self._write(command, state, reason, time_us))
 
-    def _write(self, command: Command, state: JournalState, reason: str) -> JournalEntry:
+    def _write(
+        self, command: Command, state: JournalState, reason: str, time_us: int | None = None
+    ) -> JournalEntry:
+        """`time_us` is when it happened, if that was not now."""
         return self.journal.write(
             command.id,
             state,
             reason=reason,
-            time_us=self._parts.clock.now_us(),
+            time_us=self._parts.clock.now_us() if time_us is None else time_us,
             counter=command.counter,
         )
 
