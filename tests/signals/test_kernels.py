@@ -11,6 +11,7 @@ from motorcade.events import RecordBatch
 from motorcade.signals import decoder as decoder_module
 from motorcade.signals.errors import MalformedPayloadError
 from motorcade.signals.kernels import read_number, read_varint
+from motorcade.signals.plain import PlainRules, Row
 from motorcade.signals.samples import Dictionary, bits_of, box
 from motorcade.signals.tesla import parse_payload
 from motorcade.signals.values import samples_of
@@ -87,16 +88,17 @@ def test_a_varint_cut_anywhere_is_no_varint(value: int, cut: int) -> None:
 def test_typed_values_and_plain_strings_never_leave_the_kernel(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(data: bytes) -> None:
-        raise AssertionError(f"{data.hex()} took the slow road")
+    def refuse(rules: PlainRules, row: Row, *given: object) -> None:
+        raise AssertionError(f"{given} took the slow road")
 
-    monkeypatch.setattr(decoder_module, "parse_datum", refuse)
-    monkeypatch.setattr(decoder_module, "parse_payload", refuse)
+    for name in ("read_text", "read_datum", "read_payload"):
+        monkeypatch.setattr(PlainRules, name, refuse)
     typed = [(4, 4, 31.5), (5, 5, 1e5), (8, 2, 80), (10, 9, 5), (59, 6, True), (85, 10, True)]
     typed += [(21, 7, {"latitude": 48.1, "longitude": 11.5}), (58, 21, {"TrunkRear": True})]
     strings = [(4, 1, "31.5"), (8, 1, "2.15e-2"), (59, 1, "false"), (5, 1, "12345")]
+    strings += [(10, 1, "D"), (65, 1, "SentryModeStateArmed"), (21, 1, "(1.5 S, 2.25 W)")]
     data = payload(typed + strings, created_us=1_700_000_000_000_001)
-    assert len(decode(decoder(), record(data))) == 6 + 2 + 6 + 4
+    assert len(decode(decoder(), record(data))) == 6 + 2 + 6 + 4 + 4
 
 
 def test_more_samples_than_the_kernel_has_room_for(monkeypatch: pytest.MonkeyPatch) -> None:

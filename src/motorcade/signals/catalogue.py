@@ -7,7 +7,10 @@ ids from `samples.Dictionary`.
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
+from motorcade.events import fnv1a_64
+from motorcade.signals.enums import ENUMS
 from motorcade.signals.signal import Kind, Signal
 from motorcade.signals.table import COMPONENTS, SIGNALS, TESLA_FIELDS
 
@@ -42,5 +45,24 @@ FIELD_COMPONENTS: Final = np.array(
     [COMPONENTS_OF[field.id][0].id if field.id in COMPONENTS_OF else -1 for field in TESLA_FIELDS],
     np.int32,
 )
+
+
+def _name_table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Every enum's names for `kernels.find_name`: (letters, open-addressing table)."""
+    words, table = bytearray(), np.zeros((4_096, 4), np.int64)
+    for enum in ENUMS:
+        for name, number in enum.numbers.items():
+            data = name.encode()
+            hashed = fnv1a_64(data) ^ enum.alternative
+            place = hashed % len(table)
+            while table[place, 2]:
+                place = (place + 1) % len(table)
+            signed = hashed - (1 << 64) if hashed >> 63 else hashed
+            table[place] = signed, len(words), len(data), number
+            words += data
+    return np.frombuffer(bytes(words), np.uint8).copy(), table
+
+
+ENUM_WORDS, ENUM_TABLE = _name_table()
 KNOWN_IDS: Final = np.zeros(IDS_MAX, np.bool_)
 KNOWN_IDS[list(BY_ID)] = True

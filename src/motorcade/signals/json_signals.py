@@ -10,11 +10,12 @@ from typing import Any, Final
 import msgspec
 
 from motorcade.signals.errors import MalformedPayloadError
-from motorcade.signals.readings import Reading, Scalar
+from motorcade.signals.readings import Reading
 from motorcade.signals.samples import NAME_BYTES_MAX
 
 TIME_US_END: Final = 1 << 63
-INTEGER_BITS_MAX: Final = 256  # text beyond 2^53; beyond this no value at all
+_INTEGER_END: Final = 1 << 256  # text beyond 2^53; beyond this no value at all
+_SCALARS: Final = frozenset({type(None), bool, int, float, str})
 
 
 class _Element(msgspec.Struct):
@@ -40,14 +41,14 @@ def read_json(payload: bytes) -> list[Reading]:
 
 
 def _reading(element: _Element) -> Reading:
-    signals = {name: value for name, value in element.signals.items() if _is_signal(name, value)}
+    signals: dict[str, Any] = {
+        name: value
+        for name, value in element.signals.items()
+        if value.__class__ in _SCALARS
+        and 0 < len(name) <= NAME_BYTES_MAX
+        and (value.__class__ is not int or -_INTEGER_END < value < _INTEGER_END)
+    }
     return Reading(read_time(element.time_us), signals, len(element.signals) - len(signals))
-
-
-def _is_signal(name: str, value: Any) -> bool:
-    if not isinstance(value, Scalar) or not 0 < len(name) <= NAME_BYTES_MAX:
-        return False
-    return not isinstance(value, int) or value.bit_length() <= INTEGER_BITS_MAX
 
 
 def read_time(time_us: Any) -> int | None:

@@ -172,6 +172,8 @@ def _check_columns(
         raise MalformedPayloadError(f"base time {base_us} is no instant")
     if len(signal) and int(signal.max()) >= NAMED + len(names):
         raise MalformedPayloadError("a sample names a signal that the payload does not list")
+    if np.isfinite(value).all():
+        return
     bits = value.view(np.uint64)
     tag = bits & np.uint64(TAG_MASK)
     is_text = tag == np.uint64(TEXT_BITS)

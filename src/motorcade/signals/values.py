@@ -146,8 +146,16 @@ def read_stored(signal: Signal | None, value: Scalar) -> Stored:
 
     Text stays text where no table says otherwise: these senders have types of their own.
     """
-    if isinstance(value, str) and (signal is None or signal.kind in (Kind.ANY, Kind.LOCATION)):
-        return value
+    if value is None:
+        return None
+    kind = Kind.ANY if signal is None else signal.kind
+    if isinstance(value, str):
+        if kind in (Kind.ANY, Kind.LOCATION):
+            return value
+    elif kind is not Kind.TEXT and not isinstance(value, bool):  # the many, made short
+        if isinstance(value, float):
+            return value if math.isfinite(value) else None
+        return float(value) if -EXACT_INTEGER_MAX <= value <= EXACT_INTEGER_MAX else str(value)
     read = read_value(signal, value)
     if isinstance(read, dict):
         return seconds_of_day(read) if "hour" in read else str(value)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from motorcade.config import Config
 from motorcade.events import RecordBatch, Topic, VehicleToken, pack_token
 from motorcade.signals.catalogue import BY_ID
-from motorcade.signals.decoder import DecodeCounts, Decoder
+from motorcade.signals.decoder import Decoder
+from motorcade.signals.plain import DecodeCounts
 from motorcade.signals.samples import TAG_MASK, TEXT_BITS, Dictionary, SampleBatch, present
 from motorcade.state.cells import Cells
 from motorcade.state.gate import Gate
