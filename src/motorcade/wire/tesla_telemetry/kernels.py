@@ -179,8 +179,7 @@ def type_of(data, at, length):
 
 
 @kernel
-def read_varint(data, at, end):
-    """(value as uint64, the place after it or -1)."""
+def _read_long_varint(data, at, end):
     value = np.uint64(0)
     for index in range(10):
         if at + index >= end:
@@ -192,6 +191,14 @@ def read_varint(data, at, end):
         if byte < np.uint64(0x80):
             return value, at + index + 1
     return value, -1
+
+
+@kernel
+def read_varint(data, at, end):
+    """(value as uint64, the place after it or -1). Nearly all have one byte: that path is short."""
+    if at < end and data[at] < 0x80:
+        return np.uint64(data[at]), at + 1
+    return _read_long_varint(data, at, end)
 
 
 @kernel
