@@ -1,4 +1,4 @@
-"""A bare MQTT client on a blocking socket: sends exactly what a test says, reads packets one by one."""
+"""A bare MQTT client on a blocking socket: sends what a test says, reads packet by packet."""
 
 import socket
 import ssl

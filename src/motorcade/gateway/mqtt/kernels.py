@@ -65,6 +65,7 @@ SLOT_MASK: Final = (1 << 20) - 1
 GENERATION_MASK: Final = (1 << 27) - 1
 
 _JSON: Final = int(Encoding.JSON_SIGNALS)
+_SAMPLES: Final = int(Encoding.SAMPLES)
 _TESLA: Final = int(Encoding.TESLA_TELEMETRY)
 _SEQUENCE: Final = int(Flags.IDENTITY_SEQUENCE)
 _IN_TOPIC: Final = int(Flags.IDENTITY_IN_TOPIC)
@@ -75,6 +76,8 @@ _QOS_1: Final = int(Flags.QOS_1)
 _RESEND: Final = int(Flags.RESEND)
 
 TIME_US: Final = np.frombuffer(b"time_us", np.uint8)
+SAMPLES_MAGIC: Final = np.frombuffer(b"MSMP\x01", np.uint8)  # and the version
+SAMPLES_HEADER_BYTES: Final = 24
 NO_TIME: Final = -1
 SECONDS_MAX: Final = 1 << 40  # above any clock; keeps seconds * 1e6 inside 64 bits
 
@@ -290,6 +293,17 @@ def read_topic(data, topic, size, prefix, words, word_sizes):
 
 
 @kernel
+def samples_time_us(data, start, end):
+    """The base time in the header of our packed columns (`signals/packed.py`), or `NO_TIME`."""
+    if end - start < SAMPLES_HEADER_BYTES or not equals(data, start, 5, SAMPLES_MAGIC):
+        return np.int64(NO_TIME)
+    value = np.uint64(0)
+    for index in range(8):
+        value |= np.uint64(data[start + 16 + index]) << np.uint64(8 * index)
+    return np.int64(value)
+
+
+@kernel
 def copy(source, start, size, target, to):
     """Copy `size` bytes; returns where they end in `target`."""
     for index in range(size):
@@ -307,6 +321,8 @@ def judge_payload(data, start, end, encoding):
     if encoding == _TESLA:
         time_us, vin, resend = tesla_facts(data, start, end)
         return encoding, time_us, vin, resend
+    if encoding == _SAMPLES:
+        return encoding, samples_time_us(data, start, end), -1, False
     return encoding, np.int64(NO_TIME), -1, False
 
 
