@@ -100,6 +100,43 @@ def test_a_command_waits_for_the_time_and_is_then_judged_by_it(clock: SimulatedC
     assert talk.acknowledged == 3
 
 
+def test_an_answer_to_an_earlier_connections_question_is_not_the_time(
+    clock: SimulatedClock,
+) -> None:
+    talk = Conversation(agent_of(clock), clock)
+    talk.agent.connected()
+    (old,) = talk.heard()
+    assert isinstance(old, Hello)
+    talk.agent.disconnected("tunnel")
+    clock.advance(20.0)
+    talk.agent.connected()
+    (new,) = talk.heard()
+    assert isinstance(new, Hello)
+    talk.tell(time_answer(old.nonce, clock.now_us()))
+    talk.tell(command(1, now_us=clock.now_us(), expires_s=10))
+    assert talk.heard() == []  # 20 s of doubt would have refused it
+    talk.tell(time_answer(new.nonce, clock.now_us()))
+    (answer,) = talk.heard()
+    assert isinstance(answer, Answer)
+    assert answer.state == "executed"
+
+
+def test_what_waits_in_a_broken_connection_comes_with_the_next(clock: SimulatedClock) -> None:
+    talk = Conversation(agent_of(clock), clock)
+    talk.agent.connected()
+    talk.tell(command(1))
+    talk.agent.disconnected("tunnel")
+    talk.heard()
+    talk.agent.connected()
+    talk.tell(command(1))
+    (hello,) = talk.heard()
+    assert isinstance(hello, Hello)
+    talk.tell(time_answer(hello.nonce, clock.now_us()))
+    (answer,) = talk.heard()
+    assert isinstance(answer, Answer)
+    assert talk.acknowledged == 2  # the time and the one command, on the living connection
+
+
 def test_the_cars_own_clock_does_not_judge(talk: Conversation, clock: SimulatedClock) -> None:
     clock.set_wall(START_US - 86_400_000_000)
     clock.advance(40.0)

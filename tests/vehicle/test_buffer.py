@@ -171,7 +171,8 @@ def cut_everywhere(steps: list[str], seed: int, bytes_max: int) -> None:
         with pytest.raises(PowerCutError):
             story.live(open_buffer(disk, bytes_max), steps)
         found = disk.after_cut(seed + cut_at)
-        again = open_buffer(FaultyDisk(found), bytes_max)
+        found_disk = FaultyDisk(found)
+        again = open_buffer(found_disk, bytes_max)
         left = dict(backlog(again))
         due = {s: p for s, p in story.synced.items() if s > max(story.acked, again.acked)}
         if again.dropped == 0 and bytes_max > 5_000:
@@ -180,7 +181,10 @@ def cut_everywhere(steps: list[str], seed: int, bytes_max: int) -> None:
             told = story.sent.get(sequence)
             assert told in (None, payload), f"sequence {sequence} means two things"
         assert list(left) == sorted(left)
-        assert store(again, b"afterwards") > max(story.sent, default=0)
+        after = store(again, b"afterwards")
+        assert after > max(story.sent, default=0)
+        third = open_buffer(found_disk, bytes_max)
+        assert (after, b"afterwards") in backlog(third), f"torn tail left at write {cut_at}"
 
 
 steps = st.lists(st.sampled_from(["store", "store", "unsynced", "send", "ack"]), max_size=14)

@@ -52,13 +52,15 @@ def test_a_power_cut_at_any_write_leaves_whole_entries_only() -> None:
         disk = FaultyDisk(cut_at=cut_at)
         with pytest.raises(PowerCutError):
             live(open_journal(disk))
-        again = open_journal(FaultyDisk(disk.after_cut(cut_at)))
+        found_disk = FaultyDisk(disk.after_cut(cut_at))
+        again = open_journal(found_disk)
         for fact in written:
             state, number = fact.split()
             found = again.find(f"c{number}")
             assert found is not None, f"cut at {cut_at}: {fact} is gone"
             assert state == "started" or found.state == "executed"
         begin(again, 77)  # and it goes on
+        assert open_journal(found_disk).find("c77") is not None, f"torn tail left at {cut_at}"
 
 
 def test_forgetting_the_oldest_forbids_their_counters() -> None:
