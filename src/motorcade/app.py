@@ -194,7 +194,7 @@ async def _run(link: ChildLink) -> None:
     config = Config().with_overrides(list(link.options["settings"]))
     data = Path(link.options["data"])
     clock = SystemClock()
-    authority = open_authority(data)
+    authority = open_authority(data, config=config.identity)
     registry = EmbeddedRegistry(
         data / "registry.sqlite",
         account_key=authority.account_key,

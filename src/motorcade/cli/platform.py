@@ -84,7 +84,7 @@ async def _run(
     from motorcade.identity.authority import open_authority
     from motorcade.identity.tokens import admin_token
 
-    authority = open_authority(data, listen=options.listen)
+    authority = open_authority(data, listen=options.listen, config=config.identity)
     sockets = {
         name: open_listener(options.listen, 0 if options.ports_auto else port)
         for name, port in PORTS.items()
