@@ -5,8 +5,8 @@ rules, row by row in the order of the log, because that is where names and texts
 No payload harms more than its own record: what cannot be read is counted and yields nothing.
 """
 
-from dataclasses import dataclass, field, replace
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +24,7 @@ from motorcade.signals.catalogue import (
 )
 from motorcade.signals.errors import MalformedPayloadError
 from motorcade.signals.kernels import FIELD_TABLE, WHOLE_DATUM, WHOLE_RECORD, decode_telemetry
-from motorcade.signals.plain import DecodeCounts, PlainRules, Row, Triple
+from motorcade.signals.plain import Columns, DecodeCounts, PlainRules, Row
 from motorcade.signals.samples import Dictionary, SampleBatch
 
 _TIME_BOUNDED: Final = int(Flags.TIME_BOUNDED)
@@ -34,13 +34,11 @@ SAMPLES_PER_CALL: Final = 1 << 18  # room for the kernel's columns; a larger pay
 Column = npt.NDArray[np.int64]
 
 
-@dataclass(slots=True)
-class _Plain:
-    """Samples by the plain rules: their slots, and before which of the kernel's they belong."""
+class _Plain(NamedTuple):
+    """Samples by the plain rules, and before which of the kernel's each one belongs."""
 
-    at: list[int] = field(default_factory=list)
-    slot: list[int] = field(default_factory=list)
-    triples: list[Triple] = field(default_factory=list)
+    at: Column
+    samples: SampleBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +103,12 @@ class Decoder:
         batch = RecordBatch(rows, buffer)
         wanted = (rows["encoding"] == Encoding.TESLA_TELEMETRY) & (slots >= 0)
         source = _Input(batch, slots, starts, ends, wanted)
-        texts = self._rules.texts = dict[int, str]()
+        texts: dict[int, str] = {}
         parts = []
         first = 0
         while first < len(rows):
             first, part = self._decode_some(source, first)
+            texts |= part.texts
             parts.append(part)
         return _join(parts, texts)
 
@@ -161,29 +160,37 @@ class Decoder:
         )
         left = np.concatenate((slow, others_left))
         left = left[np.argsort(left[:, 0], kind="stable")]
-        plain = _Plain()
+        columns = self._rules.columns = Columns()
+        ends = np.empty(len(left), np.int64)
         rows = source.facts(left[:, 0])
-        for row, (_, at, start, end, code) in zip(rows, left.tolist(), strict=True):
+        for index, (row, entry) in enumerate(zip(rows, left.tolist(), strict=True)):
+            _, _, start, end, code = entry
             try:
-                triples = self._read(row, code, source.batch.buffer[start:end].tobytes())
+                self._read(row, code, source.batch.buffer[start:end].tobytes())
             except MalformedPayloadError:
                 self.counts.malformed_records += 1
-                continue
-            plain.at += [at] * len(triples)
-            plain.slot += [row.slot] * len(triples)
-            plain.triples += triples
-        return plain
+            ends[index] = len(columns)
+        lengths = np.diff(ends, prepend=0)
+        samples = SampleBatch(
+            np.repeat(source.slots[left[:, 0]], lengths),
+            np.array(columns.time_us, np.int64),
+            np.array(columns.signal, np.int32),
+            np.array(columns.value, np.float64),
+            columns.texts,
+        )
+        return _Plain(np.repeat(left[:, 1], lengths), samples)
 
-    def _read(self, row: Row, code: int, data: bytes) -> list[Triple]:
+    def _read(self, row: Row, code: int, data: bytes) -> None:
         if code == _OTHER + Encoding.JSON_SIGNALS:
-            return self._rules.read_json(row, data)
-        if code == _OTHER + Encoding.SAMPLES:
-            return self._rules.read_packed(row, data)
-        if code == WHOLE_RECORD:
-            return self._rules.read_payload(row, data)
-        if code == WHOLE_DATUM:
-            return self._rules.read_datum(row, data)
-        return self._rules.read_text(row, code, data)
+            self._rules.read_json(row, data)
+        elif code == _OTHER + Encoding.SAMPLES:
+            self._rules.read_packed(row, data)
+        elif code == WHOLE_RECORD:
+            self._rules.read_payload(row, data)
+        elif code == WHOLE_DATUM:
+            self._rules.read_datum(row, data)
+        else:
+            self._rules.read_text(row, code, data)
 
 
 _OTHER: Final = FIELD_TABLE  # codes from here on: not Tesla's, plus the encoding
@@ -191,22 +198,15 @@ _OTHER: Final = FIELD_TABLE  # codes from here on: not Tesla's, plus the encodin
 
 def _merge(kernels_own: SampleBatch, plain: _Plain) -> SampleBatch:
     """Put the plain samples where they belong among the kernel's: the log's order."""
-    if not plain.at:
-        return kernels_own
-    time_us, signal, value = zip(*plain.triples, strict=True)
-    own = SampleBatch(
-        np.array(plain.slot, np.int32),
-        np.array(time_us, np.int64),
-        np.array(signal, np.int32),
-        np.array(value, np.float64),
-    )
-    if not len(kernels_own):
-        return own
+    at, own = plain
+    if not len(own) or not len(kernels_own):
+        return own if len(own) else kernels_own
     return SampleBatch(
-        np.insert(kernels_own.vehicle, plain.at, own.vehicle),
-        np.insert(kernels_own.time_us, plain.at, own.time_us),
-        np.insert(kernels_own.signal, plain.at, own.signal),
-        np.insert(kernels_own.value, plain.at, own.value),
+        np.insert(kernels_own.vehicle, at, own.vehicle),
+        np.insert(kernels_own.time_us, at, own.time_us),
+        np.insert(kernels_own.signal, at, own.signal),
+        np.insert(kernels_own.value, at, own.value),
+        own.texts,
     )
 
 

@@ -18,7 +18,7 @@ _INTEGER_END: Final = 1 << 256  # text beyond 2^53; beyond this no value at all
 _SCALARS: Final = frozenset({type(None), bool, int, float, str})
 
 
-class _Element(msgspec.Struct):
+class _Element(msgspec.Struct, gc=False):
     signals: dict[str, Any]
     time_us: Any = None  # anything but a possible instant counts as not given
 

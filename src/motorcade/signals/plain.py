@@ -1,9 +1,11 @@
 """The plain rules, row by row: what the kernel leaves of Tesla's, JSON and packed samples.
 
-Here names and texts get their numbers, so rows come in the order of the log. Every method gives
-(time_us, signal id, value) triples and raises `MalformedPayloadError` for what it cannot read.
+Here names and texts get their numbers, so rows come in the order of the log. Every method appends
+samples to the columns, or raises `MalformedPayloadError` having appended none.
 """
 
+import itertools
+from array import array
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -18,7 +20,6 @@ from motorcade.signals.samples import BOOLEAN_BITS, TAG_MASK, TEXT_BITS, Diction
 from motorcade.signals.tesla import Datum, parse_datum, parse_payload
 from motorcade.signals.values import Stored, read_stored, samples_of
 
-Triple = tuple[int, int, float]
 TEXTS_REMEMBERED_MAX: Final = 4_096  # strings whose meaning is kept at hand
 
 
@@ -40,20 +41,33 @@ class Row(NamedTuple):
     is_bounded: bool  # the door replaced its time
 
 
+class Columns:
+    """Samples as they grow. Arrays, not tuples: those would cost a garbage collection each."""
+
+    def __init__(self) -> None:
+        self.time_us = array("q")
+        self.signal = array("i")
+        self.value = array("d")
+        self.texts: dict[int, str] = {}  # every text that `value` points at
+
+    def __len__(self) -> int:
+        return len(self.signal)
+
+
 class PlainRules:
-    """Reads for one reader. `texts` collects every text that the triples point at."""
+    """Reads for one reader, into `columns`, which the caller replaces per batch."""
 
     def __init__(
         self, dictionary: Dictionary, field_ids: npt.NDArray[np.int32], *, future_us_max: int
     ) -> None:
         self.counts = DecodeCounts()
-        self.texts: dict[int, str] = {}
+        self.columns = Columns()
         self._dictionary = dictionary
         self._field_ids = field_ids  # the kernel's column: learns the numbers of unknown Fields
         self._future_us_max = future_us_max
         self._meanings: dict[tuple[int, bytes], list[tuple[int | str, Stored]]] = {}
 
-    def read_text(self, row: Row, field: int, text: bytes) -> list[Triple]:
+    def read_text(self, row: Row, field: int, text: bytes) -> None:
         """A datum that is a string; cars repeat themselves, so meanings are remembered."""
         meaning = self._meanings.get((field, text))
         if meaning is None:
@@ -61,24 +75,20 @@ class PlainRules:
             if len(self._meanings) >= TEXTS_REMEMBERED_MAX:
                 self._meanings.clear()
             self._meanings[field, text] = meaning
-        return self._numbered(row, field, meaning)
+        self._append(row, field, meaning)
 
-    def read_datum(self, row: Row, data: bytes) -> list[Triple]:
+    def read_datum(self, row: Row, data: bytes) -> None:
         """Any one datum."""
         datum = parse_datum(data)
-        return [] if datum is None else self._numbered(row, datum.field, samples_of(datum))
+        if datum is not None:
+            self._append(row, datum.field, samples_of(datum))
 
-    def read_payload(self, row: Row, payload: bytes) -> list[Triple]:
+    def read_payload(self, row: Row, payload: bytes) -> None:
         """A whole record of Tesla's."""
-        triples = []
         for datum in parse_payload(payload):
-            triples += self._numbered(row, datum.field, samples_of(datum))
-        return triples
+            self._append(row, datum.field, samples_of(datum))
 
-    def _numbered(
-        self, row: Row, field: int, samples: list[tuple[int | str, Stored]]
-    ) -> list[Triple]:
-        triples = []
+    def _append(self, row: Row, field: int, samples: list[tuple[int | str, Stored]]) -> None:
         for name, value in samples:
             if isinstance(name, int):
                 number = name
@@ -87,22 +97,23 @@ class PlainRules:
                 if FIELDS <= field < FIELD_TABLE and name == field_name(field):
                     self._field_ids[field] = number
             if number >= 0:  # else refused, and counted by the dictionary
-                boxed = box(value, self._dictionary, self.texts)
-                triples.append((row.event_time_us, number, boxed))
-        return triples
+                self._put(row.event_time_us, number, value)
 
-    def read_json(self, row: Row, payload: bytes) -> list[Triple]:
+    def _put(self, time_us: int, number: int, value: Stored) -> None:
+        columns = self.columns
+        columns.value.append(box(value, self._dictionary, columns.texts))
+        columns.time_us.append(time_us)
+        columns.signal.append(number)
+
+    def read_json(self, row: Row, payload: bytes) -> None:
         """JSON signals."""
-        triples = []
         for reading in read_json(payload):
             self.counts.rejected_values += reading.rejected
             time_us = self._bounded(row, reading.time_us)
             for name, value in reading.signals.items():
                 number = self._dictionary.id_of(name, row.slot)
                 if number >= 0:
-                    held = read_stored(BY_NAME.get(name), value)
-                    triples.append((time_us, number, box(held, self._dictionary, self.texts)))
-        return triples
+                    self._put(time_us, number, read_stored(BY_NAME.get(name), value))
 
     def _bounded(self, row: Row, time_us: int | None) -> int:
         """A time inside a payload, held to the rule that the door applied to the first one (P3)."""
@@ -113,29 +124,29 @@ class PlainRules:
         self.counts.bounded_times += 1
         return row.received_time_us
 
-    def read_packed(self, row: Row, payload: bytes) -> list[Triple]:
+    def read_packed(self, row: Row, payload: bytes) -> None:
         """Packed samples."""
-        columns = packed.decode(payload)
-        times = [self._bounded(row, time_us) for time_us in columns.time_us.tolist()]
-        signal, value = columns.signal.astype(np.int32), columns.value
-        if not _IS_KNOWN[columns.signal].all():
-            self._number_packed(row, columns, signal)
+        given = packed.decode(payload)
+        times = [self._bounded(row, time_us) for time_us in given.time_us.tolist()]
+        signal, value = given.signal.astype(np.int32), given.value
+        if not _IS_KNOWN[given.signal].all():
+            self._number_packed(row, given, signal)
         if np.isnan(value).any():
-            self._box_packed(columns, signal, value)
-        triples = zip(times, signal.tolist(), value.tolist(), strict=True)
-        return [triple for triple in triples if triple[1] >= 0]
+            self._box_packed(given, signal, value)
+        kept = signal >= 0
+        self.columns.time_us.extend(itertools.compress(times, kept))
+        self.columns.signal.frombytes(signal[kept].tobytes())
+        self.columns.value.frombytes(value[kept].tobytes())
 
-    def _number_packed(
-        self, row: Row, columns: packed.Packed, signal: npt.NDArray[np.int32]
-    ) -> None:
+    def _number_packed(self, row: Row, given: packed.Packed, signal: npt.NDArray[np.int32]) -> None:
         """Give signals that the catalogue lacks their numbers, in the order of their places."""
-        for place in np.unique(columns.signal[~_IS_KNOWN[columns.signal]]).tolist():
-            name = packed.name_of(place, columns.names)
-            signal[columns.signal == place] = self._dictionary.id_of(name, row.slot)
+        for place in np.unique(given.signal[~_IS_KNOWN[given.signal]]).tolist():
+            name = packed.name_of(place, given.names)
+            signal[given.signal == place] = self._dictionary.id_of(name, row.slot)
 
     def _box_packed(
         self,
-        columns: packed.Packed,
+        given: packed.Packed,
         signal: npt.NDArray[np.int32],
         value: npt.NDArray[np.float64],
     ) -> None:
@@ -144,8 +155,8 @@ class PlainRules:
         tag = bits & np.uint64(TAG_MASK)
         is_boolean = (tag == np.uint64(BOOLEAN_BITS)) & (signal < len(KNOWN_IDS))
         for index in np.flatnonzero(tag == np.uint64(TEXT_BITS)).tolist():
-            text = columns.texts[int(bits[index]) & ~TAG_MASK]
-            value[index] = box(text, self._dictionary, self.texts)
+            text = given.texts[int(bits[index]) & ~TAG_MASK]
+            value[index] = box(text, self._dictionary, self.columns.texts)
         value[is_boolean] = (bits[is_boolean] & np.uint64(1)).astype(np.float64)
 
 
