@@ -124,6 +124,8 @@ class KafkaLog:
 
     def close(self) -> None:
         """See `Log.close`."""
+        if self._closed:
+            return
         self._closed = True
         for writer in list(self._writers.values()):
             writer.close()
@@ -132,6 +134,7 @@ class KafkaLog:
         for consumer in self._groups.values():
             consumer.close()
         self._groups.clear()
+        del self._admin  # it has no close: its connections end with its last owner
 
     def _group(self, name: str) -> Consumer:
         """The client that commits for a group, kept because connecting costs more than asking."""

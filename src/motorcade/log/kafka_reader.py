@@ -96,6 +96,7 @@ class KafkaReader:
         if self._consumer is not None:
             self._consumer.close()
             self._consumer = None
+            del self._admin  # it has no close: its connections end with its last owner
             self._on_close()
 
     def _discover(self) -> None:

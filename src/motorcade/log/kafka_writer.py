@@ -91,11 +91,14 @@ class KafkaWriter:
     def close(self) -> None:
         """See `LogWriter.close`."""
         with self._changed:
+            if self._closing:
+                return
             self._closing = True
             self._changed.notify()
         self._thread.join()
         if self._broken is None:
             self._producer.close()
+        del self._producer  # a broken one refuses to close: its connections end here
         self._on_close()
 
     def _take_over(self) -> None:
