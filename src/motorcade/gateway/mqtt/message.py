@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import Final
 
-from motorcade.events import Flags, Record
+from motorcade.events import Flags, Record, Topic
 from motorcade.gateway.mqtt.permissions import hidden
 from motorcade.gateway.mqtt.records import topic_name
 from motorcade.gateway.mqtt.session import Sent, Session
@@ -40,7 +40,10 @@ class Message:
 
 
 def message_of(record: Record, now_us: int) -> Message | None:
-    """The message that a record is, `None` if its message expiry has passed [MQTT-3.3.2-5]."""
+    """The message that a record is, `None` for our own notices and when its message expiry has
+    passed [MQTT-3.3.2-5]."""
+    if _is_notice(record):
+        return None
     properties = record.properties
     if properties:
         aged = _aged(properties, (now_us - record.received_time_us) // 1_000_000)
@@ -55,6 +58,13 @@ def message_of(record: Record, now_us: int) -> Message | None:
         bool(record.flags & Flags.RETAIN),
         str(record.vehicle) or record.stream.decode(),
     )
+
+
+def _is_notice(record: Record) -> bool:
+    """What the gateway tells readers: it started, it handed a command over."""
+    if record.topic is Topic.COMMAND_ANSWERS:
+        return bool(record.name)
+    return record.topic is not Topic.MQTT and not record.vehicle
 
 
 def _aged(encoded: bytes, age_s: int) -> bytes | None:
