@@ -87,6 +87,8 @@ class TelemetryConfig:
     rate_records_burst: int = 2_000  # per vehicle, token bucket depth
     handshake_s_max: float = 10.0  # TLS and HTTP upgrade
     request_bytes_max: int = 8_192  # HTTP request head; longer: 431
+    connections_per_vehicle_max: int = 64  # beyond: its oldest is closed, 1008
+    odd_frames_per_read_max: int = 1_024  # control frames and fragments; more in one read: 1008
     partial_bytes_max: int = 256 << 20  # frames come in part, of all connections; above: close 1013
     close_s_max: float = 5.0  # a peer's time to answer our close frame, then TCP is closed
     client_ca_file: str = ""  # PEM with further vehicle CAs to trust, e.g. Tesla's

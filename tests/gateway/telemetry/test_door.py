@@ -343,3 +343,42 @@ def test_an_unmodified_websocket_library_is_served(keys: Keys, version: ssl.TLSV
                 await (await link.ping())
 
     run(main)
+
+
+def test_a_vehicles_oldest_connection_makes_way_for_one_too_many(keys: Keys) -> None:
+    async def main() -> None:
+        async with serving(keys, "telemetry.connections_per_vehicle_max=2") as server:
+            clients = [await server.client() for _ in range(3)]
+            other = await server.client(OTHER_VIN)
+            assert (await clients[0].closed())[0] == 1008
+            for client in (*clients[1:], other):
+                client.send(message(txid=b"in"))
+                assert await txids(client, 1) == [b"in"]
+
+    run(main)
+
+
+def test_a_flood_of_pings_is_answered_once_per_read_and_then_refused(keys: Keys) -> None:
+    async def main() -> None:
+        async with serving(keys, "telemetry.odd_frames_per_read_max=100") as server:
+            client = await server.client()
+            for count in (100, 101):
+                frames = b"".join(client.frame(b"%d" % number, 0x89) for number in range(count))
+                client.writer.write(frames)
+                opcode, payload = await client.receive()
+                if count == 100:
+                    assert (opcode, payload) == (10, b"99")
+            assert (opcode, payload[:2]) == (8, (1008).to_bytes(2, "big"))
+
+    run(main)
+
+
+def test_draining_does_not_wait_for_who_never_asked(keys: Keys) -> None:
+    async def main() -> None:
+        async with serving(keys) as server:
+            client = await server.connect(keys.client_context(VIN))
+            await server.until(lambda: server.door.connection_count == 1)
+            await server.door.drain()
+            await client.ended()
+
+    run(main)

@@ -31,7 +31,7 @@ class Phase(Enum):
     """Where a connection stands. It only ever moves down this list."""
 
     REQUEST = "waiting for the HTTP request"
-    OPEN = "taking records"
+    OPEN = "a WebSocket, taking records"
     CLOSING = "taking no more; answers and the farewell may still have to leave"
     CLOSED = "the socket is gone, or told to go"
 
@@ -92,7 +92,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._desk.counts.slow_readers += 1
-        logger.warning("telemetry_slow_reader_closed", connection=self.connection_id)
+        logger.warning(
+            "telemetry: a peer that reads nothing is closed", connection=self.connection_id
+        )
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -127,7 +129,7 @@ class Connection(asyncio.BufferedProtocol):
             self._close(encode_frame(Opcode.CLOSE, payload[:2]), hang_up=True)
 
     def fail(self, code: CloseCode, text: str) -> None:
-        logger.info("telemetry_peer_closed", connection=self.connection_id, reason=text)
+        logger.info("telemetry: a peer is closed", connection=self.connection_id, reason=text)
         self._close(encode_close(code, text), hang_up=False)
 
     def hang_up(self) -> None:
@@ -142,7 +144,6 @@ class Connection(asyncio.BufferedProtocol):
     def open(self, car: Car) -> None:
         """Take records from now on."""
         self.car = car
-        self.phase = Phase.OPEN
         assert self._inbound is not None  # made with the upgrade
         self._inbound.car = car
 
@@ -168,6 +169,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def close(self, code: CloseCode, reason: str) -> None:
         """Take no more records; send the answers that are due, then a close frame."""
+        if self.phase is Phase.REQUEST:
+            self.abort()  # no WebSocket yet, so no close frame
+            return
         self._close(encode_close(code, reason), hang_up=False)
 
     def abort(self) -> None:
@@ -185,7 +189,7 @@ class Connection(asyncio.BufferedProtocol):
             case Phase.CLOSING if self.close_by_s and now_s >= self.close_by_s:
                 self.abort()
             case Phase.OPEN if silent_s >= limits.idle_s_max:
-                logger.info("telemetry_idle_closed", connection=self.connection_id)
+                logger.info("telemetry: a silent peer is closed", connection=self.connection_id)
                 self.abort()
             case Phase.OPEN if min(silent_s, now_s - self._pinged_s) >= limits.ping_s:
                 self._pinged_s = now_s
@@ -208,6 +212,7 @@ class Connection(asyncio.BufferedProtocol):
         self._request.clear()
         self.network_interface = request.headers.get("x-network-interface", "")[:64]
         self._transport.write(answer)
+        self.phase = Phase.OPEN
         self._inbound = Inbound(self._desk, self)
         self._door.upgraded(self)
         self._inbound.feed(rest)
@@ -219,7 +224,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _close(self, farewell: bytes, *, hang_up: bool) -> None:
         self._hang_up_after |= hang_up
-        if self.phase in (Phase.REQUEST, Phase.OPEN):
+        if self.phase is Phase.OPEN:
             self.phase = Phase.CLOSING
             self._farewell = farewell
             if self._inbound is not None:

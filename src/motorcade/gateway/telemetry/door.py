@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import structlog
@@ -32,6 +33,16 @@ logger = structlog.get_logger(__name__)
 TICK_S_MAX: Final = 1.0
 CHECKS_PER_TURN: Final = 64  # look-ups in the registry between two turns of the loop
 CONNECTION_ID_BYTES: Final = 16
+REFUSAL_LOG_S: Final = 60.0  # a vehicle that keeps trying is logged so often
+REFUSALS_MAX: Final = 1_000  # remembered; beyond, logged again
+
+
+@dataclass(slots=True)
+class Vehicle:
+    """What the connections of one vehicle share."""
+
+    bucket: TokenBucket
+    connections: dict[Connection, None] = field(default_factory=dict)  # the oldest first
 
 
 class TelemetryDoor:
@@ -56,7 +67,8 @@ class TelemetryDoor:
         self._desk = make_desk(config, clock, intake)
         self._intake = intake
         self._connections: set[Connection] = set()
-        self._buckets: dict[VehicleToken, TokenBucket] = {}
+        self._vehicles: dict[VehicleToken, Vehicle] = {}
+        self._refusals: dict[str, float] = {}  # VIN -> when its refusal was logged
         self._waiting_for_commit: list[list[Connection]] = [[], []]
         self._waiting_for_room: list[Connection] = []
         self._ready: deque[Connection] = deque()
@@ -103,17 +115,16 @@ class TelemetryDoor:
         self._draining = True
         if self._listener is not None:
             self._listener.close()
-        if self._ticker is not None:
-            self._ticker.cancel()
         for connection in list(self._connections):
             connection.close(CloseCode.GOING_AWAY, "the server is going away; connect again")
         self._signal_if_empty()
         try:
-            limit_s = min(self._config.gateway.drain_s_max, self._config.telemetry.close_s_max)
-            await asyncio.wait_for(self._empty.wait(), limit_s)
+            await asyncio.wait_for(self._empty.wait(), self._config.gateway.drain_s_max)
         except TimeoutError:
             for connection in list(self._connections):
                 connection.abort()
+        if self._ticker is not None:
+            self._ticker.cancel()
 
     # What the intake calls (`gateway.intake.Door`).
 
@@ -128,7 +139,9 @@ class TelemetryDoor:
     def failed(self, index: int, error: LogError) -> None:
         connections = self._waiting_for_commit[index]
         self._waiting_for_commit[index] = []
-        logger.error("telemetry_records_lost", error=str(error), connections=len(connections))
+        logger.error(
+            "telemetry: records are not durable", error=str(error), connections=len(connections)
+        )
         for connection in connections:
             connection.abort()
 
@@ -154,7 +167,10 @@ class TelemetryDoor:
         identity = connection.identity
         if identity is None:
             # As Tesla's server does: the upgrade succeeds, then TCP is closed (§1.2).
-            logger.warning("telemetry_issuer_refused", hint="see docs/protocols, identity")
+            logger.warning(
+                "telemetry: no identity rule fits a certificate's issuer",
+                hint="the table: gateway/telemetry/identity.py",
+            )
             connection.hang_up()
             return
         principal = self._registry.principal_of_vin(identity.vin, identity.serial)
@@ -165,8 +181,13 @@ class TelemetryDoor:
             connection.close(CloseCode.GOING_AWAY, "the server is going away; connect again")
             return
         connection.connection_id = self._entropy(CONNECTION_ID_BYTES).hex()
-        bucket = self._bucket_of(principal)
-        connection.open(make_car(principal, identity, bucket, self._desk))
+        vehicle = self._vehicle_of(principal)
+        if len(vehicle.connections) >= self._config.telemetry.connections_per_vehicle_max:
+            oldest = next(iter(vehicle.connections))
+            del vehicle.connections[oldest]
+            oldest.close(CloseCode.POLICY_VIOLATION, "too many connections of this vehicle")
+        vehicle.connections[connection] = None
+        connection.open(make_car(principal, identity, vehicle.bucket, self._desk))
         self._presence.connected(
             principal.token, connection.connection_id, connection.network_interface
         )
@@ -175,6 +196,9 @@ class TelemetryDoor:
         """The socket is gone."""
         self._connections.discard(connection)
         if connection.car is not None:
+            vehicle = self._vehicles.get(connection.car.token)
+            if vehicle is not None:  # else forgotten: this connection had made way for another
+                vehicle.connections.pop(connection, None)
             self._presence.disconnected(
                 connection.car.token, connection.connection_id, connection.network_interface
             )
@@ -197,7 +221,7 @@ class TelemetryDoor:
         now_s = self._clock.monotonic_s()
         for connection in list(self._connections):
             connection.tick(now_s)
-        self._forget_full_buckets(now_s)
+        self._forget_vehicles(now_s)
         changes = self._registry.changes()
         if changes != self._changes:
             self._changes = changes
@@ -222,7 +246,7 @@ class TelemetryDoor:
                 continue
             principal = self._registry.principal_of_vin(identity.vin, identity.serial)
             if principal is None or principal.token != car.token:
-                logger.info("telemetry_vehicle_removed", vehicle=car.token)
+                logger.info("telemetry: a removed vehicle is dropped", vehicle=car.token)
                 connection.close(CloseCode.POLICY_VIOLATION, "vehicle or certificate was removed")
         if self._unchecked:
             self._loop.call_soon(self._check_some)
@@ -243,32 +267,37 @@ class TelemetryDoor:
 
     def _refuse(self, connection: Connection, vin: str) -> None:
         self.counts.unregistered += 1
-        # The log gets no VIN (design P8); the peer is told its own.
-        logger.warning(
-            "telemetry_vehicle_unknown",
-            vin_ends_in=vin[-4:],
-            hint="motorcade vehicle add --data DIR --vin VIN --out OUTDIR",
-        )
+        now_s = self._clock.monotonic_s()
+        if now_s - self._refusals.get(vin, -REFUSAL_LOG_S) >= REFUSAL_LOG_S:
+            if len(self._refusals) >= REFUSALS_MAX:
+                self._refusals.clear()
+            self._refusals[vin] = now_s
+            # The log gets no VIN (design P8); the peer is told its own.
+            logger.warning(
+                "telemetry: a certificate's vehicle is not registered",
+                vin_ends_in=vin[-4:],
+                hint="motorcade vehicle add --data DIR --vin VIN --out OUTDIR",
+            )
         connection.close(
             CloseCode.POLICY_VIOLATION,
             f"{vin} is not registered; add it: motorcade vehicle add --vin {vin}",
         )
 
-    def _bucket_of(self, principal: Principal) -> TokenBucket:
+    def _vehicle_of(self, principal: Principal) -> Vehicle:
         limits = self._config.telemetry
-        bucket = self._buckets.get(principal.token)
-        if bucket is None:
+        vehicle = self._vehicles.get(principal.token)
+        if vehicle is None:
             now_s = self._clock.monotonic_s()
             bucket = TokenBucket(limits.rate_records_per_s, limits.rate_records_burst, now_s)
-            self._buckets[principal.token] = bucket
-        return bucket
+            vehicle = self._vehicles[principal.token] = Vehicle(bucket)
+        return vehicle
 
-    def _forget_full_buckets(self, now_s: float) -> None:
-        if len(self._buckets) > 2 * len(self._connections) + CHECKS_PER_TURN:
-            open_tokens = {c.car.token for c in self._connections if c.car is not None}
-            for token, bucket in list(self._buckets.items()):
-                if token not in open_tokens and bucket.is_full(now_s):
-                    del self._buckets[token]
+    def _forget_vehicles(self, now_s: float) -> None:
+        """Of a vehicle that is gone only a bucket that is not full matters."""
+        if len(self._vehicles) > 2 * len(self._connections) + CHECKS_PER_TURN:
+            for token, vehicle in list(self._vehicles.items()):
+                if not vehicle.connections and vehicle.bucket.is_full(now_s):
+                    del self._vehicles[token]
 
     def _signal_if_empty(self) -> None:
         if self._draining and not self._connections:

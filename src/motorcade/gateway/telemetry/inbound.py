@@ -59,7 +59,8 @@ class Inbound:
 
     __slots__ = (
         "_borrowed", "_desk", "_final", "_frame_left", "_gathered", "_gathered_bytes",
-        "_held", "_judge", "_link", "_mask", "_message", "_reading_past", "_waiting", "_whole",
+        "_held", "_judge", "_link", "_mask", "_message", "_odd_frames", "_ping", "_reading_past",
+        "_waiting", "_whole",
         "car",
     )  # fmt: skip
 
@@ -83,6 +84,8 @@ class Inbound:
         self._waiting: Bytes | None = None  # unparsed, until there is room
         self._reading_past = False  # our close frame is out or due: only the peer's counts now
         self._borrowed = 0
+        self._odd_frames = 0  # of this read
+        self._ping: bytes | None = None  # the last of this read
 
     def space(self) -> memoryview:
         """Where the next bytes go. Parse them by `filled` before another connection reads."""
@@ -103,24 +106,24 @@ class Inbound:
         elif gathered is None:
             end = len(self._held) + size
             self._held = b""
-            self._take(self._desk.received, 0, end)
+            self._take_read(self._desk.received, end)
         else:
             self._gathered_bytes += size
             if self._gathered_bytes == len(gathered):
                 self._gathered = None
-                self._take(gathered, 0, len(gathered))
+                self._take_read(gathered, len(gathered))
                 self._release()
 
     def feed(self, data: bytes) -> None:
         """Take bytes that came behind the HTTP request."""
         if data:
-            self._take(np.frombuffer(bytearray(data), np.uint8), 0, len(data))
+            self._take_read(np.frombuffer(bytearray(data), np.uint8), len(data))
 
     def go_on(self) -> bool:
         """There is room again. False: not enough, `wait_for_room` was called again."""
         data, self._waiting = self._waiting, None
         if data is not None:
-            self._take(data, 0, len(data))
+            self._take_read(data, len(data))
         return self._waiting is None
 
     def read_past(self) -> None:
@@ -131,6 +134,13 @@ class Inbound:
             self._gathered = None
         self._message, self._whole, self._waiting = None, False, None
         self._release()
+
+    def _take_read(self, data: Bytes, end: int) -> None:
+        self._odd_frames = 0
+        self._take(data, 0, end)
+        if self._ping is not None:  # the last one answers for all (RFC 6455 §5.5.3)
+            ping, self._ping = self._ping, None
+            self._link.control(Opcode.PING, ping)
 
     def _take(self, data: Bytes, at: int, end: int) -> None:
         """Take what `data[at:end]` holds, keep what is not complete."""
@@ -203,6 +213,7 @@ class Inbound:
             if header is None:
                 self._held = data[at:end].tobytes()
                 return -1
+            self._count_odd_frame()
             verdict = self._judge.admit(header)
         except FrameError as error:
             self._link.fail(error.code, str(error))
@@ -233,8 +244,19 @@ class Inbound:
             self._held = data[at:end].tobytes()
             return -1
         payload = apply_mask(data[payload_at:stop].tobytes(), header.mask)
-        self._link.control(header.opcode, payload)
+        if header.opcode is Opcode.PING:
+            self._ping = payload
+        else:
+            self._link.control(header.opcode, payload)
         return stop
+
+    def _count_odd_frame(self) -> None:
+        """What goes by hand costs a hundred times the kernel's price: a flood of it is refused."""
+        self._odd_frames += 1
+        limit = self._desk.config.telemetry.odd_frames_per_read_max
+        if self._odd_frames > limit:
+            text = f"over {limit} control frames and fragments in one read"
+            raise FrameError(CloseCode.POLICY_VIOLATION, text)
 
     def _stream(self, data: Bytes, at: int, end: int) -> int:
         """Take or drop what is here of a frame whose header has been judged."""

@@ -95,7 +95,9 @@ class Listener:
             self.consider()
 
     def _wait_for_the_system(self, error: OSError) -> None:
-        logger.warning("telemetry_accept_failed", error=str(error), retry_s=ACCEPT_RETRY_S)
+        logger.warning(
+            "telemetry: the system refuses sockets", error=str(error), retry_s=ACCEPT_RETRY_S
+        )
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
         self._accepting = False
@@ -111,7 +113,7 @@ class Listener:
                 ssl_shutdown_timeout=TLS_SHUTDOWN_S,
             )
         except (OSError, ssl.SSLError) as error:  # a peer without a good certificate, or gone
-            logger.debug("telemetry_handshake_failed", error=str(error))
+            logger.debug("telemetry: a TLS handshake failed", error=str(error))
             accepted.close()
 
     def _shook_hands(self, task: asyncio.Task[None]) -> None:
