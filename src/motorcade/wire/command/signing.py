@@ -27,6 +27,7 @@ from motorcade.wire.command.messages import DownMessage
 DOWN_BYTES_MAX: Final = 64 << 10  # parameters of every command known fit many times
 SIGNATURE_BYTES: Final = 64  # Ed25519, RFC 8032 §5.1.6
 
+_encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -38,7 +39,9 @@ class Signer(Protocol):
 
 
 def sign(message: DownMessage, key: Signer) -> bytes:
-    """Return `message` as canonical JSON with its signature, ready for the command topic.
+    """Return `message` as JSON with its signature, ready for the command topic.
+
+    What travels need not be canonical: whoever verifies makes that form from what was read.
 
     Raises:
         MalformedMessageError: a parameter has no canonical form (NaN, an integer beyond 2^53).
@@ -47,7 +50,7 @@ def sign(message: DownMessage, key: Signer) -> bytes:
     members: dict[str, Any] = msgspec.to_builtins(message)
     signature = key.sign(canonical(members))
     members["signature"] = base64.urlsafe_b64encode(signature).rstrip(b"=").decode("ascii")
-    payload = canonical(members)
+    payload = _encoder.encode(members)
     _check_length(payload)
     return payload
 
