@@ -50,7 +50,7 @@ def drive(
     ] = None,
     buffer: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where unsent records are kept. Default: see below."),
+        typer.Option(metavar="DIR", help="Where unsent records are kept; a fleet: in DIR/VIN."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the first car; the next ones count up.")] = 1,
     rate: Annotated[float, typer.Option(min=0.001, help="Samples per second and car.")] = 1.0,
@@ -214,8 +214,10 @@ def _print_status(status: "FleetStatus", members: list["Member"], *, as_json: bo
     if as_json:
         print_json_line(asdict(status))
         return
-    reasons = {member.agent.counters.last_reason for member in members if not member.agent.online}
-    why = f"; offline: {sorted(reasons)[0]}" if reasons and status.online < status.vehicles else ""
+    reasons = sorted(
+        {member.agent.counters.last_reason for member in members if not member.agent.online} - {""}
+    )
+    why = f"; offline: {reasons[0]}" if reasons else ""
     print(
         f"{status.online} of {status.vehicles} online, {status.samples} samples, "
         f"{status.backlog} waiting, {status.executed} commands carried out{why}",
