@@ -1,6 +1,7 @@
 """Commands over HTTP: every way they end, what is refused, and the keys that make repeats safe."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -209,6 +210,19 @@ def test_keys_timelines_and_counters_outlive_a_restart(tmp_path: Path) -> None:
     assert names == ["flash_lights", "flash_lights", "honk_horn"]
     counters = [command.counter for command in seen]
     assert counters == sorted(set(counters))
+
+
+def test_a_stopping_server_answers_what_was_asked(tmp_path: Path) -> None:
+    with ThreadPoolExecutor() as pool:
+        with running(tmp_path, "commands.response_s_max=0.5") as platform:
+            platform.gateway.script = lambda command: None
+            url = f"{platform.url}{CAR}/command/honk_horn"
+            asked = pool.submit(httpx.post, url, headers=bearer())
+            while not platform.gateway.seen:
+                platform.call(platform.gateway.poll)
+        answer = asked.result(10)
+    assert answer.status_code == 408
+    assert answer.json()["command_id"] == platform.gateway.seen[0].id
 
 
 def _wait_final(client: httpx.Client, command_id: str) -> dict[str, object]:

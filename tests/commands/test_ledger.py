@@ -126,5 +126,15 @@ def test_a_damaged_file_is_built_anew(path: Path, damage: bytes) -> None:
     second.close()
 
 
+def test_a_condemned_file_is_built_anew_once(path: Path) -> None:
+    for found in (True, False, True):
+        ledger = Ledger(path)
+        assert (ledger.cursor("commands") is None) == found
+        apply(ledger, requested("a"))
+        if not found:
+            ledger.condemn()
+        ledger.close()
+
+
 def _fields(record: object) -> dict[str, object]:
     return {name: getattr(record, name) for name in record.__slots__}  # type: ignore[attr-defined]

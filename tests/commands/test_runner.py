@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import sqlite3
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import Future
 from pathlib import Path
@@ -323,3 +324,27 @@ def test_a_stopping_runner_takes_nothing_more(tmp_path: Path) -> None:
             await opened.runner.submit(HONK)
 
     asyncio.run(main())
+
+
+def test_damage_met_at_work_ends_the_runner_and_the_next_ledger_is_built_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def damaged(*arguments: object) -> list[str]:
+        raise sqlite3.DatabaseError("database disk image is malformed")
+
+    async def main() -> str:
+        async with desk(tmp_path) as opened:
+            monkeypatch.setattr(opened.ledger, "apply", damaged)
+            view = await opened.runner.submit(HONK)
+            with pytest.raises(RouterBusyError):
+                await opened.runner.settle(view.id, 10)
+            assert isinstance(opened.failures[0], sqlite3.DatabaseError)
+            return view.id
+
+    async def after(command_id: str) -> None:
+        async with desk(tmp_path) as opened:
+            assert not (tmp_path / "ledger.sqlite-condemned").exists()
+            opened.answers(command_id)
+            assert (await final(opened, command_id)).state is State.EXECUTED
+
+    asyncio.run(after(asyncio.run(main())))

@@ -13,6 +13,7 @@ import uvicorn
 DRAIN_S_MAX: Final = 12  # s, at stop, for requests under way; above `commands.response_s_max`
 WEBSOCKET_PING_S: Final = 20.0  # a silent app is asked, so that a dead one is noticed
 WEBSOCKET_BYTES_MAX: Final = 64 << 10  # apps send nothing of use
+KEEP_ALIVE_S: Final = 75  # an idle connection is kept this long: longer than clients' pollers wait
 LISTEN_BACKLOG: Final = 1_024
 
 
@@ -112,6 +113,8 @@ def _config(app: Any, listener: Listener) -> uvicorn.Config:
         access_log=False,
         log_config=None,
         server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=DRAIN_S_MAX,
         backlog=LISTEN_BACKLOG,
     )

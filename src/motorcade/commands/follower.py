@@ -1,5 +1,6 @@
 """The thread that keeps the ledger up with the log's topic COMMANDS."""
 
+import sqlite3
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -29,6 +30,7 @@ class LedgerFollower:
         self._reader = _open_commands(log, ledger.cursor(COMMANDS_CURSOR))
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._failed = False
         self._purged_s = clock.monotonic_s()
         self._stored_answers: Cursor | None = None
         self.answers_cursor: Cursor | None = None  # set by the runner; stored with the next rows
@@ -56,8 +58,9 @@ class LedgerFollower:
         self._stopping.set()
         if self._thread is not None:
             self._thread.join()
-        self.catch_up()
-        self._store_answers()
+        if not self._failed:
+            self.catch_up()
+            self._store_answers()
         self._reader.close()
 
     def _run(
@@ -70,6 +73,9 @@ class LedgerFollower:
                 self._purge()
             except Exception as error:  # whatever it is: the router must not go on without us
                 _log.exception("ledger_failed")
+                self._failed = True
+                if isinstance(error, sqlite3.DatabaseError):
+                    self._ledger.condemn()
                 on_failure(error)
                 return
             if finals:

@@ -66,11 +66,13 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         """Open, or build an empty one in place of a file that is damaged or of another version."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not _is_good(path):
-            for leftover in (path, path.with_name(path.name + "-wal"), _shm(path)):
+        self._condemned = _beside(path, "-condemned")
+        if self._condemned.exists() or not _is_good(path):
+            for leftover in (path, _beside(path, "-wal"), _beside(path, "-shm")):
                 leftover.unlink(missing_ok=True)
             with closing(_connect(path)) as fresh:
                 fresh.executescript(_SCHEMA)
+            self._condemned.unlink(missing_ok=True)
         self._writing = _connect(path)
         self._reading = _connect(path)
         self._reading.execute("PRAGMA query_only = ON")
@@ -79,6 +81,13 @@ class Ledger:
         """Release the file; both threads must be done."""
         self._reading.close()
         self._writing.close()
+
+    def condemn(self) -> None:
+        """Damage was met while reading or writing: the next `Ledger` here is built anew.
+
+        Opening does not search for damage: a check of the whole file takes seconds.
+        """
+        self._condemned.touch()
 
     def apply(self, records: Sequence[Record], cursors: dict[str, bytes]) -> list[str]:
         """Take records of topic COMMANDS in order, and the cursors that stand after them.
@@ -167,20 +176,21 @@ def _connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _shm(path: Path) -> Path:
-    return path.with_name(path.name + "-shm")
+def _beside(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 def _is_good(path: Path) -> bool:
+    """Whether this version can read the file's beginning."""
     if not path.exists():
         return False
     try:
         with closing(_connect(path)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
-            checked = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+            connection.execute("SELECT count(*) FROM cursors").fetchone()
     except sqlite3.DatabaseError:
         return False
-    return bool(version == SCHEMA_VERSION and checked == "ok")
+    return bool(version == SCHEMA_VERSION)
 
 
 def _view(row: Sequence[Any]) -> CommandView:

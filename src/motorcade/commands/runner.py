@@ -8,6 +8,7 @@ end and start anew from the log (`on_failure`).
 
 import asyncio
 import contextlib
+import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Final
@@ -52,11 +53,19 @@ class CommandRunner:
         """Catch up with the log and restore what is not final. Blocks: seconds after a long gap.
 
         `writer` is ("api", FAST), already open: no other process can write commands any more.
+
+        Raises:
+            LogError: the log cannot be read.
+            sqlite3.DatabaseError: the ledger is damaged; it is condemned and built anew next time.
         """
         self._config, self._clock, self._writer = config, clock, writer
         self._ledger, self._on_failure = ledger, on_failure
         self._follower = LedgerFollower(config, log, ledger, clock)
-        self._follower.catch_up()
+        try:
+            self._follower.catch_up()
+        except sqlite3.DatabaseError:
+            ledger.condemn()
+            raise
         self._router = Router(config.commands, downlink, entropy, ledger.counter)
         for view, counter in ledger.not_final():
             self._router.restore(view, counter)
