@@ -3,7 +3,6 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -130,13 +129,6 @@ def test_every_start_of_a_character_is_judged_as_by_python() -> None:
             test_utf8_is_judged_as_by_python.hypothesis.inner_test(  # type: ignore[attr-defined]
                 bytes((first, second, 0x80, 0x80))[: 2 + (first >= 0xE0) + (first >= 0xF0)]
             )
-
-
-@pytest.mark.parametrize("length", [*range(17, 300), 1_023, 1_024, 1_025, 1_089, 5_000])
-def test_the_hash_is_the_librarys(length: int) -> None:
-    data = bytes((index * 7 + length) & 0xFF for index in range(length))
-    high, low = kernels.xxh3_128(array(data), length, np.zeros(8, np.uint64))
-    assert int(high) << 64 | int(low) == xxhash.xxh3_128_intdigest(data)
 
 
 @given(st.binary(max_size=40), st.binary(max_size=40), st.binary(max_size=400))

@@ -70,7 +70,17 @@ class Car:
 
 
 def make_desk(config: Config, clock: Clock, intake: Intake) -> Desk:
-    """Allocate the buffers; pages are touched by use, not here."""
+    """Allocate the buffers; pages are touched by use, not here.
+
+    Raises:
+        ValueError: settings that contradict each other.
+    """
+    record_bytes_max = config.telemetry.frame_bytes_max + kernels.APPENDED_BYTES
+    if record_bytes_max > len(intake.staging.buffer):
+        raise ValueError(
+            f"telemetry.frame_bytes_max {config.telemetry.frame_bytes_max} does not fit the log's "
+            f"buffer of {len(intake.staging.buffer)} bytes: raise log.batch_bytes_max"
+        )
     read_bytes = config.gateway.read_buffer_bytes
     # Twice: what a connection held is put in front of what it reads.
     received = np.zeros(2 * read_bytes, np.uint8)
