@@ -31,8 +31,10 @@ class LogConfig:
     queue_bytes_max: int = 64 << 20  # waiting in one writer; append then fails with LogBusyError
     bulk_commit_spacing_ms: float = 0.0  # least time between starts of two bulk commits
     reader_poll_ms: int = 50  # fallback when a doorbell ring is lost
-    reader_bytes_max: int = 32 << 20  # most that one poll() returns, rounded up to a frame
-    reader_chunk_bytes: int = 4 << 20  # one slice: read, checked and given at once, up to a frame
+    # Most that one poll() returns, rounded up to a frame. Small enough that the next poll gets the
+    # same memory back: replay costs 0.05 µs of CPU per record at 1 MiB, 0.19 at 32 (page faults).
+    reader_bytes_max: int = 1 << 20
+    reader_chunk_bytes: int = 1 << 20  # one slice: read, checked and given at once, up to a frame
     retention_bulk_age_s: int = 7 * 86_400
     retention_bulk_bytes: int = 50 << 30
     retention_fast_age_s: int = 30 * 86_400

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.log.cursors import GroupCursors, Place, decode_cursor, encode_cursor
@@ -17,11 +17,13 @@ PLACES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(["gateway-bulk", "gateway-fast", "a-b-bulk"]), PLACES))
 def test_a_cursor_comes_back(places: dict[str, Place]) -> None:
     assert decode_cursor(encode_cursor(places)) == places
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60))
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(CursorError):

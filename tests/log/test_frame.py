@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.events import Bytes, RecordBatch
@@ -40,6 +40,7 @@ def aligned(data: bytes) -> Bytes:
 FRAME = pack(batch(0, 3), OFFSET, b"cursor")
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 20), min_size=1, max_size=5),
     cursors=st.lists(st.binary(max_size=20), min_size=5, max_size=5),
@@ -69,6 +70,7 @@ def test_a_frame_cut_anywhere_asks_for_more(received: int) -> None:
     assert scan.missing == expected
 
 
+@settings(deadline=None)
 @given(at=st.integers(0, len(FRAME) - 1), flip=st.integers(1, 255))
 def test_a_flipped_bit_anywhere_is_damage(at: int, flip: int) -> None:
     bad = bytearray(FRAME)
@@ -91,6 +93,7 @@ def test_a_frame_behind_damage_is_found_and_a_copy_inside_a_payload_is_not() -> 
     assert find_frame(aligned(junk + tail[:-8]), SEGMENT, OFFSET) is None
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_no_bytes_break_the_scan(data: bytes) -> None:
     scan = scan_frames(aligned(data), SEGMENT, OFFSET)

@@ -3,7 +3,7 @@
 from collections import defaultdict
 
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.events import NO_VEHICLE, Record, RecordBatch, Topic
@@ -40,6 +40,7 @@ def check(batch: RecordBatch) -> tuple[int, int, int, int]:
     return int(bad), int(topics), int(low), int(high)
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_good_rows_give_topics_and_times(records: list[Record]) -> None:
     times = [one.received_time_us for one in records]
@@ -49,6 +50,7 @@ def test_good_rows_give_topics_and_times(records: list[Record]) -> None:
     assert check(RecordBatch.of(records)) == (-1, topics, min(times), max(times))
 
 
+@settings(deadline=None)
 @given(RECORDS, st.data())
 def test_the_first_bad_row_is_named(records: list[Record], data: st.DataObject) -> None:
     batch = RecordBatch.of(records)
@@ -71,6 +73,7 @@ def test_the_first_bad_row_is_named(records: list[Record], data: st.DataObject) 
     assert check(batch)[0] == index
 
 
+@settings(deadline=None)
 @given(st.lists(RECORDS, min_size=1, max_size=3))
 def test_positions_count_up_per_topic_and_partition(groups: list[list[Record]]) -> None:
     table = np.zeros((64, PARTITIONS), np.int64)
@@ -83,6 +86,7 @@ def test_positions_count_up_per_topic_and_partition(groups: list[list[Record]]) 
             expected[one.topic, one.partition] += 1
 
 
+@settings(deadline=None)
 @given(st.lists(RECORDS, min_size=1, max_size=4), st.integers(0, 15))
 def test_gathering_keeps_the_wanted_topics_in_order(
     groups: list[list[Record]], topics: int

@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.events import RecordBatch, Topic
@@ -30,6 +30,7 @@ def lane_on_disk(**limits: int) -> LaneOnDisk:
     return LaneOnDisk(FaultyFiles(), DIRECTORY, replace(SMALL, **limits))
 
 
+@settings(deadline=None)
 @given(
     times=st.lists(st.lists(st.integers(0, 40), min_size=1, max_size=4), min_size=1, max_size=12),
     instant=st.integers(-1, 41),
