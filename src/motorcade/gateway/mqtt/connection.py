@@ -107,6 +107,10 @@ class Connection(asyncio.BufferedProtocol):
         if self.transport is not None and not self.closing:
             self.transport.write(data)
 
+    def backlog(self) -> int:
+        """Bytes written and not yet taken by the peer's side."""
+        return self.transport.get_write_buffer_size() if self.transport is not None else 0
+
     def write_ack(self, data: bytes) -> None:
         """`write` for the hot road: straight to a plain socket when nothing waits before it.
 

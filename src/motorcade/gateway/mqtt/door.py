@@ -6,10 +6,13 @@ A packet's way: `connection.py` -> `ingest.py` (`kernels.py`) -> the intake's st
 """
 
 import asyncio
+import itertools
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Final
+
+import structlog
 
 from motorcade.clock import Clock
 from motorcade.config import Config
@@ -23,12 +26,17 @@ from motorcade.gateway.mqtt.router import Router
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.sessions import Sessions
 from motorcade.gateway.mqtt.store import SessionStore
+from motorcade.log.errors import LogError
 from motorcade.log.port import Log
+from motorcade.registry.errors import RegistryError
 from motorcade.registry.port import Registry
 from motorcade.wire.mqtt.reasons import Reason
 
 SWEEP_S: Final = 1.0
+SWEEPS_PER_REST: Final = 10
 BACKLOG: Final = 4_096  # connections that the kernel holds before we accept them
+
+logger = structlog.get_logger(__name__)
 
 
 class MqttDoor:
@@ -127,12 +135,16 @@ class MqttDoor:
         self._servers.append(server)
 
     async def _sweep(self) -> None:
-        while True:
+        for count in itertools.count(1):
             await asyncio.sleep(SWEEP_S)
             self._admission.sweep()
-            await self._admission.sweep_removed()
-            await self._router.rest()
             self._sessions.sweep(self._clock.now_us(), self._router.position)
+            try:
+                await self._admission.sweep_removed()
+                if count % SWEEPS_PER_REST == 0:
+                    await self._router.rest()
+            except (RegistryError, LogError) as error:  # the next sweep tries again
+                logger.warning("mqtt_sweep_failed", error=str(error))
 
 
 class _Both:

@@ -9,22 +9,26 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+import structlog
+
 from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.events import RecordBatch
 from motorcade.gateway.mqtt.interest import ROUTED, Interest
 from motorcade.gateway.mqtt.message import deliver, message_of
 from motorcade.gateway.mqtt.session import Seen, Session
-from motorcade.log.errors import CursorError
+from motorcade.log.errors import CursorError, LogError
 from motorcade.log.port import Edge, Log, LogReader, LogSlice
 from motorcade.wire.mqtt.subscribe import Subscription
 from motorcade.wire.mqtt.topics import matches
 
 FEEDS_MAX: Final = 4  # sessions that hold a slice of the log at once
 PATIENCE_S: Final = 0.5  # how long one may hold its slice while its client takes nothing
+RETRY_S: Final = 1.0
 RECORDS_PER_TURN: Final = 64
 
 Result = TypeVar("Result")
+logger = structlog.get_logger(__name__)
 
 
 class Live(Protocol):
@@ -80,12 +84,19 @@ class Feeder:
     async def _feed(self, session: Session) -> None:
         while session.connection is not None and not session.live:
             await _room(session)
-            async with self._slots:
-                reader = await self._live.run(lambda: self._open(session))
-                try:
-                    await self._read(session, reader)
-                finally:
-                    reader.close()
+            try:
+                async with self._slots:
+                    await self._catch_up(session)
+            except LogError as error:
+                logger.error("mqtt_session_cannot_be_fed", session=session.key, error=str(error))
+                await asyncio.sleep(RETRY_S)
+
+    async def _catch_up(self, session: Session) -> None:
+        reader = await self._live.run(lambda: self._open(session))
+        try:
+            await self._read(session, reader)
+        finally:
+            reader.close()
 
     def _open(self, session: Session) -> LogReader:
         assert session.cursor is not None

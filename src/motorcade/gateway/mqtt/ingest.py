@@ -15,6 +15,7 @@ from typing import Any, Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import structlog
 
 from motorcade.clock import Clock
 from motorcade.config import Config
@@ -43,6 +44,8 @@ from motorcade.log.topics import TOPICS, Lane
 EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return early
 REJOIN_BYTES_MAX: Final = 16 << 10  # a longer spill is completed apart, not copied at each read
 HEADER_BYTES_MAX: Final = 5
+
+logger = structlog.get_logger(__name__)
 
 
 class Reader(Protocol):
@@ -88,7 +91,9 @@ class Ingest:
         self._intake = intake
         self._reader = reader
         self._acks_per_turn_max = config.gateway.acks_per_turn_max
-        self._write_bytes_max = config.gateway.write_buffer_bytes_max
+        self._write_bytes_max = (
+            config.gateway.write_buffer_bytes_max + config.mqtt.packet_bytes_max
+        )  # a packet of the largest size may follow a backlog just below the limit
         self.read_bytes = config.gateway.read_buffer_bytes
         self.packet_bytes_max = config.mqtt.packet_bytes_max
 
@@ -134,6 +139,7 @@ class Ingest:
         """Give a new socket its slot, or close it when there is none left."""
         assert connection.transport is not None
         if not self._free:
+            connection.busy, connection.spill = True, bytearray()  # whatever comes, nobody reads
             connection.abort()
             return
         slot = connection.slot = self._free.pop()
@@ -267,13 +273,19 @@ class Ingest:
             connection = self.connections[slot]
             if connection is None or connection.closing:
                 continue
-            data = self.view[start : start + size]
-            if kind == TAIL:
-                self._keep(connection, data)
-            elif kind == PACKET:
-                self._reader.read(connection, data)
-            else:
-                self._read(connection, data)
+            try:
+                self._handle(kind, connection, self.view[start : start + size])
+            except Exception:  # ours, but only this peer shall suffer from it (P7)
+                logger.exception("mqtt_packet_failed", connection=connection.connection_id)
+                connection.abort()
+
+    def _handle(self, kind: int, connection: Connection, data: memoryview) -> None:
+        if kind == TAIL:
+            self._keep(connection, data)
+        elif kind == PACKET:
+            self._reader.read(connection, data)
+        else:
+            self._read(connection, data)
 
     def _read(self, connection: Connection, data: memoryview) -> None:
         """Bytes of a connection that is not in `scan`'s hands, behind those that wait."""

@@ -256,7 +256,18 @@ def fnv1a(data, start, size):
 
 
 @kernel
-def read_topic(data, topic, size, prefix, words, word_sizes):
+def is_word(data, start, size, words, word_sizes, index):
+    """Whether `data[start:start + size]` is the word of that index. No slices: they cost."""
+    if size != word_sizes[index]:
+        return False
+    for offset in range(size):  # noqa: SIM110  numba compiles no generators
+        if data[start + offset] != words[index, offset]:
+            return False
+    return True
+
+
+@kernel
+def read_topic(data, topic, size, prefixes, slot, words, word_sizes):
     """A vehicle's topic: (index of its word or -1, stream start, stream size, sequence).
 
     Stream size is -1 without the two identity levels. Index -1 stands for every topic that is not
@@ -266,7 +277,7 @@ def read_topic(data, topic, size, prefix, words, word_sizes):
     if size <= PREFIX_BYTES:
         return none
     for index in range(PREFIX_BYTES):
-        if data[topic + index] != prefix[index]:
+        if data[topic + index] != prefixes[slot, index]:
             return none
     at = topic + PREFIX_BYTES
     end = topic + size
@@ -275,8 +286,9 @@ def read_topic(data, topic, size, prefix, words, word_sizes):
         at += 1
     found = -1
     for index in range(len(word_sizes)):
-        if equals(data, word, at - word, words[index, : word_sizes[index]]):
+        if is_word(data, word, at - word, words, word_sizes, index):
             found = index
+            break
     if found < 0 or at == end:
         return found, 0, -1, -1
     stream = at + 1
@@ -327,7 +339,9 @@ def judge_payload(data, start, end, encoding):
 
 
 @kernel
-def stage(data, start, end, publish, topic, identity, connection, prefix, times, rows, room):
+def stage(
+    data, start, end, publish, topic, identity, connections, prefixes, slot, times, rows, room
+):
     """Write one PUBLISH as a row and its bytes.
 
     `topic` is (number, came with identity levels); `identity` is (stream's start, its size,
@@ -344,7 +358,8 @@ def stage(data, start, end, publish, topic, identity, connection, prefix, times,
 
     encoding, time_us, vin, resend = judge_payload(data, payload, end, publish[6])
     if vin >= 0:  # P8: outside the registry a vehicle is its token
-        copy(prefix, 2, TOKEN_BYTES, buffer, to + vin - payload)
+        for offset in range(TOKEN_BYTES):
+            buffer[to + vin - payload + offset] = prefixes[slot, 2 + offset]
     now_us = times[0]
     event_time_us = now_us
     flags = 0
@@ -363,6 +378,7 @@ def stage(data, start, end, publish, topic, identity, connection, prefix, times,
     if topic[1]:
         flags |= _IN_TOPIC
 
+    connection = connections[slot]
     row = rows[index]
     row.identity_hi = 0
     row.identity_lo = 0
@@ -402,9 +418,8 @@ def take_publish(data, start, end, slot, connections, prefixes, words, times, ro
         return False
     if fifth and packet_id > 0 and connection.in_flight >= connection.receive_max:
         return False
-    prefix = prefixes[slot]
     word, stream, stream_size, sequence = read_topic(
-        data, publish[1], publish[2], prefix, words[0], words[1]
+        data, publish[1], publish[2], prefixes, slot, words[0], words[1]
     )
     if word < 0:
         return False
@@ -420,7 +435,9 @@ def take_publish(data, start, end, slot, connections, prefixes, words, times, ro
         stream_size = 0
     topic = (words[2][word], in_topic)
     identity = (stream, stream_size, sequence)
-    stage(data, start, end, publish, topic, identity, connection, prefix, times, rows, room)
+    stage(
+        data, start, end, publish, topic, identity, connections, prefixes, slot, times, rows, room
+    )
     if packet_id > 0:
         connection.in_flight += 1
         table, used = acks

@@ -6,14 +6,13 @@ from typing import Final
 from motorcade.events import Flags, Record, Topic
 from motorcade.gateway.mqtt.permissions import hidden
 from motorcade.gateway.mqtt.records import topic_name
-from motorcade.gateway.mqtt.session import Sent, Session
+from motorcade.gateway.mqtt.session import BACKLOG_BYTES, Sent, Session
 from motorcade.log.port import Cursor
 from motorcade.wire.mqtt.properties import Place, decode_properties, encode_bare
 from motorcade.wire.mqtt.publish import Publish
 from motorcade.wire.mqtt.subscribe import Subscription
 from motorcade.wire.mqtt.trie import SubscriptionTrie
 
-QOS_0_BACKLOG_BYTES: Final = 64 << 10  # more unsent bytes than this: QoS 0 messages are dropped
 _AT_LEAST_ONCE: Final = Flags.QOS_1 | Flags.QOS_2 | Flags.IDENTITY_HASH
 
 
@@ -102,8 +101,7 @@ def deliver(
         return True
     publish = message.publish(subscription)
     if publish.qos == 0:
-        transport = connection.transport
-        if transport is None or transport.get_write_buffer_size() > QOS_0_BACKLOG_BYTES:
+        if connection.backlog() > BACKLOG_BYTES:
             return True  # QoS 0 promises nothing to a peer that does not read
         session.send(publish, None)
         return True

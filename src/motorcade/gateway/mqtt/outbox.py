@@ -11,6 +11,8 @@ import heapq
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+import structlog
+
 from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.events import (
@@ -22,6 +24,7 @@ from motorcade.events import (
     partition_of,
 )
 from motorcade.gateway.mqtt.session import Sent, Session
+from motorcade.log.errors import LogError
 from motorcade.log.port import AtTime, Log, LogReader
 from motorcade.wire.command.errors import CommandCodecError
 from motorcade.wire.command.records import (
@@ -44,6 +47,8 @@ OPEN_STATES: Final = frozenset({REQUESTED, "handed_over"})
 _PROPERTIES: Final = encode_bare(
     Properties(content_type=CONTENT_TYPES[Encoding.COMMAND]), Place.PUBLISH
 )
+
+logger = structlog.get_logger(__name__)
 
 
 class NoticeTaker(Protocol):
@@ -184,7 +189,12 @@ class Outbox:
         if self._reader is None:
             return
         touched: set[VehicleToken] = set()
-        for log_slice in self._reader.poll(0.0):
+        try:
+            slices = self._reader.poll(0.0)
+        except LogError as error:  # the next poll tries again; nothing is taken as delivered
+            logger.error("mqtt_commands_cannot_be_read", error=str(error))
+            return
+        for log_slice in slices:
             for record in log_slice.batch:
                 if self._take(record):
                     touched.add(record.vehicle)

@@ -5,9 +5,11 @@ becomes a task; behind a CONNECT the connection's other bytes wait.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol
+
+import structlog
 
 from motorcade.clock import Clock
 from motorcade.config import Config
@@ -24,8 +26,10 @@ from motorcade.gateway.mqtt.records import (
 )
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.sessions import Sessions, written
+from motorcade.gateway.mqtt.store import SessionStoreError
 from motorcade.log.errors import LogError
 from motorcade.log.topics import TOPICS, Lane
+from motorcade.registry.errors import RegistryError
 from motorcade.wire.mqtt.connect import Connack, Will, encode_connack, parse_connect
 from motorcade.wire.mqtt.errors import (
     ClientIdentifierError,
@@ -59,6 +63,8 @@ from motorcade.wire.mqtt.subscribe import (
     parse_subscribe,
     parse_unsubscribe,
 )
+
+logger = structlog.get_logger(__name__)
 
 
 class Deliveries(Protocol):
@@ -137,18 +143,29 @@ class Packets:
             connect = parse_connect(packet)
             connection.level = connect.level
             connection.busy = True
-            self.spawn(self.admission.connect(connection, connect))
+            self.spawn(connection, self.admission.connect(connection, connect))
             return
         handler = self._handlers.get(packet.packet_type)
         if handler is None:
             raise ProtocolError(f"{packet.packet_type.name} is not expected here, §4.13")
         handler(connection, packet)
 
-    def spawn(self, work: Any) -> None:
-        """Run a coroutine beside the loop's callbacks, and keep hold of it."""
-        task = self._loop.create_task(work)
+    def spawn(self, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+        """Run what takes time for a connection. If it cannot be done, that connection ends."""
+        task = self._loop.create_task(self._guarded(connection, work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _guarded(self, connection: Connection, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except (SessionStoreError, RegistryError, LogError) as error:
+            logger.warning("mqtt_request_failed", error=str(error))
+            if connection.busy:  # its CONNECT is not answered
+                refusal = Connack(reason=Reason.SERVER_UNAVAILABLE)
+                connection.write(encode_connack(refusal, connection.level))
+                connection.close()
+            self.disconnect(connection, Reason.IMPLEMENTATION_SPECIFIC_ERROR)
 
     # --- goodbye -----------------------------------------------------------------------------
 
@@ -300,7 +317,7 @@ class Packets:
             self._subscribe_one(connection, session, subscription)
             for subscription in message.subscriptions
         )
-        self.spawn(self._answer_subscribe(connection, session, message, reasons))
+        self.spawn(connection, self._answer_subscribe(connection, session, message, reasons))
 
     def _subscribe_one(self, connection: Connection, session: Session, wanted: Any) -> Reason:
         assert connection.principal is not None
@@ -337,7 +354,7 @@ class Packets:
         )
         self._deliveries.changed(session)
         answer = encode_unsuback(Unsuback(message.packet_id, reasons), connection.level)
-        self.spawn(self._answer_unsubscribe(connection, session, answer))
+        self.spawn(connection, self._answer_unsubscribe(connection, session, answer))
 
     async def _answer_unsubscribe(
         self, connection: Connection, session: Session, answer: bytes

@@ -8,7 +8,10 @@ back. So there is no queue per subscriber, and no memory that a slow one could f
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Final, TypeVar
+
+import structlog
 
 from motorcade.clock import Clock
 from motorcade.config import Config
@@ -18,14 +21,17 @@ from motorcade.gateway.mqtt.interest import ROUTED, Interest
 from motorcade.gateway.mqtt.message import Message, best, deliver, message_of
 from motorcade.gateway.mqtt.session import Seen, Session
 from motorcade.gateway.mqtt.sessions import Sessions
+from motorcade.log.errors import LogError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, LogSlice
 from motorcade.wire.mqtt.subscribe import Subscription
 
 POLL_S: Final = 0.25
+RETRY_S: Final = 1.0
 LINGER_S: Final = 10.0  # the reader stays this long after the last listener, for late wills
 RECORDS_PER_TURN: Final = 64  # then the loop's other work has its turn
 
 Result = TypeVar("Result")
+logger = structlog.get_logger(__name__)
 
 
 class Router:
@@ -139,7 +145,12 @@ class Router:
     async def _work(self, reader: LogReader) -> None:
         idle_since_s = self._clock.monotonic_s()
         while True:
-            slices = await self.run(lambda: reader.poll(POLL_S))
+            try:
+                slices = await self.run(partial(reader.poll, POLL_S))
+            except LogError as error:
+                logger.error("mqtt_router_lost_its_place", error=str(error))
+                reader = await self._reopened(reader)
+                continue
             for log_slice in slices:
                 async with self.turn:
                     await self._hand_out(log_slice)
@@ -154,6 +165,14 @@ class Router:
                 self._reader = self._task = None
                 reader.close()
                 return
+
+    async def _reopened(self, reader: LogReader) -> LogReader:
+        """The log is damaged or was cut where we stood: go on at its end, soon."""
+        reader.close()
+        await asyncio.sleep(RETRY_S)
+        again: LogReader = await self.run(lambda: self._log.reader(ROUTED, Edge.LATEST))
+        self._reader, self.position = again, again.cursor
+        return again
 
     async def _hand_out(self, log_slice: LogSlice) -> None:
         batch = log_slice.batch

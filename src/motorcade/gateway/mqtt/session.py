@@ -22,6 +22,7 @@ from motorcade.wire.mqtt.subscribe import Subscription
 
 PACKET_ID_MAX: Final = 0xFFFF
 TOPICS: Final = max(Topic) + 1
+BACKLOG_BYTES: Final = 64 << 10  # more than this unsent: the client is slow, its session waits
 
 
 @dataclass(slots=True)
@@ -98,7 +99,10 @@ class Session:
 
     def has_room(self) -> bool:
         """Whether the router may send another QoS 1 message."""
-        return self.connection is not None and len(self.sent) < self.window
+        connection = self.connection
+        if connection is None or len(self.sent) >= self.window:
+            return False
+        return not self.sent or connection.backlog() <= BACKLOG_BYTES
 
     def may_send(self) -> bool:
         """Whether the client's receive maximum allows one more; commands go by this alone."""

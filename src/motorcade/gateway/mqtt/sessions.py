@@ -20,6 +20,7 @@ class Sessions:
         self._config = config
         self._store = store
         self._by_key: dict[str, Session] = {}
+        self._stored: set[str] = set()  # keys with a row
         self._off_own_row: set[str] = set()  # connected, but stored with a cursor of their own
         self.trie: SubscriptionTrie[Session, Subscription] = SubscriptionTrie()
 
@@ -27,6 +28,7 @@ class Sessions:
         """Read what was stored; returns the live cursor, `None` at the very first start."""
         live_cursor = self._store.load_live_cursor()
         for row in self._store.load():
+            self._stored.add(row.key)
             self._by_key[row.key] = Session.restored(row, live_cursor, now_us)
         return Cursor(live_cursor) if live_cursor else None
 
@@ -41,23 +43,20 @@ class Sessions:
 
     def open(self, session: Session) -> Future[None] | None:
         """A client is connected to `session`. The future, if any, is to be awaited for CONNACK."""
-        known = self._by_key.get(session.key)
         self._by_key[session.key] = session
         for topic_filter, subscription in session.subscriptions.items():
             self.trie.add(topic_filter, session, subscription)
         if session.persistent:
             if session.cursor is not None:
                 self._off_own_row.add(session.key)
-            return self._store.put(session.stored(session.cursor))
-        if known is not None and known.persistent:
-            return self._store.remove(session.key)
-        return None
+            return self._put(session, session.cursor)
+        return self._remove(session.key)
 
     def put(self, session: Session) -> Future[None] | None:
         """Its subscriptions changed. The future, if any, is to be awaited for SUBACK."""
         if not session.persistent:
             return None
-        return self._store.put(session.stored(session.cursor))
+        return self._put(session, session.cursor)
 
     def close(self, session: Session, now_us: int) -> None:
         """The client is gone; the router has set the session's cursor."""
@@ -68,14 +67,24 @@ class Sessions:
         if not session.persistent:
             self.discard(session)
             return
-        self._store.put(session.stored(session.owed_from(session.cursor)))
+        self._put(session, session.owed_from(session.cursor))
 
     def discard(self, session: Session) -> Future[None] | None:
         """Forget a session that is not connected."""
         if self._by_key.get(session.key) is session:
             del self._by_key[session.key]
         self._off_own_row.discard(session.key)
-        return self._store.remove(session.key)
+        return self._remove(session.key)
+
+    def _put(self, session: Session, cursor: Cursor | None) -> Future[None]:
+        self._stored.add(session.key)
+        return self._store.put(session.stored(cursor))
+
+    def _remove(self, key: str) -> Future[None] | None:
+        if key not in self._stored:
+            return None
+        self._stored.discard(key)
+        return self._store.remove(key)
 
     def sweep(self, now_us: int, live_cursor: Cursor | None) -> None:
         """Drop expired sessions; write down how far the connected ones have come."""
@@ -93,10 +102,10 @@ class Sessions:
             owed = session.owed_from(session.cursor)
             if owed is not None:
                 self._off_own_row.add(session.key)
-                self._store.put(session.stored(owed))
+                self._put(session, owed)
             elif session.key in self._off_own_row:
                 self._off_own_row.discard(session.key)
-                self._store.put(session.stored(None))
+                self._put(session, None)
         if live_cursor is not None:
             self._store.put_live_cursor(live_cursor)
 
