@@ -318,8 +318,8 @@ def samples_time_us(data, start, end):
 @kernel
 def copy(source, start, size, target, to):
     """Copy `size` bytes; returns where they end in `target`."""
-    for index in range(size):
-        target[to + index] = source[start + index]
+    if size > 0:
+        target[to : to + size] = source[start : start + size]  # half the cost of a loop
     return to + size
 
 
