@@ -4,7 +4,7 @@ import struct
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motorcade.events import RecordBatch
@@ -45,6 +45,8 @@ def by_kernel(payloads: list[bytes]) -> tuple[list[tuple[int, int, int]], int]:
 
 
 @given(st.lists(payloads(), max_size=6))
+@example([payload([(60, 4, -0.0)])])
+@example([payload([(60, 5, -0.0), (8, 5, -0.0), (60, 5, 1.5), (60, 1, "-0")])])
 def test_kernel_equals_plain_rules(batch: list[bytes]) -> None:
     assert by_kernel(batch) == by_plain_rules(batch)
 

@@ -176,6 +176,14 @@ def read_varint_value(number, raw, kind, enum):
 
 
 @kernel
+def float_status(value, kind):
+    """(status, value) of a `Value` that is a float; an enum has no minus zero."""
+    if kind >= TEXT:
+        return SLOW_DATUM, 0.0
+    return ONE, value + 0.0 if kind == ENUM else value
+
+
+@kernel
 def read_scalar(data, position, end, kind, enum):
     """(status, value) of a `Value` with one alternative; for `SLOW_TEXT`, where the text starts."""
     tag = np.int64(data[position])
@@ -186,11 +194,11 @@ def read_scalar(data, position, end, kind, enum):
         tag = (tag & 0x7F) | np.int64(data[position]) << 7
         position += 1
     if tag == 0x25 and position + 4 == end:
-        value = np.uint32(read_fixed(data, position, 4)).view(np.float32)
-        return (ONE, np.float64(value)) if kind < TEXT else (SLOW_DATUM, 0.0)
+        value = np.float64(np.uint32(read_fixed(data, position, 4)).view(np.float32))
+        return float_status(value, kind)
     if tag == 0x29 and position + 8 == end:
         value = np.uint64(read_fixed(data, position, 8)).view(np.float64)
-        return (ONE, value) if kind < TEXT else (SLOW_DATUM, 0.0)
+        return float_status(value, kind)
     number, wire_type = tag >> 3, tag & 7
     if wire_type == 0:
         raw, position = read_varint(data, position, end)
