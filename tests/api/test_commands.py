@@ -8,15 +8,23 @@ import httpx
 import pytest
 
 from motorcade.wire.command.messages import Answer, Command
-from tests.api.standins import ALL_SCOPES, VINS, Platform, bearer, running
+from tests.api.standins import ALL_SCOPES, VINS, Platform, bearer, executes, running
 
 CAR = f"/api/1/vehicles/{VINS[0]}"
 
 
-@pytest.fixture
-def platform(tmp_path: Path) -> Iterator[Platform]:
-    with running(tmp_path, "commands.response_s_max=0.4") as platform:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
+    with running(tmp_path_factory.mktemp("api"), "commands.response_s_max=0.4") as platform:
         yield platform
+
+
+@pytest.fixture
+def platform(shared: Platform) -> Platform:
+    """The shared platform with a gateway that has seen nothing and a car that executes."""
+    shared.gateway.script, shared.gateway.online = executes, True
+    shared.gateway.seen, shared.gateway.waiting = [], []
+    return shared
 
 
 @pytest.fixture
@@ -84,7 +92,7 @@ def test_a_repeated_key_is_one_command(platform: Platform, client: httpx.Client)
 
 
 def test_a_key_for_another_request_is_422(platform: Platform, client: httpx.Client) -> None:
-    headers = {"Idempotency-Key": "k-1"}
+    headers = {"Idempotency-Key": "k-2"}
     client.post(f"{CAR}/command/set_charge_limit", json={"percent": 80}, headers=headers)
     answer = client.post(f"{CAR}/command/set_charge_limit", json={"percent": 81}, headers=headers)
     assert answer.status_code == 422
