@@ -28,7 +28,7 @@ SENDERS_PER_CAR = 3
 EXPIRES_S = 8
 FINAL_WAIT_S = 90.0
 CUT_PAUSE_S = 0.4  # between cuts of one car: a link that is only ever cut carries nothing
-NAMES = ("honk_horn", "honk_horn", "flash_lights", "flash_lights", "door_lock", "charge_stop")
+NAMES = ("honk_horn", "flash_lights", "honk_horn", "flash_lights", "honk_horn", "door_lock")
 PUBLISH, PUBACK = 3, 4
 
 
