@@ -382,3 +382,21 @@ def test_draining_does_not_wait_for_who_never_asked(keys: Keys) -> None:
             await client.ended()
 
     run(main)
+
+
+def test_acks_that_wait_for_their_turn_keep_their_order(keys: Keys) -> None:
+    async def main() -> None:
+        async with serving(keys, "gateway.acks_per_turn_max=1") as server:
+            clients = [await server.client() for _ in range(5)]
+            for _ in range(20):
+                server.log.open = False
+                for client in clients:
+                    client.writer.write(numbered(client, 0, 2) + client.frame(b"junk"))
+                await server.until(lambda: bool(server.log.waiting))
+                server.log.open = True
+                server.log.commit()
+                for client in clients:
+                    client.send(b"junk")
+                    assert await txids(client, 4) == [b"0", b"1", b"", b""]
+
+    run(main)

@@ -146,7 +146,10 @@ class TelemetryDoor:
             connection.abort()
 
     def pause(self) -> None:
-        """A connection stops reading when it is its turn and there is no room: nothing to do."""
+        """Nothing to do: a connection stops reading when it is its turn and there is no room.
+
+        It then holds one read, at most `gateway.read_buffer_bytes`; the others cost nothing.
+        """
 
     def resume(self) -> None:
         connections, self._waiting_for_room = self._waiting_for_room, []
