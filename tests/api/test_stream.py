@@ -1,6 +1,5 @@
 """The app's WebSocket: snapshot, changes, commands; scopes, slow clients, and how it ends."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,6 @@ from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from motorcade.api.stream import Outbox
 from motorcade.state.port import VehicleState
 from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, members, running
 
@@ -178,20 +176,3 @@ def test_stopping_the_server_ends_streams(tmp_path: Path) -> None:
             server.close()
             with pytest.raises(ConnectionClosed):
                 receive(stream)
-
-
-def test_the_outbox_keeps_order_and_its_bound() -> None:
-    async def main() -> None:
-        outbox = Outbox(3)
-        assert await outbox.take() == []
-        outbox.put(b"before the snapshot", 1)
-        outbox.started()
-        outbox.put(b"a", 1)
-        outbox.put(b"b", 2)
-        assert await outbox.take() == [b"a", b"b"]
-        outbox.put(b"c", 3)
-        outbox.put(b"d", 1)
-        outbox.put(b"e", 1)
-        assert (await outbox.take(), outbox.overflown) == ([], True)
-
-    asyncio.run(main())

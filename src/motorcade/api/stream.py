@@ -20,6 +20,7 @@ from motorcade.api.commands import shown
 from motorcade.api.counter import DEVICE_DATA, LOCATION, Counter, require
 from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
+from motorcade.api.outbox import Outbox
 from motorcade.api.vehicles import entry
 from motorcade.commands.port import CommandView
 from motorcade.identity.port import AccessToken
@@ -37,40 +38,6 @@ LOCATION_SIGNALS: Final = frozenset(
 _JSON: Final = msgspec.json.Encoder()
 
 AnySocket = WebSocket[Any, Any, Any]
-
-
-class Outbox:
-    """What one client has not been sent yet. Filled on the loop, emptied by its task."""
-
-    def __init__(self, changes_max: int) -> None:
-        self._changes_max = changes_max
-        self._frames: list[bytes] = []
-        self._changes = 0
-        self._filled = asyncio.Event()
-        self.overflown = True  # a client starts with a snapshot, as one that was too slow does
-
-    def put(self, frame: bytes, changes: int) -> None:
-        """Add a frame that tells of so many changes; too many, and a snapshot replaces them all."""
-        if self.overflown:
-            return
-        self._changes += changes
-        if self._changes > self._changes_max:
-            self._frames, self._changes, self.overflown = [], 0, True
-        else:
-            self._frames.append(frame)
-        self._filled.set()
-
-    async def take(self) -> list[bytes]:
-        """Wait until there is something; return it in order. None of it when it overflowed."""
-        while not self._frames and not self.overflown:
-            self._filled.clear()
-            await self._filled.wait()
-        frames, self._frames, self._changes = self._frames, [], 0
-        return frames
-
-    def started(self) -> None:
-        """A snapshot is being taken: what comes now follows it."""
-        self.overflown = False
 
 
 class Stream:

@@ -6,18 +6,14 @@ anyone is told. `confirm` is called for each entry that did. A router given the 
 same entries; one that `restore`s what the ledger holds goes on where the last one's log ends.
 """
 
-import heapq
 from collections.abc import Callable, Iterable
 from typing import Final
 
 from motorcade.commands.entries import US, Downlink, Entry
-from motorcade.commands.errors import (
-    IdempotencyMismatchError,
-    RouterBusyError,
-    TooManyCommandsError,
-)
+from motorcade.commands.errors import IdempotencyMismatchError
 from motorcade.commands.port import CommandView, Request, Step
-from motorcade.commands.states import FINAL, REASONS, TRANSITIONS, Event, State
+from motorcade.commands.roll import Roll
+from motorcade.commands.states import REASONS, TRANSITIONS, Event, State
 from motorcade.commands.tracked import Tracked
 from motorcade.config import CommandsConfig
 from motorcade.events import VehicleToken
@@ -35,8 +31,6 @@ from motorcade.wire.command.records import (
     UNDELIVERED,
     Transition,
 )
-
-UNDER_WAY: Final = frozenset({State.REQUESTED, State.HANDED_OVER})
 
 NOTICES: Final[dict[bytes, Event]] = {
     HANDED_OVER: Event.HANDED,
@@ -66,29 +60,22 @@ class Router:
         self._downlink = downlink
         self._entropy = entropy
         self._last_counter = last_counter  # the ledger's word for vehicles not seen since start
-        self._tracked: dict[str, Tracked] = {}
-        self._keys: dict[tuple[str, str], str] = {}
+        self._roll = Roll(config)
         self._counters: dict[VehicleToken, int] = {}
-        self._under_way: dict[VehicleToken, dict[str, None]] = {}
-        self._unresolved: dict[VehicleToken, dict[str, None]] = {}
-        self._under_way_count = 0
-        self._unresolved_count = 0
-        self._deadlines: list[tuple[int, str]] = []
         self._hello_due_us: dict[VehicleToken, int] = {}  # GCRA: when the bucket is full again
         self.contradictions = 0  # cars that say another outcome than they said before
 
     def find(self, command_id: str) -> Tracked | None:
         """A command that is not final, or was not long ago."""
-        return self._tracked.get(command_id)
+        return self._roll.find(command_id)
 
     def find_key(self, account: str, idempotency_key: str) -> Tracked | None:
         """The same, by its caller's key."""
-        command_id = self._keys.get((account, idempotency_key))
-        return None if command_id is None else self._tracked[command_id]
+        return self._roll.find_key(account, idempotency_key)
 
     def of_vehicle(self, vehicle: VehicleToken) -> list[Tracked]:
         """The vehicle's commands in memory, in no particular order."""
-        return [tracked for tracked in self._tracked.values() if tracked.vehicle == vehicle]
+        return self._roll.of_vehicle(vehicle)
 
     def request(self, request: Request, now_us: int) -> tuple[Tracked, list[Entry]]:
         """Take a request: a new command, or the one its key already stands for.
@@ -104,7 +91,7 @@ class Router:
             if known is not None:
                 check_same(request, known.vehicle, known.name, known.parameters)
                 return known, []
-        self._check_limits(request.vehicle)
+        self._roll.check_room(request.vehicle)
         command_id = self._new_id(now_us)
         counter = self._next_counter(request.vehicle, now_us)
         expires_time_us = now_us + request.expires_s * US
@@ -121,7 +108,7 @@ class Router:
             steps=[Step(State.REQUESTED, now_us)],
         )
         self._counters[request.vehicle] = counter
-        self._track(tracked)
+        self._roll.add(tracked)
         payload = Transition(
             id=command_id,
             state=State.REQUESTED.value,
@@ -141,7 +128,7 @@ class Router:
     ) -> list[Entry]:
         """Take a gateway's notice about a command; of other ids and names, nothing."""
         event = NOTICES.get(name)
-        tracked = self._tracked.get(command_id)
+        tracked = self._roll.find(command_id)
         if event is None or tracked is None or tracked.vehicle != vehicle:
             return []
         if event is Event.HANDED:
@@ -166,13 +153,9 @@ class Router:
         """Let time pass: what is overdue becomes unknown, and its car is asked."""
         entries: list[Entry] = []
         ask: dict[VehicleToken, list[str]] = {}
-        while self._deadlines and self._deadlines[0][0] <= now_us:
-            deadline_us, command_id = heapq.heappop(self._deadlines)
-            tracked = self._tracked.get(command_id)
-            if tracked is None or tracked.final or tracked.deadline_us != deadline_us:
-                continue
+        for tracked in self._roll.due(now_us):
             if tracked.state is State.OUTCOME_UNKNOWN:
-                self._drop(tracked)  # as old as the ledger reaches back: nobody will know
+                self._roll.drop(tracked)  # as old as the ledger reaches back: nobody will know
                 continue
             entries += self._enter(tracked, Event.OVERDUE, "", now_us)
             ask.setdefault(tracked.vehicle, []).append(tracked.id)
@@ -182,7 +165,7 @@ class Router:
 
     def confirm(self, entry: Entry) -> Tracked | None:
         """The log holds `entry`: it may be told. Returns its command, `None` for messages."""
-        tracked = self._tracked.get(entry.payload.id)
+        tracked = self._roll.find(entry.payload.id)
         if tracked is not None and isinstance(entry.payload, Transition):
             tracked.durable += 1
             return tracked
@@ -191,30 +174,13 @@ class Router:
     def forget(self, ids: Iterable[str]) -> None:
         """The ledger holds the end of these: they need no memory any more."""
         for command_id in ids:
-            tracked = self._tracked.get(command_id)
+            tracked = self._roll.find(command_id)
             if tracked is not None and tracked.final and tracked.durable == len(tracked.steps):
-                self._drop(tracked)
+                self._roll.drop(tracked)
 
     def restore(self, view: CommandView, counter: int) -> None:
         """Go on with a command that is not final, as the ledger has it."""
-        self._track(Tracked.restored(view, counter))
-
-    def _check_limits(self, vehicle: VehicleToken) -> None:
-        config = self._config
-        if len(self._under_way.get(vehicle, ())) >= config.in_flight_per_vehicle_max:
-            text = f"{config.in_flight_per_vehicle_max} commands are under way to this vehicle"
-            raise TooManyCommandsError(text, 1)
-        if len(self._unresolved.get(vehicle, ())) >= config.unresolved_per_vehicle_max:
-            text = (
-                f"{config.unresolved_per_vehicle_max} commands have no outcome yet: "
-                "the vehicle must connect first"
-            )
-            raise TooManyCommandsError(text, config.expires_s_default)
-        if (
-            self._under_way_count >= config.in_flight_max
-            or self._unresolved_count >= config.unresolved_max
-        ):
-            raise RouterBusyError("too many commands under way on this server: try again later")
+        self._roll.add(Tracked.restored(view, counter))
 
     def _new_id(self, now_us: int) -> str:
         return f"{now_us:014x}{self._entropy(9).hex()}"  # sorts by time; 72 random bits
@@ -238,7 +204,7 @@ class Router:
         if now_us - received_us <= self._config.hello_age_s_max * US:
             message_id = self._new_id(now_us)
             entries.append(self._downlink.server_time(vehicle, hello.nonce, message_id, now_us))
-        return entries + self._ask(vehicle, list(self._unresolved.get(vehicle, ())), now_us)
+        return entries + self._ask(vehicle, self._roll.unresolved(vehicle), now_us)
 
     def _ask(self, vehicle: VehicleToken, ids: list[str], now_us: int) -> list[Entry]:
         return [
@@ -249,7 +215,7 @@ class Router:
     def _answer(
         self, answer: Answer | JournalEntry, vehicle: VehicleToken, now_us: int
     ) -> list[Entry]:
-        tracked = self._tracked.get(answer.id)
+        tracked = self._roll.find(answer.id)
         if tracked is None or tracked.vehicle != vehicle:
             return []
         event = CAR_SAYS[answer.state]
@@ -262,48 +228,14 @@ class Router:
         state = TRANSITIONS[tracked.state].get(event)
         if state is None:
             return []
-        self._uncount(tracked)
+        self._roll.leave(tracked)
         step = Step(state, max(now_us, tracked.steps[-1].time_us), reason or REASONS.get(event, ""))
         tracked.steps.append(step)
-        self._count(tracked)
+        self._roll.enter(tracked)
         payload = Transition(
             id=tracked.id, state=state.value, time_us=step.time_us, reason=step.reason
         )
         return [Entry(tracked.vehicle, now_us, payload)]
-
-    def _track(self, tracked: Tracked) -> None:
-        self._tracked[tracked.id] = tracked
-        self._keys[tracked.account, tracked.idempotency_key] = tracked.id
-        self._count(tracked)
-
-    def _drop(self, tracked: Tracked) -> None:
-        self._uncount(tracked)
-        del self._tracked[tracked.id]
-        self._keys.pop((tracked.account, tracked.idempotency_key), None)
-
-    def _count(self, tracked: Tracked) -> None:
-        """Put the command where its state belongs, with a deadline for leaving it."""
-        if tracked.state in FINAL:
-            return
-        if tracked.state in UNDER_WAY:
-            self._under_way.setdefault(tracked.vehicle, {})[tracked.id] = None
-            self._under_way_count += 1
-            deadline_us = tracked.expires_time_us + round(self._config.overdue_grace_s * US)
-        else:
-            self._unresolved.setdefault(tracked.vehicle, {})[tracked.id] = None
-            self._unresolved_count += 1
-            deadline_us = tracked.steps[0].time_us + self._config.ledger_s_max * US
-        if tracked.deadline_us != deadline_us:
-            tracked.deadline_us = deadline_us
-            heapq.heappush(self._deadlines, (deadline_us, tracked.id))
-
-    def _uncount(self, tracked: Tracked) -> None:
-        if tracked.state in UNDER_WAY:
-            _remove(self._under_way, tracked)
-            self._under_way_count -= 1
-        elif tracked.state is State.OUTCOME_UNKNOWN:
-            _remove(self._unresolved, tracked)
-            self._unresolved_count -= 1
 
 
 def check_same(
@@ -312,10 +244,3 @@ def check_same(
     """A key stands for one request. Raises `IdempotencyMismatchError` when this is another."""
     if (request.vehicle, request.name, request.parameters) != (vehicle, name, parameters):
         raise IdempotencyMismatchError("this idempotency key was used for another request")
-
-
-def _remove(groups: dict[VehicleToken, dict[str, None]], tracked: Tracked) -> None:
-    group = groups[tracked.vehicle]
-    del group[tracked.id]
-    if not group:
-        del groups[tracked.vehicle]
