@@ -37,6 +37,7 @@ CABIN_WPK: Final = 60.0  # heat through the body
 CLIMATE_COP: Final = 2.0  # heat moved per electrical energy
 RESERVE: Final = 0.02  # below this the car stops at the next place
 SEEK_CHARGE: Final = 0.25  # below this it plugs in when it parks
+FIRST_DRIVE_S: Final = 15.0  # a new car sets off within this: people are watching
 PARK_S: Final = (20.0, 90.0)
 LEGS_PER_DRIVE: Final = (3, 9)
 STOP_M: Final = 0.5  # before the end of a leg: near enough to park
@@ -97,7 +98,9 @@ class Car:
         self.outside_degc = float(self._random.uniform(-5, 32))
         self.inside_degc = self.outside_degc
         self.parked = True
-        self._until_s = float(self._random.uniform(0, PARK_S[1]))  # parked: when the next drive is
+        self._until_s = float(
+            self._random.uniform(0, FIRST_DRIVE_S)
+        )  # parked: when the next drive is
         self._legs_left = 0
 
     @property
