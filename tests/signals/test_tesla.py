@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from google.protobuf.message import DecodeError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from tesla_protocol.telemetry import vehicle_data_pb2 as pb
 
@@ -71,6 +71,10 @@ def test_sound_payloads_read_as_the_library_reads_them(data: bytes) -> None:
 
 
 @given(damaged())
+@example(bytes.fromhex("0a110884 02120c8001ffffffffffffffffff02 15000100"))
+@example(bytes.fromhex("0a1008 04 120c 10ffffffffffffffffff02"))
+@example(bytes.fromhex("0a 86 80 80 80 80 00 0804 1202 1001"))
+@example(bytes.fromhex("0a 86 80 80 80 00 0804 1202 1001"))
 @settings(max_examples=500)
 def test_damaged_payloads_too(data: bytes) -> None:
     assert agrees(data)

@@ -36,7 +36,10 @@ POWERS = 10.0 ** np.arange(23)  # the powers of ten that float64 holds exactly
 
 @kernel
 def read_varint(data, position, end):
-    """(value, position after it); position -1 when there is no whole varint."""
+    """(value, position after it); position -1 when there is no whole varint.
+
+    Bits beyond the 64th are dropped, as the library does it.
+    """
     if position < end and data[position] < 0x80:
         return np.uint64(data[position]), position + 1
     value = np.uint64(0)
@@ -44,13 +47,18 @@ def read_varint(data, position, end):
     while position < end and shift < 70:
         byte = data[position]
         position += 1
-        if shift == 63 and byte > 1:
-            return value, -1
         value |= np.uint64(byte & 0x7F) << np.uint64(shift)
         if byte < 0x80:
             return value, position
         shift += 7
     return value, -1
+
+
+@kernel
+def read_size(data, position, end):
+    """(length, position after it); written in at most 5 bytes, as in the library."""
+    size, after = read_varint(data, position, end)
+    return size, -1 if after - position > 5 else after
 
 
 @kernel
@@ -207,7 +215,7 @@ def read_scalar(data, position, end, kind, enum):
         return read_varint_value(number, raw, kind, enum)
     if wire_type != 2 or number == 0:
         return SLOW_RECORD, 0.0
-    size, position = read_varint(data, position, end)
+    size, position = read_size(data, position, end)
     if position < 0 or size != np.uint64(end - position):
         return SLOW_RECORD, 0.0
     if number == 1:
@@ -294,7 +302,7 @@ def find_value(data, position, end):
             return -1, 0
     if position >= end or data[position] != 0x12:
         return -1, 0
-    size, position = read_varint(data, position + 1, end)
+    size, position = read_size(data, position + 1, end)
     if position < 0 or size == 0 or size != np.uint64(end - position):
         return -1, 0
     return np.int64(min(field, np.uint64(FIELD_TABLE))), position
@@ -363,7 +371,7 @@ def read_record(data, position, end, fields, names, out, at, slow, slow_at):
             continue
         if tag != 0x0A and tag != 0x12 and tag != 0x1A:
             return -1, 0
-        size, position = read_varint(data, position + 1, end)
+        size, position = read_size(data, position + 1, end)
         if position < 0 or size > np.uint64(end - position):
             return -1, 0
         start = position

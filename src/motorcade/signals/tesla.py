@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from motorcade.signals.enums import ENUM_BY_ALTERNATIVE
 from motorcade.signals.errors import MalformedPayloadError
 
+_LOW_64: Final = (1 << 64) - 1
 GROUP_DEPTH_MAX: Final = 64  # nobody sends groups; the bound keeps us out of deep recursion
 
 LOCATION_PARTS: Final = ("latitude", "longitude")
@@ -198,7 +199,10 @@ def _read_content(data: bytes, position: int, wire_type: int) -> tuple[int | byt
     if wire_type == _VARINT:
         return _read_varint(data, position)
     if wire_type == _BYTES:
-        size, position = _read_varint(data, position)
+        size, after = _read_varint(data, position)
+        if after - position > 5:
+            raise MalformedPayloadError(f"a length of more than 5 bytes at byte {position}")
+        position = after
     elif wire_type in (_FIXED32, _FIXED64):
         size = 4 if wire_type == _FIXED32 else 8
     else:
@@ -225,6 +229,7 @@ def _skip_group(data: bytes, position: int, opened: int, depth: int) -> int:
 
 
 def _read_varint(data: bytes, position: int) -> tuple[int, int]:
+    """(value, position after it); bits beyond the 64th are dropped, as the library does it."""
     value = 0
     for index in range(10):
         if position + index >= len(data):
@@ -232,9 +237,7 @@ def _read_varint(data: bytes, position: int) -> tuple[int, int]:
         byte = data[position + index]
         value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
-            if index == 9 and byte > 1:
-                break
-            return value, position + index + 1
+            return value & _LOW_64, position + index + 1
     raise MalformedPayloadError(f"no whole varint at byte {position}")
 
 
