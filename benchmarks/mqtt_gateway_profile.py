@@ -26,7 +26,7 @@ def token(index: int) -> str:
     return f"BENCH{index:011d}I"
 
 
-def serve(directory: Path, spacing_ms: float, profile: str) -> None:
+def serve(directory: Path, spacing_ms: float, turn_ms: float, profile: str) -> None:
     """The child: an MQTT door on an embedded log."""
     import uvloop
 
@@ -55,6 +55,7 @@ def serve(directory: Path, spacing_ms: float, profile: str) -> None:
     async def run() -> None:
         loop = asyncio.get_running_loop()
         config, clock = Config(), SystemClock()
+        config = replace(config, gateway=replace(config.gateway, turn_spacing_ms=turn_ms))
         log = EmbeddedLog(directory / "log", config.log, clock)
         intakes = [
             Intake(
@@ -68,7 +69,7 @@ def serve(directory: Path, spacing_ms: float, profile: str) -> None:
         ]
         door = MqttDoor(
             loop=loop,
-            config=replace(config),
+            config=config,
             clock=clock,
             registry=AnyVehicle(),  # type: ignore[arg-type]
             log=log,
@@ -220,18 +221,20 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4)
     parser.add_argument("--connections", type=int, default=200)
     parser.add_argument("--spacing-ms", type=float, default=0.0)
+    parser.add_argument("--turn-ms", type=float, default=1.0)
     parser.add_argument("--profile", default="")
     parser.add_argument("--no-peer", action="store_true")
     parser.add_argument("--serve", type=Path)
     given = parser.parse_args()
     if given.serve:
-        serve(given.serve, given.spacing_ms, given.profile)
+        serve(given.serve, given.spacing_ms, given.turn_ms, given.profile)
         return
     with tempfile.TemporaryDirectory() as directory:
         ours = subprocess.Popen(
             [
                 *(sys.executable, __file__, "--serve", directory),
-                *("--spacing-ms", str(given.spacing_ms), "--profile", given.profile),
+                *("--spacing-ms", str(given.spacing_ms), "--turn-ms", str(given.turn_ms)),
+                *("--profile", given.profile),
             ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
