@@ -24,7 +24,7 @@ def _warm() -> None:
 def test_headers_are_read_as_by_the_oracle(size: int, received: int) -> None:
     wire = encode_frame(Opcode.BINARY, bytes(size), MASK)[:received]
     oracle = read_header(wire)
-    data = np.frombuffer(b"?" + wire + b"?", np.uint8)
+    data = np.frombuffer(bytearray(b"?" + wire + b"?"), np.uint8)
     at, length = kernels.read_header(data, 1, 1 + len(wire))
     if oracle is None:
         assert at == kernels.INCOMPLETE
