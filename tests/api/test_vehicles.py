@@ -240,6 +240,12 @@ def test_a_fault_of_ours_is_500_and_tells_nothing(client: httpx.Client, platform
     assert answer.json()["error"] == "internal server error"
 
 
+def test_the_openapi_document_is_drawn_from_the_types(client: httpx.Client) -> None:
+    document = client.get("/schema/openapi.json").json()
+    assert "/api/1/vehicles/{tag}/command/{name}" in document["paths"]
+    assert "VehicleEntry" in str(document["components"]["schemas"].keys())
+
+
 def test_transaction_ids_differ(client: httpx.Client) -> None:
     txids = {client.get("/status").headers["x-txid"] for _ in range(5)}
     assert len(txids) == 5

@@ -4,7 +4,7 @@ A POST answers at the command's final state, at latest after `commands.response_
 with the command's id. The id is in the header `x-command-id` of every answer that has a command.
 """
 
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -22,6 +22,7 @@ from motorcade.api.counter import (
 )
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, not_found, offline, retry_later
+from motorcade.api.shapes import CommandResult, CommandShown, Envelope, shown
 from motorcade.commands.errors import (
     CommandError,
     IdempotencyMismatchError,
@@ -40,10 +41,10 @@ RECENT_DEFAULT: Final = 20
 RECENT_MAX: Final = 200
 
 
-@post("/api/1/vehicles/{tag:str}/command/{name:str}")
+@post("/api/1/vehicles/{tag:str}/command/{name:str}", status_code=200)
 async def send_command(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str], name: FromPath[str]
-) -> Response[bytes]:
+) -> Response[Envelope[CommandResult]]:
     """Send a command and wait for its end."""
     access = counter.access(request)
     try:
@@ -69,7 +70,7 @@ async def show_command(
     counter: NamedDependency[Counter],
     tag: FromPath[str],
     command_id: FromPath[str],
-) -> Response[bytes]:
+) -> Response[Envelope[CommandShown]]:
     """A command's timeline."""
     access = counter.access(request)
     require(access, COMMANDS, CHARGING, DEVICE_DATA)
@@ -83,7 +84,7 @@ async def show_command(
 @get("/api/1/vehicles/{tag:str}/commands")
 async def list_commands(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
-) -> Response[bytes]:
+) -> Response[Envelope[list[CommandShown]]]:
     """The vehicle's last commands, newest first."""
     access = counter.access(request)
     require(access, COMMANDS, CHARGING, DEVICE_DATA)
@@ -91,24 +92,6 @@ async def list_commands(
     count = request.query_params.get("count")
     limit = read_whole(count, "count", RECENT_DEFAULT, 1, RECENT_MAX)
     return ok([shown(view) for view in counter.commands.recent(vehicle.token, limit)])
-
-
-def shown(view: CommandView) -> dict[str, Any]:
-    """A command as the API and its WebSocket show it."""
-    return {
-        "id": view.id,
-        "name": view.name,
-        "parameters": view.parameters,
-        "state": view.state,
-        "final": view.final,
-        "reason": view.reason,
-        "expires_time_us": view.expires_time_us,
-        "idempotency_key": view.idempotency_key,
-        "timeline": [
-            {"state": step.state, "time_us": step.time_us, "reason": step.reason}
-            for step in view.timeline
-        ],
-    }
 
 
 def _read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
@@ -146,9 +129,9 @@ def _refused(error: Exception) -> ApiError:
     return ApiError(400, "invalid_request", str(error))
 
 
-def _answer(view: CommandView) -> Response[bytes]:
+def _answer(view: CommandView) -> Response[Envelope[CommandResult]]:
     if view.state is State.EXECUTED or view.state is State.REFUSED:
-        result = {"result": view.state is State.EXECUTED, "reason": view.reason}
+        result = CommandResult(view.state is State.EXECUTED, view.reason)
         return ok(result, x_command_id=view.id)
     where = f"command {view.id} is {view.state}; its timeline tells how it ends"
     if view.state is State.EXPIRED or view.state is State.REQUESTED:

@@ -5,7 +5,7 @@ server's log line.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import structlog
@@ -16,9 +16,11 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from msgspec import UNSET, Struct, UnsetType
 
 from motorcade.api.errors import ApiError
+from motorcade.api.shapes import Envelope
 
 TXID: Final = "motorcade_txid"  # key in the scope's state
 Connection = ASGIConnection[Any, Any, Any, Any]
+_Shape = TypeVar("_Shape")
 _JSON: Final = msgspec.json.Encoder()
 _log = structlog.get_logger()
 
@@ -57,19 +59,10 @@ class WithTxid:
         await self._app(scope, receive, send_with_txid)
 
 
-def ok(response: Any, **headers: str) -> Response[bytes]:
+def ok(response: _Shape, **headers: str) -> Response[Envelope[_Shape]]:
     """200 with `{"response": response}`; header names are written with underscores."""
-    return body({"response": response}, **headers)
-
-
-def body(members: Any, **headers: str) -> Response[bytes]:
-    """200 with exactly these members."""
-    return Response(
-        _JSON.encode(members),
-        status_code=200,
-        media_type=MediaType.JSON,
-        headers={name.replace("_", "-"): value for name, value in headers.items()},
-    )
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Response(Envelope(response), status_code=200, headers=named)
 
 
 def refusal(request: Connection, error: ApiError) -> Response[bytes]:

@@ -16,11 +16,11 @@ from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
-from motorcade.api.commands import shown
 from motorcade.api.counter import DEVICE_DATA, LOCATION, Counter, require
 from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
 from motorcade.api.outbox import Outbox
+from motorcade.api.shapes import shown
 from motorcade.api.vehicles import entry
 from motorcade.commands.port import CommandView
 from motorcade.identity.port import AccessToken

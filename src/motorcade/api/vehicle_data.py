@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
@@ -16,6 +17,7 @@ from motorcade.api.counter import (
 )
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, offline
+from motorcade.api.shapes import Envelope
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS, Member
 from motorcade.api.vehicles import entry
 from motorcade.state.port import SignalValue, VehicleState
@@ -30,7 +32,7 @@ EMPTY_SECTIONS: Final = frozenset(
 @get("/api/1/vehicles/{tag:str}/vehicle_data")
 async def vehicle_data(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
-) -> Response[bytes]:
+) -> Response[Envelope[dict[str, Any]]]:
     """The sections in `endpoints` (a;b;c); without it, all but the location."""
     access = counter.access(request)
     require(access, DEVICE_DATA)
@@ -40,7 +42,7 @@ async def vehicle_data(
     if not state.online:
         raise offline()
     sections = build_sections(state, endpoints, located=LOCATION in access.scopes)
-    return ok(entry(counter, vehicle) | sections)
+    return ok(msgspec.to_builtins(entry(counter, vehicle)) | sections)
 
 
 def read_endpoints(text: str | None) -> frozenset[str]:

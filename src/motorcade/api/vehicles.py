@@ -1,7 +1,7 @@
 """`GET /vehicles`, `/vehicles/{tag}`, `POST wake_up`: who there is, in Tesla's entry shape."""
 
 import asyncio
-from typing import Any, Final
+from typing import Final
 
 from litestar import Response, get, post
 from litestar.di import NamedDependency
@@ -17,7 +17,8 @@ from motorcade.api.counter import (
     read_whole,
     require,
 )
-from motorcade.api.envelope import body, ok
+from motorcade.api.envelope import ok
+from motorcade.api.shapes import Envelope, Pagination, VehicleEntry, VehicleList
 from motorcade.registry.port import Vehicle
 
 PAGE_DEFAULT: Final = 100
@@ -26,31 +27,24 @@ ENTRIES_PER_TURN: Final = 16  # each reads live state: up to 1 ms
 OWNER_ID: Final = 1  # one owner owns every vehicle, until accounts come
 
 
-def entry(counter: Counter, vehicle: Vehicle) -> dict[str, Any]:
-    """A vehicle as lists and answers show it. Members that we cannot know are Tesla's nulls."""
+def entry(counter: Counter, vehicle: Vehicle) -> VehicleEntry:
+    """A vehicle as lists and answers show it."""
     online = counter.state.read(vehicle.token).online
-    return {
-        "id": vehicle.id,
-        "id_s": str(vehicle.id),
-        "vehicle_id": vehicle.id,
-        "user_id": OWNER_ID,
-        "vin": vehicle.vin,
-        "display_name": vehicle.display_name,
-        "access_type": "OWNER",
-        "state": "online" if online else "offline",
-        "in_service": False,
-        "option_codes": None,
-        "color": None,
-        "granular_access": {"hide_private": False},
-        "tokens": [],
-        "calendar_enabled": True,
-        "api_version": None,
-        "command_signing": "off",  # plain commands reach it; we sign them to the car ourselves
-    }
+    return VehicleEntry(
+        id=vehicle.id,
+        id_s=str(vehicle.id),
+        vehicle_id=vehicle.id,
+        user_id=OWNER_ID,
+        vin=vehicle.vin,
+        display_name=vehicle.display_name,
+        state="online" if online else "offline",
+    )
 
 
 @get("/api/1/vehicles")
-async def list_vehicles(request: AnyRequest, counter: NamedDependency[Counter]) -> Response[bytes]:
+async def list_vehicles(
+    request: AnyRequest, counter: NamedDependency[Counter]
+) -> Response[VehicleList]:
     """The caller's vehicles, in the order they were added."""
     access = counter.access(request)
     require(access, DEVICE_DATA)
@@ -61,36 +55,37 @@ async def list_vehicles(request: AnyRequest, counter: NamedDependency[Counter]) 
     count = counter.registry.vehicle_count() if owned else 0
     vehicles = counter.registry.vehicles((page - 1) * per_page, per_page) if owned else []
     pages = max(1, -(-count // per_page))
-    pagination = {
-        "previous": page - 1 if page > 1 else None,
-        "next": page + 1 if page < pages else None,
-        "current": page,
-        "per_page": per_page,
-        "count": count,
-        "pages": pages,
-    }
+    pagination = Pagination(
+        previous=page - 1 if page > 1 else None,
+        next=page + 1 if page < pages else None,
+        current=page,
+        per_page=per_page,
+        count=count,
+        pages=pages,
+    )
     entries = []
     for vehicle in vehicles:
         entries.append(entry(counter, vehicle))
         if len(entries) % ENTRIES_PER_TURN == 0:
             await asyncio.sleep(0)  # commands must not wait for a long list (P6)
-    return body({"response": entries, "pagination": pagination, "count": len(entries)})
+    listed = VehicleList(response=entries, pagination=pagination, count=len(entries))
+    return Response(listed, status_code=200)
 
 
 @get("/api/1/vehicles/{tag:str}")
 async def show_vehicle(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
-) -> Response[bytes]:
+) -> Response[Envelope[VehicleEntry]]:
     """One vehicle."""
     access = counter.access(request)
     require(access, DEVICE_DATA)
     return ok(entry(counter, counter.vehicle(access, tag)))
 
 
-@post("/api/1/vehicles/{tag:str}/wake_up")
+@post("/api/1/vehicles/{tag:str}/wake_up", status_code=200)
 async def wake_up(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
-) -> Response[bytes]:
+) -> Response[Envelope[VehicleEntry]]:
     """The entry, for clients that ask until it says online; our vehicles wake by themselves."""
     access = counter.access(request)
     require(access, COMMANDS, CHARGING, DEVICE_DATA)
