@@ -169,6 +169,17 @@ def test_more_commands_under_way_than_allowed_are_429(tmp_path: Path) -> None:
     assert answers[2].headers["retry-after"] == answers[2].headers["ratelimit-reset"] == "1"
 
 
+def test_a_router_that_cannot_take_more_is_503(platform: Platform, client: httpx.Client) -> None:
+    platform.runner._busy = True
+    try:
+        answer = client.post(f"{CAR}/command/honk_horn")
+    finally:
+        platform.runner._busy = False
+    assert (answer.status_code, answer.json()["error"]) == (503, "service unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert platform.gateway.seen == []
+
+
 @pytest.mark.parametrize(
     ("name", "body", "scopes", "status"),
     [
