@@ -85,8 +85,8 @@ class TelemetryConfig:
     frame_bytes_hard_max: int = 16_000_000  # above: close 1009
     ping_s: float = 30.0  # a ping is sent after this long without a frame
     idle_s_max: float = 90.0  # closed after this long without a frame or pong
-    rate_records_per_s: float = 100.0  # per vehicle, sustained; above: error `rate limit exceeded`
-    rate_records_burst: int = 2_000  # per vehicle, token bucket depth
+    rate_records_per_s: float = 1_000.0  # per vehicle, sustained; above: error `rate limit exceeded`
+    rate_records_burst: int = 10_000  # per vehicle, token bucket depth
     handshake_s_max: float = 10.0  # TLS and HTTP upgrade
     request_bytes_max: int = 8_192  # HTTP request head; longer: 431
     connections_per_vehicle_max: int = 64  # beyond: its oldest is closed, 1008

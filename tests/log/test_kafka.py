@@ -5,15 +5,18 @@ What it promises when nothing breaks is tested with every other engine in `tests
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from motorcade.clock import SystemClock
 from motorcade.config import KafkaConfig, LogConfig
 from motorcade.events import NO_VEHICLE, Record, RecordBatch, Topic
-from motorcade.log.errors import LogError, LogWriteError
+from motorcade.log.errors import LogCorruptError, LogError, LogWriteError
 from motorcade.log.kafka import KafkaLog
+from motorcade.log.kafka_client import topic_name
 from motorcade.log.port import Edge
 from motorcade.log.topics import Lane
 from tests.engines.kafka import KafkaBroker, running_kafka
@@ -46,6 +49,12 @@ def records(number: int) -> RecordBatch:
         Record(NO_VEHICLE, Topic.TELEMETRY, b"%d" % number, number, number, partition=partition)
         for partition in (0, 1, 2, 3)
     )
+
+
+def one_group(number: int) -> RecordBatch:
+    """Two records in one partition group, so in one Kafka partition."""
+    batch = records(number)
+    return batch.select(batch.rows["partition"] % 2 == 0)
 
 
 def test_kills_lose_nothing_acknowledged_and_leave_no_part_of_an_append() -> None:
@@ -98,3 +107,33 @@ def test_names_that_kafka_would_not_carry_are_refused(name: str) -> None:
     log = opened("127.0.0.1:1", "names")
     with pytest.raises(LogError, match="writer name"):
         log.writer(name, Lane.BULK)
+
+
+def test_damage_is_raised_after_what_came_before_it_and_can_be_skipped() -> None:
+    bootstrap = running_kafka().bootstrap
+    log = opened(bootstrap, "damaged")
+    with closing(log):
+        writer = log.writer("gateway", Lane.BULK)
+        writer.append(one_group(1)).result(60)
+        kafka = KafkaConfig(bootstrap=bootstrap, deployment="damaged")
+        stranger = Producer({"bootstrap.servers": bootstrap})
+        stranger.produce(topic_name(kafka, "gateway", Lane.BULK), b"not ours", partition=0)
+        stranger.flush(60)
+        writer.append(one_group(2)).result(60)
+        reader = log.reader(TOPICS, Edge.EARLIEST)
+        found: list[bytes] = []
+
+        def read_on() -> None:
+            for part in reader.poll(30):
+                found.extend(one.payload for one in part.batch)
+
+        read_on()
+        assert found == [b"1"] * 2
+        for _ in range(2):  # until it is skipped
+            with pytest.raises(LogCorruptError, match="at offset"):
+                read_on()
+        reader.skip_damage()
+        read_on()
+        assert found == [b"1"] * 2 + [b"2"] * 2
+        assert not reader.poll(0.5)
+        reader.close()

@@ -18,7 +18,7 @@ from motorcade.clock import Clock
 from motorcade.config import KafkaConfig, LogConfig
 from motorcade.events import RecordBatch, Topic
 from motorcade.log import kafka_client as client
-from motorcade.log.errors import CursorError, LogClosedError, LogError
+from motorcade.log.errors import CursorError, LogClosedError, LogCorruptError, LogError
 from motorcade.log.kafka_cursor import Place
 from motorcade.log.kafka_message import decode
 from motorcade.log.port import AtTime, Cursor, Edge, LogSlice, Start
@@ -71,6 +71,7 @@ class KafkaReader:
         self._on_close = on_close
         self._known: frozenset[str] = frozenset()
         self._discover_at_s = 0.0
+        self._damaged: tuple[str, int, int] | None = None  # topic, partition, offset
         self._consumer: Consumer | None = None
         with client.wrapped("opening a reader"):
             self._consumer = Consumer(client.consumer_settings(kafka, config, "reader"))
@@ -83,6 +84,7 @@ class KafkaReader:
 
     def poll(self, timeout_s: float) -> Sequence[LogSlice]:
         """See `LogReader.poll`."""
+        self._damaged = None
         deadline_s = self._clock.monotonic_s() + timeout_s
         with client.wrapped("reading"):
             while True:
@@ -90,6 +92,14 @@ class KafkaReader:
                 slices = self._slices(messages)
                 if slices or self._clock.monotonic_s() >= deadline_s:
                     return slices
+
+    def skip_damage(self) -> None:
+        """See `LogReader.skip_damage`."""
+        if self._damaged is not None:
+            topic, partition, offset = self._damaged
+            self._place.offsets[topic][partition] = offset + 1
+            self._damaged = None
+            self._go_to_place()
 
     def close(self) -> None:
         """See `LogReader.close`."""
@@ -115,7 +125,13 @@ class KafkaReader:
         firsts = client.query_offsets(self._admin, self._kafka, unnamed, client.EARLIEST)
         offsets.update(firsts)
         self._known = frozenset(sizes)
-        reading = {topic: offsets[topic] for topic in sizes}
+        self._go_to_place()
+
+    def _go_to_place(self) -> None:
+        """Fetch from where our place stands, forgetting what was fetched beyond it."""
+        if self._consumer is None:
+            raise LogClosedError("this reader was closed: open another")
+        reading = {topic: self._place.offsets[topic] for topic in self._known}
         self._consumer.assign(client.assignment(reading))
 
     def _fetch(self, deadline_s: float) -> list[Message]:
@@ -152,19 +168,32 @@ class KafkaReader:
             raise LogError(f"Kafka: reading failed: {error.str()} ({error.name()})")
 
     def _slices(self, messages: list[Message]) -> list[LogSlice]:
-        """One slice per writer and lane, the cursor moving on with each."""
+        """One slice per writer and lane, the cursor moving on with each.
+
+        Damage is raised for by the poll that finds nothing before it.
+        """
         by_topic: dict[str, list[Message]] = defaultdict(list)
         for message in messages:
             if message.error() is None:
                 by_topic[str(message.topic())].append(message)
-        slices = []
+        slices: list[LogSlice] = []
         for topic, group in by_topic.items():
-            parts = [self._part(topic, message) for message in group]
-            parts = [part for part in parts if len(part)]
+            parts = []
+            try:
+                for message in group:
+                    part = self._part(topic, message)
+                    if len(part):
+                        parts.append(part)
+            except LogCorruptError:
+                self._go_to_place()
+                if not (parts or slices):
+                    raise
             ours = client.split_topic_name(self._kafka, topic)
             assert ours is not None  # we assigned it
             if parts:
                 slices.append(LogSlice(*ours, RecordBatch.concat(parts), self.cursor))
+            if self._damaged is not None:
+                break
         return slices
 
     def _part(self, topic: str, message: Message) -> RecordBatch:
@@ -172,7 +201,12 @@ class KafkaReader:
         partition, offset = message.partition(), message.offset()
         assert partition is not None
         assert offset is not None
-        batch, _ = decode(message.value() or b"")
+        try:
+            batch, _ = decode(message.value() or b"")
+        except LogCorruptError as error:
+            self._damaged = (topic, partition, offset)
+            where = f"Kafka topic {topic}[{partition}] at offset {offset}"
+            raise LogCorruptError(f"{where}: {error}") from error
         keep = self._from_time(topic, partition, batch)
         keep &= np.isin(batch.rows["topic"], self._topics)
         self._place.offsets[topic][partition] = offset + 1

@@ -94,6 +94,9 @@ class LogReader(Protocol):
             CursorError: retention removed what the cursor pointed at.
         """
 
+    def skip_damage(self) -> None:
+        """Go on behind the damage that `poll` last raised for; without any, do nothing."""
+
     def close(self) -> None:
         """Release files and doorbell."""
 

@@ -8,7 +8,7 @@ before, and without any the log is replayed from its start: slower, never differ
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Final, Protocol, runtime_checkable
+from typing import Final, Protocol
 
 import msgspec
 import numpy as np
@@ -35,13 +35,6 @@ class Deduplicator(Protocol):
     def keep(self, batch: RecordBatch, writer: str) -> npt.NDArray[np.bool_]: ...
     def snapshot(self) -> bytes: ...
     def restore(self, saved: bytes) -> None: ...
-
-
-@runtime_checkable
-class SkipsDamage(Protocol):
-    """A reader that can go on behind the damage it has raised for."""
-
-    def skip_damage(self) -> None: ...
 
 
 class FollowedState(Protocol):
@@ -162,7 +155,7 @@ class Follower:
         """Go on past damage, or from the oldest record when retention overtook us."""
         self.gaps += 1
         logger.error("live state lost records", error=str(error))
-        if isinstance(error, LogCorruptError) and isinstance(reader, SkipsDamage):
+        if isinstance(error, LogCorruptError):
             reader.skip_damage()
             return reader
         reader.close()
