@@ -173,6 +173,14 @@ def test_an_interrupted_command_stays_unknown() -> None:
     assert router.message(journal, CAR, NOW, NOW) == []
 
 
+def test_a_command_that_is_unknown_early_is_not_dropped_at_its_expiry() -> None:
+    router = make_router()
+    command_id = ask(router)
+    confirm(router, router.notice(b"delivery_unknown", CAR, command_id, NOW))
+    assert router.tick(NOW + 60 * US) == []
+    assert states(router.message(answered(command_id, "executed"), CAR, NOW, NOW)) == ["executed"]
+
+
 def test_hello_gets_the_time_and_a_question_about_what_is_unknown() -> None:
     router = make_router()
     command_id = ask(router)
