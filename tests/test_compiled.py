@@ -4,8 +4,12 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
 
 import motorcade
+from motorcade import compiled
 from motorcade.compiled import KERNELS_VERSION, kernel_files
 
 PACKAGE = Path(motorcade.__file__).parent
@@ -43,3 +47,16 @@ def test_an_edit_in_any_kernel_file_names_another_cache(tmp_path: Path) -> None:
 
 def test_the_cache_directory_is_set_and_holds_the_version() -> None:
     assert Path(os.environ["NUMBA_CACHE_DIR"]).name == KERNELS_VERSION
+
+
+def test_a_process_warms_the_kernels_that_it_has_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed: list[str] = []
+    for path in kernel_files():
+        if path.name == "kernels.py":
+            words = path.relative_to(PACKAGE.parent).with_suffix("").parts
+            monkeypatch.delitem(sys.modules, ".".join(words), raising=False)
+    for name in ("motorcade.kernels", "motorcade.log.kernels"):
+        stub = SimpleNamespace(warm=lambda name=name: warmed.append(name))
+        monkeypatch.setitem(sys.modules, name, stub)
+    compiled.warm_imported()
+    assert sorted(warmed) == ["motorcade.kernels", "motorcade.log.kernels"]

@@ -57,6 +57,7 @@ async def run_gateway(parts: Parts, stopping: asyncio.Event) -> None:
     from motorcade.gateway.presence import Presence
     from motorcade.gateway.telemetry.door import TelemetryDoor
 
+    _settle()
     config, clock, log = parts.config, parts.clock, parts.log
     loop = asyncio.get_running_loop()
     bulk_writer = log.writer("gateway", Lane.BULK)
@@ -122,6 +123,7 @@ async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
     from motorcade.state.snapshots import SnapshotStore
     from motorcade.streams.dedup import Dedup
 
+    _settle()
     config, clock, log = parts.config, parts.clock, parts.log
     failed: list[Exception] = []
 
@@ -185,6 +187,13 @@ async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
         raise failed[0]
 
 
+def _settle() -> None:
+    """Once a role has imported everything it runs: warm its kernels, let the collector rest."""
+    compiled.warm_imported()
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
+
+
 Role = Callable[[Parts, asyncio.Event], Coroutine[Any, Any, None]]
 ROLES: Final[dict[str, Role]] = {"gateway": run_gateway, "api": run_api}
 
@@ -202,9 +211,6 @@ async def _run(link: ChildLink) -> None:
         config=config.registry,
     )
     log = EmbeddedLog(data / "log", config.log, clock)
-    compiled.warm()
-    gc.freeze()
-    gc.set_threshold(GC_THRESHOLD)
     try:
         parts = Parts(link, config, data, clock, authority, registry, log)
         await ROLES[link.options["role"]](parts, stopping)

@@ -12,6 +12,7 @@ import hashlib
 import importlib
 import os
 import platform
+import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -68,15 +69,25 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def warm() -> None:
-    """Call every module's `warm()` once, on production types.
+    """Call every module's `warm()` once, on production types: `make setup` fills the cache so."""
+    for dotted in _kernel_modules():
+        importlib.import_module(dotted).warm()
+
+
+def warm_imported() -> None:
+    """Call `warm()` of every kernel module that this process has imported.
 
     A first call stalls a process for 0.3-0.5 s even when the code is cached (design §5.2), so every
-    process does this before it reports ready, and `make setup` does it to fill the cache.
+    process does this before it reports ready. What it never imports it never calls.
     """
-    for path in kernel_files():
-        if path != Path(__file__):
-            dotted = ".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts)
-            importlib.import_module(dotted).warm()
+    for dotted in _kernel_modules():
+        if dotted in sys.modules:
+            sys.modules[dotted].warm()
+
+
+def _kernel_modules() -> list[str]:
+    files = [path for path in kernel_files() if path != Path(__file__)]
+    return [".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts) for path in files]
 
 
 if __name__ == "__main__":
