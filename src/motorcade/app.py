@@ -155,7 +155,7 @@ async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
         log,
         log.writer("api", Lane.FAST),
         ledger,
-        Downlink(signer.key_id, signer, config.commands.expires_s_max),
+        Downlink(signer.key_id, signer, config.commands.message_expires_s),
         clock,
         os.urandom,
         fail,
