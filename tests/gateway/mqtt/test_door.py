@@ -1,5 +1,6 @@
 """The door by the standard: who may come in, what is refused and how, and when an ack leaves."""
 
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from motorcade.config import Config
 from motorcade.events import Topic
+from motorcade.gateway.mqtt.store import FILE_NAME
 from motorcade.wire.mqtt.connect import Connack, Connect, Will
 from motorcade.wire.mqtt.publish import Puback, Publish
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
@@ -261,6 +263,19 @@ def test_stopping_says_goodbye(tmp_path: Path) -> None:
         car.expect(Puback)
     assert car.closed_with() is Reason.SERVER_SHUTTING_DOWN
     car.socket.close()
+
+
+def test_a_store_that_cannot_write_refuses_persistent_sessions_only(
+    door: RunningDoor, tmp_path: Path
+) -> None:
+    with sqlite3.connect(tmp_path / "mqtt" / FILE_NAME) as other:
+        other.execute("DROP TABLE sessions")
+    with Client(door.port) as car:
+        refusal = car.connect(session_expiry_s=60)
+        assert refusal.reason is Reason.SERVER_UNAVAILABLE
+        assert car.receive() is None
+    with Client(door.port) as car:
+        assert car.connect(OTHER).reason is Reason.SUCCESS
 
 
 def test_packets_behind_connect_wait_for_it(door: RunningDoor) -> None:

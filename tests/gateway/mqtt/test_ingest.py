@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.clock import SimulatedClock
-from motorcade.config import Config
+from motorcade.config import Config, GatewayConfig
 from motorcade.events import CONTENT_TYPES, Encoding, Record, RecordBatch, Topic
 from motorcade.gateway.intake import Intake
 from motorcade.gateway.mqtt.connection import Connection
@@ -138,8 +138,10 @@ class Oracle:
 class Bench:
     """An ingest with two vehicles on it, 3.1.1 and 5.0."""
 
-    def __init__(self, records_max: int = 4_096) -> None:
-        gateway = replace(Config().gateway, connections_max=4, read_buffer_bytes=64 << 10)
+    def __init__(self, records_max: int = 4_096, gateway: GatewayConfig | None = None) -> None:
+        gateway = replace(
+            gateway or Config().gateway, connections_max=4, read_buffer_bytes=64 << 10
+        )
         mqtt = replace(Config().mqtt, packet_bytes_max=32 << 10)
         self.config = replace(Config(), gateway=gateway, mqtt=mqtt)
         self.loop = OneTurnLoop()
@@ -337,3 +339,69 @@ def test_encodings_are_recognised() -> None:
         Encoding.SAMPLES,
     ]
     assert np.all(bench.ingest.rows["in_flight"] == 0)
+
+
+def test_acks_beyond_a_turns_share_leave_in_later_turns() -> None:
+    gateway = replace(Config().gateway, acks_per_turn_max=2)
+    bench = Bench(gateway=gateway)
+    connection = bench.connections[0]
+    socket: Any = connection.transport
+    for packet_id in range(1, 6):
+        bench.feed(connection, publish(ProtocolLevel.V3_1_1, TOKEN, packet_id))
+    sizes = []
+    while bench.loop.calls or bench.writer.pending:
+        bench.loop.turn()
+        bench.writer.commit()
+        sizes.append(len(socket.written))
+    assert bytes(socket.written[3::4]) == bytes(range(1, 6))
+    assert {8, 16, 20} <= set(sizes)
+
+
+def test_a_mistake_of_ours_costs_one_peer_only() -> None:
+    bench = Bench()
+    bad, good = bench.connections
+
+    def broken(connection: Connection, data: memoryview) -> int:
+        raise ZeroDivisionError("a mistake")
+
+    bench.reader.read = broken  # type: ignore[method-assign]
+    bench.feed(bad, PINGREQ_BYTES)
+    bench.feed(good, publish(ProtocolLevel.V5, OTHER, 1))
+    bench.settle()
+    assert bad.closing
+    assert not good.closing
+    assert len(bench.writer.records) == 1
+
+
+def test_a_peer_that_does_not_read_is_closed() -> None:
+    bench = Bench()
+    connection = bench.connections[0]
+    connection.pause_writing()
+    assert connection.closing
+
+
+def test_more_connections_than_allowed_are_closed_and_unheard() -> None:
+    bench = Bench()
+    for _ in range(2):
+        bench.connect(TOKEN, ProtocolLevel.V3_1_1)
+    extra = Connection(bench.ingest)
+    extra.connection_made(Socket())  # type: ignore[arg-type]
+    assert extra.closing
+    buffer = extra.get_buffer(-1)
+    buffer[:5] = b"\x32\x03\x00\x01a"
+    extra.buffer_updated(5)
+    extra.connection_lost(None)
+    bench.settle()
+    assert not bench.writer.records
+
+
+def test_a_large_packet_in_small_pieces_costs_each_byte_once() -> None:
+    """A peer that drips a packet of the largest size makes nobody copy it again and again."""
+    bench = Bench()
+    connection = bench.connections[0]
+    message = publish(ProtocolLevel.V3_1_1, TOKEN, 1, b"x" * 30_000)
+    for start in range(0, len(message), 100):
+        bench.feed(connection, message[start : start + 100])
+        bench.loop.turn()
+    bench.settle()
+    assert [len(record.payload) for record in bench.writer.records] == [30_000]

@@ -205,6 +205,37 @@ def test_a_vehicle_is_told_what_operators_sent_meanwhile(door: RunningDoor) -> N
         assert car.take().payload == b"meanwhile"
 
 
+def test_a_vehicle_is_told_what_operators_sent_before_a_restart(tmp_path: Path) -> None:
+    with RunningDoor(tmp_path) as door:
+        with Client(door.port) as car:
+            resume(car, TOKEN, TOKEN)
+            car.subscribe(COMMANDS)
+            car.disconnect()
+        with operator(door) as people:
+            people.publish(COMMANDS, b"before")
+            people.expect(Puback)
+    with RunningDoor(tmp_path) as door, Client(door.port) as car:
+        assert resume(car, TOKEN, TOKEN)
+        assert car.take().payload == b"before"
+
+
+def test_the_log_is_not_read_for_vehicles_that_nobody_wrote_to(tmp_path: Path) -> None:
+    """After a restart every vehicle comes back at once; most have missed nothing."""
+    with RunningDoor(tmp_path) as door, Client(door.port) as car:
+        resume(car, TOKEN, TOKEN)
+        car.subscribe(COMMANDS)
+        car.disconnect()
+    with RunningDoor(tmp_path) as door:
+        opened = []
+        reader = door.log.reader
+        door.log.reader = lambda *wanted: opened.append(wanted) or reader(*wanted)  # type: ignore
+        with Client(door.port) as car:
+            assert resume(car, TOKEN, TOKEN)
+            assert car.is_silent()
+        assert not opened
+        door.log.reader = reader  # type: ignore[method-assign]
+
+
 def test_clean_start_forgets_and_expiry_ends(door: RunningDoor) -> None:
     with Client(door.port) as people:
         resume(people)

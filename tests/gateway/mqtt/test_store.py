@@ -22,10 +22,15 @@ def test_what_was_written_is_there_after_a_restart(tmp_path: Path) -> None:
     store.put(StoredSession("gone", 1, 0, b""))
     store.put(SESSION)
     store.remove("gone")
+    assert store.load_quiet_since_us() is None
+    store.put_quiet_since_us(5)
     store.put_live_cursor(b"here").result(10)
     store.close()
     again = SqliteSessionStore(tmp_path)
     assert (again.load(), again.load_live_cursor()) == ([SESSION], b"here")
+    assert again.load_quiet_since_us() == 5
+    again.put_quiet_since_us(None).result(10)
+    assert again.load_quiet_since_us() is None
     again.close()
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 KEEP_ALIVE_FACTOR: Final = 1.5  # [MQTT-3.1.2-22]
 NEVER_US: Final = 1 << 62
+LINGER_S_MAX: Final = 5.0  # after we closed: then unsent bytes are dropped
 TAKE_OVER_S_MAX: Final = 5.0  # how long a new connection waits for the old one's commits
 REMOVED_PER_STEP: Final = 256  # tokens looked up in one step off the loop
 
@@ -173,7 +174,7 @@ class Admission:
         connection.connection_id = self._entropy(16).hex()
         session.connection, session.principal = connection, principal
         session.window = min(config.inflight_max, connection.receive_max)
-        session.offline_since_us = 0
+        session.away_since_us, session.offline_since_us = session.offline_since_us, 0
         keep_alive_s = self._keep_alive_s(connect)
         self._keep_alive_us[connection.slot] = (
             int(keep_alive_s * KEEP_ALIVE_FACTOR * 1e6) if keep_alive_s else NEVER_US
@@ -239,7 +240,8 @@ class Admission:
             self._presence.disconnected(principal.token, connection.connection_id, "")
 
     def sweep(self) -> None:
-        """Close those that did not CONNECT in time, and those that fell silent."""
+        """Close those that did not CONNECT in time, those that fell silent, those that linger."""
+        self.ingest.abort_lingering(LINGER_S_MAX)
         now_s = self._clock.monotonic_s()
         for connection, since_s in list(self._waiting.items()):
             if now_s - since_s > self._config.mqtt.connect_s_max:

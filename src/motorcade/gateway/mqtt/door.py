@@ -34,6 +34,7 @@ from motorcade.wire.mqtt.reasons import Reason
 
 SWEEP_S: Final = 1.0
 SWEEPS_PER_REST: Final = 10
+GOODBYE_S_MAX: Final = 2.0
 BACKLOG: Final = 4_096  # connections that the kernel holds before we accept them
 
 logger = structlog.get_logger(__name__)
@@ -110,13 +111,20 @@ class MqttDoor:
         for connection in connections:
             connection.will = None
             self._packets.disconnect(connection, Reason.SERVER_SHUTTING_DOWN)
-        while any(each is not None for each in self._ingest.connections):
-            await asyncio.sleep(0)
+        await self._all_closed()
         await self._bulk.drained()
         self._outbox.stop()
         await self._router.stop()
         self._sessions.sweep(self._clock.now_us(), self._router.position)
         await self._loop.run_in_executor(None, self._store.close)
+
+    async def _all_closed(self) -> None:
+        """Wait for the goodbyes to leave, but not long for peers that do not take them."""
+        give_up_s = self._clock.monotonic_s() + GOODBYE_S_MAX
+        while self.connections:
+            if self._clock.monotonic_s() > give_up_s:
+                self._ingest.abort_lingering(0.0)
+            await asyncio.sleep(0.002)
 
     @property
     def connections(self) -> int:

@@ -116,6 +116,7 @@ class Ingest:
         self._spacing_s = config.gateway.turn_spacing_ms / 1e3
         self.paused = False
         self._parked: list[Connection] = []
+        self._lingering: dict[Connection, float] = {}  # closed by us: when
         self._lost: list[Connection] = []  # gone, but bytes of theirs still wait
 
         rows_max = len(intake.staging.rows)
@@ -155,6 +156,7 @@ class Ingest:
 
     def closed(self, connection: Connection) -> None:
         """The socket is gone. What it sent before is taken first."""
+        self._lingering.pop(connection, None)
         if self.count and not self.paused:
             self.run()
         if self.paused and connection.slot >= 0:
@@ -206,6 +208,18 @@ class Ingest:
         if connection.slot >= 0:
             self.rows[connection.slot]["state"] = HELD
         self._park(connection)
+
+    def lingers(self, connection: Connection) -> None:
+        """We closed it; the peer has a while to take what is still unsent."""
+        self._lingering[connection] = self._clock.monotonic_s()
+
+    def abort_lingering(self, older_s: float) -> None:
+        """Cut off those that took nothing for so long after we closed them."""
+        now_s = self._clock.monotonic_s()
+        for connection, since_s in list(self._lingering.items()):
+            if now_s - since_s >= older_s:
+                del self._lingering[connection]
+                connection.abort()
 
     def monotonic_us(self) -> int:
         return int(self._clock.monotonic_s() * 1e6)
@@ -335,6 +349,8 @@ class Ingest:
         """`size` bytes came into what `waiting_buffer` gave."""
         rejoined = connection.unread_from
         connection.unread_from = -1
+        if connection.slot >= 0:
+            self.rows[connection.slot]["heard_us"] = self.monotonic_us()
         if self.paused or connection.busy:
             connection.late += self._scratch[:size]
             self._park(connection)

@@ -20,7 +20,7 @@ from motorcade.gateway.mqtt.feeding import Feeder
 from motorcade.gateway.mqtt.interest import ROUTED, Interest
 from motorcade.gateway.mqtt.message import Message, best, deliver, message_of
 from motorcade.gateway.mqtt.session import Seen, Session
-from motorcade.gateway.mqtt.sessions import Sessions
+from motorcade.gateway.mqtt.sessions import Sessions, written
 from motorcade.log.errors import LogError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, LogSlice
 from motorcade.wire.mqtt.subscribe import Subscription
@@ -59,6 +59,8 @@ class Router:
         self._joined: set[Session] = set()  # live again, and may be ahead of us
         self._current: tuple[str, RecordBatch, int] | None = None  # what is being handed out
         self._operator_publishes = 0
+        self._quiet_since_us = 0  # until then somebody may have written to vehicles
+        self._publishes_when_quiet = 0
         self.position: Cursor | None = None  # everything before was handed out
         self.turn = asyncio.Lock()  # held while handing out: whoever joins holds it too
         self._feeder = Feeder(self, config, clock, loop, log)
@@ -66,6 +68,10 @@ class Router:
     async def start(self) -> None:
         """Take the end of the log as our place."""
         self.position = await self.run(lambda: self._log.end(ROUTED))
+        quiet_since_us = self._sessions.load_quiet_since_us()
+        self._quiet_since_us = quiet_since_us or self._clock.now_us()
+        if quiet_since_us is None:
+            await written(self._sessions.put_quiet_since_us(self._quiet_since_us))
 
     async def stop(self) -> None:
         """Hand out nothing more."""
@@ -98,6 +104,7 @@ class Router:
         async with self._starting:
             if self._reader is None:
                 reader = await self.run(lambda: self._log.reader(ROUTED, Edge.LATEST))
+                await written(self._sessions.put_quiet_since_us(None))
                 self.position, self._reader = reader.cursor, reader
                 self._task = self._loop.create_task(self._work(reader))
 
@@ -106,6 +113,7 @@ class Router:
         session.resend()
         if session.cursor is None or self._nothing_missed(session):
             session.live, session.cursor, session.seen = True, None, None
+            session.lagged = False
         else:
             self._feeder.feed(session)
 
@@ -130,7 +138,12 @@ class Router:
 
     def _nothing_missed(self, session: Session) -> bool:
         """Whether the log surely holds nothing for it: it only hears of commands and operators."""
-        return not _listens(session) and session.publishes_seen == self._operator_publishes
+        if _listens(session) or session.lagged:
+            return False
+        if session.publishes_seen == self._operator_publishes:
+            return True
+        unheard = self._operator_publishes == self._publishes_when_quiet
+        return unheard and session.away_since_us > self._quiet_since_us
 
     def _note_place(self, session: Session) -> None:
         session.live, session.cursor = False, self.position
@@ -164,6 +177,9 @@ class Router:
             elif now_s - idle_since_s > LINGER_S and not self._starting.locked():
                 self._reader = self._task = None
                 reader.close()
+                self._quiet_since_us = self._clock.now_us()
+                self._publishes_when_quiet = self._operator_publishes
+                self._sessions.put_quiet_since_us(self._quiet_since_us)
                 return
 
     async def _reopened(self, reader: LogReader) -> LogReader:
@@ -208,7 +224,7 @@ class Router:
 
     def joined(self, session: Session) -> None:
         """A session has caught up; called with `turn` held."""
-        session.live, session.cursor = True, None
+        session.live, session.cursor, session.lagged = True, None, False
         if self._reader is None:
             session.seen = None
         else:

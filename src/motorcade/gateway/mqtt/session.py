@@ -81,6 +81,8 @@ class Session:
     cursor: Cursor | None = None  # where to read on; None while live
     seen: Seen | None = None
     waiting: list[Callable[[], None]] = field(default_factory=list)  # for room, or the end
+    away_since_us: int = 0  # what `offline_since_us` was before the client came back
+    lagged: bool = False  # it was being fed when an earlier process died
     publishes_seen: int = -1  # the router's count of operators' publishes when it went offline
     _last_id: int = 0
 
@@ -184,6 +186,7 @@ class Session:
                 for s in row.subscriptions
             },
             offline_since_us=row.offline_since_us or now_us,
+            lagged=bool(row.cursor) and not row.offline_since_us,
             cursor=Cursor(row.cursor or live_cursor),
         )
 

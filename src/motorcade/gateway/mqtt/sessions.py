@@ -21,6 +21,7 @@ class Sessions:
         self._store = store
         self._by_key: dict[str, Session] = {}
         self._stored: set[str] = set()  # keys with a row
+        self._live_cursor: Cursor | None = None  # as stored
         self._off_own_row: set[str] = set()  # connected, but stored with a cursor of their own
         self.trie: SubscriptionTrie[Session, Subscription] = SubscriptionTrie()
 
@@ -31,6 +32,14 @@ class Sessions:
             self._stored.add(row.key)
             self._by_key[row.key] = Session.restored(row, live_cursor, now_us)
         return Cursor(live_cursor) if live_cursor else None
+
+    def load_quiet_since_us(self) -> int | None:
+        """See `SessionStore.load_quiet_since_us`."""
+        return self._store.load_quiet_since_us()
+
+    def put_quiet_since_us(self, time_us: int | None) -> Future[None]:
+        """See `SessionStore.put_quiet_since_us`."""
+        return self._store.put_quiet_since_us(time_us)
 
     def find(self, key: str) -> Session | None:
         return self._by_key.get(key)
@@ -106,7 +115,8 @@ class Sessions:
             elif session.key in self._off_own_row:
                 self._off_own_row.discard(session.key)
                 self._put(session, None)
-        if live_cursor is not None:
+        if live_cursor is not None and live_cursor != self._live_cursor:
+            self._live_cursor = live_cursor
             self._store.put_live_cursor(live_cursor)
 
     def subscribe(self, session: Session, subscription: Subscription, qos: int) -> bool:

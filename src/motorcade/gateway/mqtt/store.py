@@ -17,6 +17,8 @@ import msgspec
 
 FILE_NAME: Final = "sessions.sqlite"
 _VERSION: Final = 1
+_LIVE_CURSOR: Final = 0
+_QUIET_SINCE: Final = 1
 
 
 class StoredSubscription(msgspec.Struct, frozen=True, array_like=True):
@@ -46,6 +48,12 @@ class SessionStore(Protocol):
 
     def load_live_cursor(self) -> bytes:
         """What `put_live_cursor` stored last, b"" at first."""
+
+    def load_quiet_since_us(self) -> int | None:
+        """What `put_quiet_since_us` stored last, `None` at first."""
+
+    def put_quiet_since_us(self, time_us: int | None) -> Future[None]:
+        """Since when nobody was there who could publish to vehicles; `None`: somebody is."""
 
     def put(self, session: StoredSession) -> Future[None]:
         """Write or replace."""
@@ -91,15 +99,22 @@ class SqliteSessionStore:
         return [msgspec.msgpack.decode(row[0], type=StoredSession) for row in rows]
 
     def load_live_cursor(self) -> bytes:
-        row = self._connection.execute("SELECT cursor FROM live").fetchone()
-        return bytes(row[0]) if row else b""
+        return self._load(_LIVE_CURSOR)
+
+    def load_quiet_since_us(self) -> int | None:
+        text = self._load(_QUIET_SINCE)
+        return int(text) if text else None
+
+    def put_quiet_since_us(self, time_us: int | None) -> Future[None]:
+        text = b"" if time_us is None else b"%d" % time_us
+        return self._enqueue("REPLACE INTO live VALUES (?, ?)", _QUIET_SINCE, text)
 
     def put(self, session: StoredSession) -> Future[None]:
         encoded = msgspec.msgpack.encode(session)
         return self._enqueue("REPLACE INTO sessions VALUES (?, ?)", session.key, encoded)
 
     def put_live_cursor(self, cursor: bytes) -> Future[None]:
-        return self._enqueue("REPLACE INTO live VALUES (0, ?)", cursor)
+        return self._enqueue("REPLACE INTO live VALUES (?, ?)", _LIVE_CURSOR, cursor)
 
     def remove(self, key: str) -> Future[None]:
         return self._enqueue("DELETE FROM sessions WHERE key = ?", key)
@@ -108,6 +123,10 @@ class SqliteSessionStore:
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
+
+    def _load(self, row_id: int) -> bytes:
+        row = self._connection.execute("SELECT value FROM live WHERE id = ?", (row_id,)).fetchone()
+        return bytes(row[0]) if row else b""
 
     def _prepare(self) -> None:
         execute = self._connection.execute
@@ -119,7 +138,7 @@ class SqliteSessionStore:
                 f"{self._path}: version {version}, this program knows {_VERSION}: update it"
             )
         execute("CREATE TABLE IF NOT EXISTS sessions (key TEXT PRIMARY KEY, session BLOB) STRICT")
-        execute("CREATE TABLE IF NOT EXISTS live (id INTEGER PRIMARY KEY, cursor BLOB) STRICT")
+        execute("CREATE TABLE IF NOT EXISTS live (id INTEGER PRIMARY KEY, value BLOB) STRICT")
         execute(f"PRAGMA user_version = {_VERSION}")
 
     def _enqueue(self, statement: str, *values: object) -> Future[None]:
