@@ -50,6 +50,7 @@ class _Input:
     starts: Column
     ends: Column
     wanted: npt.NDArray[np.bool_]
+    room: int  # for the kernel's samples: no payload gives more of them than it has bytes
 
     def facts(self, rows: Column) -> list[Row]:
         """What the plain rules need to know of these rows."""
@@ -102,7 +103,8 @@ class Decoder:
         buffer.flags.writeable = False  # one type for the kernel, whoever owns the batch
         batch = RecordBatch(rows, buffer)
         wanted = (rows["encoding"] == Encoding.TESLA_TELEMETRY) & (slots >= 0)
-        source = _Input(batch, slots, starts, ends, wanted)
+        room = min(SAMPLES_PER_CALL, int((ends - starts)[wanted].sum()))
+        source = _Input(batch, slots, starts, ends, wanted, room)
         texts: dict[int, str] = {}
         parts = []
         first = 0
@@ -114,7 +116,7 @@ class Decoder:
 
     def _decode_some(self, source: _Input, first: int) -> tuple[int, SampleBatch]:
         """Rows from `first` as far as the kernel's room goes; (row to go on from, samples)."""
-        room = SAMPLES_PER_CALL
+        room = source.room
         if source.wanted[first]:
             room = max(room, int(source.ends[first] - source.starts[first]))
         signal, value = np.empty(room, np.int32), np.empty(room, np.float64)

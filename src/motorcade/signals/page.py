@@ -1,4 +1,4 @@
-"""The page `docs/protocols/signals.md`, drawn from the table: `python -m motorcade.signals.page`."""
+"""The page `docs/protocols/signals.md`, drawn from the table; the module prints it when run."""
 
 from typing import Final
 
