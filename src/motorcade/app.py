@@ -144,6 +144,7 @@ async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
         SnapshotStore(parts.data / "state", OsFiles()),
         clock,
         snapshot_s=config.state.snapshot_s,
+        snapshot_records=config.state.snapshot_records,
         failed=fail_from_thread,
     )
     follower.start()

@@ -85,7 +85,9 @@ class TelemetryConfig:
     frame_bytes_hard_max: int = 16_000_000  # above: close 1009
     ping_s: float = 30.0  # a ping is sent after this long without a frame
     idle_s_max: float = 90.0  # closed after this long without a frame or pong
-    rate_records_per_s: float = 1_000.0  # per vehicle, sustained; above: error `rate limit exceeded`
+    rate_records_per_s: float = (
+        1_000.0  # per vehicle, sustained; above: error `rate limit exceeded`
+    )
     rate_records_burst: int = 10_000  # per vehicle, token bucket depth
     handshake_s_max: float = 10.0  # TLS and HTTP upgrade
     request_bytes_max: int = 8_192  # HTTP request head; longer: 431
@@ -131,6 +133,7 @@ class CommandsConfig:
 @dataclass(frozen=True, slots=True)
 class StateConfig:
     snapshot_s: float = 30.0  # live state is written to disk this often
+    snapshot_records: int = 100_000  # ... or after this many: a restart replays what came since
     vehicles_max: int = 1_000_000
     signals_per_vehicle_max: int = 2_048  # unknown names beyond this are counted and dropped
     text_bytes_max: int = 1_024  # longer text values are cut in state, never in the log

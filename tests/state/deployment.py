@@ -33,7 +33,9 @@ class Deployment:
     def append(self, *records: Record) -> None:
         self.writer.append(RecordBatch.of(records)).result(10)
 
-    def follower(self, snapshot_s: float = 1e9) -> tuple[Follower, EmbeddedLiveState]:
+    def follower(
+        self, snapshot_s: float = 1e9, snapshot_records: int = 1 << 62
+    ) -> tuple[Follower, EmbeddedLiveState]:
         state = EmbeddedLiveState(CONFIG)
         follower = Follower(
             self.log,
@@ -42,6 +44,7 @@ class Deployment:
             self.snapshots,
             SystemClock(),
             snapshot_s=snapshot_s,
+            snapshot_records=snapshot_records,
             failed=self.failures.append,
         )
         return follower, state

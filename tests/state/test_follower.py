@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,9 +96,10 @@ def test_damaged_snapshots_cost_time_but_change_nothing(
     assert deployment.run()[1] == body
 
 
-def test_periodic_snapshots(deployment: Deployment) -> None:
-    deployment.append(tesla(CAR, 1, soc=1.0))
-    follower, _ = deployment.follower(snapshot_s=0.0)
+@pytest.mark.parametrize("often", [{"snapshot_s": 0.0}, {"snapshot_records": 2}])
+def test_snapshots_by_time_and_by_records(deployment: Deployment, often: dict[str, Any]) -> None:
+    deployment.append(tesla(CAR, 1, soc=1.0), tesla(CAR, 2, soc=2.0))
+    follower, _ = deployment.follower(**often)
     follower.start()
     assert follower.caught_up.wait(30)
     while not list(deployment.snapshots.load()):  # written by a thread of its own
@@ -189,6 +191,7 @@ def test_snapshots_hold_the_same_bytes_whatever_the_cuts(
             SnapshotStore(Path("/state"), FaultyFiles()),
             SimulatedClock(START_US),
             snapshot_s=1.0,
+            snapshot_records=1,
             failed=lambda error: None,
         )
         for part in slices(records, at):

@@ -1,8 +1,9 @@
 """The thread that keeps live state at the log's end: tail, drop duplicates, decode, apply.
 
-Every `state.snapshot_s`, and when it stops, it saves state, duplicates' memory and cursor together,
-so a restart goes on exactly where the snapshot was taken. A damaged snapshot falls back to the one
-before, and without any the log is replayed from its start: slower, never different.
+Every `state.snapshot_s` or `state.snapshot_records`, and when it stops, it saves state, duplicates'
+memory and cursor together, so a restart goes on exactly where the snapshot was taken. A damaged
+snapshot falls back to the one before, and without any the log is replayed from its start: slower,
+never different.
 """
 
 import threading
@@ -23,6 +24,8 @@ from motorcade.state.snapshots import SnapshotStore
 
 TOPICS: Final = frozenset({Topic.TELEMETRY, Topic.CONNECTIVITY, Topic.ENERGY, Topic.MEDIA})
 """All of one lane, so that they come in one order and replays agree."""
+
+SNAPSHOT_PAUSE: Final = 20  # times what making a snapshot took, before the next one by records
 
 POLL_S: Final = 0.2  # how soon a stop is noticed; records ring the doorbell
 
@@ -63,15 +66,20 @@ class Follower:
         clock: Clock,
         *,
         snapshot_s: float,
+        snapshot_records: int,
         failed: Callable[[Exception], None],
     ) -> None:
         """`failed` is called from the thread, which then ends: the process should, too."""
         self._log, self._state, self._make_dedup = log, state, make_dedup
         self._dedup = make_dedup()
-        self._snapshots, self._clock, self._snapshot_s = snapshots, clock, snapshot_s
+        self._snapshots, self._clock = snapshots, clock
+        self._snapshot_s, self._snapshot_records = snapshot_s, snapshot_records
         self._failed = failed
         self._cursor: Cursor | None = None
         self._saved_cursor: Cursor | None = None
+        self._saved_s = clock.monotonic_s()
+        self._unsaved = 0  # records applied since the last snapshot
+        self._body_s = 0.0  # how long making the last snapshot took
         self._saving: Future[None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-state", daemon=True)
@@ -117,7 +125,6 @@ class Follower:
 
     def _follow(self, disk: ThreadPoolExecutor) -> None:
         started_us = self._clock.now_us()
-        saved_s = self._clock.monotonic_s()
         reader = self._open()
         try:
             while not self._stopping.is_set():
@@ -130,17 +137,26 @@ class Follower:
                     self.apply(part)
                 if not slices or slices[-1].batch.rows["received_time_us"][-1] >= started_us:
                     self.caught_up.set()
-                if self._clock.monotonic_s() - saved_s >= self._snapshot_s:
-                    saved_s = self._clock.monotonic_s()
+                if self._snapshot_due():
                     self._save(disk)
         finally:
             reader.close()
+
+    def _snapshot_due(self) -> bool:
+        """By the clock; or because to replay what came since would keep a restart waiting.
+
+        The latter no more often than its cost allows: a large fleet's state takes time to save.
+        """
+        passed_s = self._clock.monotonic_s() - self._saved_s
+        many = self._unsaved >= self._snapshot_records
+        return passed_s >= self._snapshot_s or (many and passed_s >= SNAPSHOT_PAUSE * self._body_s)
 
     def apply(self, part: LogSlice) -> None:
         """One slice: duplicates dropped, the rest into the state."""
         keep = self._dedup.keep(part.batch, part.writer)
         self._state.apply(part.batch if keep.all() else part.batch.select(keep), part.writer)
         self._cursor = part.cursor
+        self._unsaved += len(part.batch)
 
     def _open(self) -> LogReader:
         start: Start = self._cursor if self._cursor is not None else Edge.EARLIEST
@@ -173,8 +189,13 @@ class Follower:
             self._finish()
         if self._saving is not None or self._cursor in (None, self._saved_cursor):
             return
+        began_s = self._clock.monotonic_s()
+        body = self.body()
+        self._saved_s = self._clock.monotonic_s()
+        self._body_s = self._saved_s - began_s
+        self._unsaved = 0
         self._saved_cursor = self._cursor
-        self._saving = disk.submit(self._snapshots.save, self.body())
+        self._saving = disk.submit(self._snapshots.save, body)
         if self._stopping.is_set():
             self._finish()
 
