@@ -161,7 +161,10 @@ def main() -> None:
         platform.start()
         drive = [MOTORCADE, "drive", "--data", str(data), "--vehicle"]
         cars = [
-            subprocess.Popen([*drive, str(directory / "vehicles" / vin / "vehicle.json")])
+            subprocess.Popen(
+                [*drive, str(directory / "vehicles" / vin / "vehicle.json")],
+                stdout=subprocess.DEVNULL,
+            )
             for vin in vins[:CARS]
         ]
         try:
