@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -146,11 +146,11 @@ def mosquitto(directory: Path) -> Iterator[Server]:
 
 
 @contextlib.contextmanager
-def motorcade(directory: Path) -> Iterator[tuple[Server, Platform]]:
+def motorcade(directory: Path, settings: Sequence[str]) -> Iterator[tuple[Server, Platform]]:
     """Our platform, whole, with a connected vehicle per topic."""
     vins = [f"5YJ3E1EA7KF{number:06d}" for number in range(CONNECTIONS)]
     files = add_vehicles(directory / "data", vins, directory / "vehicles")
-    platform = Platform(directory / "data")
+    platform = Platform(directory / "data", settings)
     platform.start()
     try:
         place = platform.ready["mqtt"]
@@ -172,13 +172,15 @@ def show(name: str, figure: Figure) -> None:
     )
 
 
-def compare(seconds: float, rounds: int, limits: dict[int, float] | None) -> bool:
+def compare(
+    seconds: float, rounds: int, limits: dict[int, float] | None, settings: Sequence[str]
+) -> bool:
     """Print the whole table; return whether every ratio is within `limits`, if given."""
     good = True
     with tempfile.TemporaryDirectory() as name, contextlib.ExitStack() as stack:
         directory = Path(name)
         peer = stack.enter_context(mosquitto(directory))
-        us, _ = stack.enter_context(motorcade(directory))
+        us, _ = stack.enter_context(motorcade(directory, settings))
         for per_segment in (1, 50):
             drive(peer, per_segment, 0.0, 20_000)
             drive(us, per_segment, 0.0, 20_000)
@@ -208,11 +210,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each run")
     parser.add_argument("--rounds", type=int, default=3, help="pairs per rate")
     parser.add_argument("--check", action="store_true", help="fail when clearly worse than claimed")
+    parser.add_argument("--set", action="append", default=[], help="as of `motorcade up`")
     options = parser.parse_args()
     print(describe())
     # Three times the claim: shared machines are noisy, and a regression that matters is larger.
     limits = {1: 3.0, 50: 0.75} if options.check else None
-    if not compare(options.seconds, options.rounds, limits):
+    if not compare(options.seconds, options.rounds, limits, options.set):
         sys.exit(1)
 
 
