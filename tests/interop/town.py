@@ -45,14 +45,21 @@ class Town:
         account: dict[str, str] = json.loads(run_motorcade(*words))
         return account
 
-    def ask(self, method: str, path: str, body: Any = None, token: str = "") -> Answer:
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        token: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> Answer:
         """One request to the API."""
 
         async def request() -> Answer:
             ready = self.platform.ready
             link = HttpLink(ready["api"]["url"], token or ready["admin_token"])
             try:
-                return await link.request(method, f"/api/1/vehicles{path}", body)
+                return await link.request(method, f"/api/1/vehicles{path}", body, headers)
             finally:
                 link.close()
 
