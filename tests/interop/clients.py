@@ -110,6 +110,7 @@ class Paho:
             self.client.tls_set(vehicle["ca_file"], **(files if way.link == "certificate" else {}))
         self.connack: Any = None
         self.present = False
+        self.connack_properties: Any = None
         self.acks: dict[int, Any] = {}
         self.granted: list[Any] = []
         self.messages: list[paho.MQTTMessage] = []
@@ -118,7 +119,7 @@ class Paho:
         self._address = way.address(town)
         self._options: dict[str, Any] = {}
         if way.v5:
-            properties = Properties(PacketTypes.CONNECT)
+            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
             properties.SessionExpiryInterval = SESSION_S if resume else 0
             self._options = {"clean_start": not resume, "properties": properties}
 
@@ -154,9 +155,10 @@ class Paho:
         self.wait(lambda: number in self.acks or self.lost)
         return self.acks.get(number)
 
-    def _connected(self, _c: Any, _u: Any, flags: Any, reason: Any, _p: Any) -> None:
+    def _connected(self, _c: Any, _u: Any, flags: Any, reason: Any, properties: Any) -> None:
         with self._news:
             self.connack, self.present = reason, flags.session_present
+            self.connack_properties = properties
             self._news.notify_all()
 
     def _told(
@@ -179,7 +181,7 @@ class Paho:
 
 def publish_properties(message: Message, number: int) -> Properties:
     """MQTT 5: who numbers, and what it is."""
-    properties = Properties(PacketTypes.PUBLISH)
+    properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
     properties.UserProperty = [("stream", "trip"), ("sequence", str(number))]
     if message.content_type:
         properties.ContentType = message.content_type
@@ -223,7 +225,7 @@ def resuming(way: Way) -> dict[str, Any]:
     """aiomqtt's options for a session that outlives the connection."""
     if not way.v5:
         return {"clean_session": False}
-    properties = Properties(PacketTypes.CONNECT)
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
     properties.SessionExpiryInterval = SESSION_S
     return {"clean_start": False, "properties": properties}
 
