@@ -78,6 +78,7 @@ def serve(directory: Path, spacing_ms: float, turn_ms: float, profile: str) -> N
             fast=intakes[1],
             presence=Silent(),  # type: ignore[arg-type]
             entropy=os.urandom,
+            rest=time.sleep,
         )
         listening = socket.create_server(("127.0.0.1", 0), backlog=1_024)
         await door.start(listening)

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import os
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +84,7 @@ async def run_gateway(parts: Parts, stopping: asyncio.Event) -> None:
         fast=fast,
         presence=presence,
         entropy=os.urandom,
+        rest=time.sleep,
     )
     telemetry = TelemetryDoor(
         loop=loop,

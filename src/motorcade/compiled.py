@@ -56,6 +56,13 @@ def _cache_root() -> Path:
 os.environ["NUMBA_CACHE_DIR"] = str(_cache_root() / KERNELS_VERSION)
 
 import numba  # noqa: E402  (after the cache directory is set, and only here)
+import numba.core.cgutils  # noqa: E402
+from numba import extending  # noqa: E402
+
+Decorator = Callable[[Callable[..., Any]], Any]
+cgutils: Any = numba.core.cgutils  # numba's extension interface is only half typed
+intrinsic: Decorator = cast(Decorator, extending.intrinsic)
+overload: Callable[[Callable[..., Any]], Decorator] = cast(Any, extending.overload)
 
 
 def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,6 +73,73 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     return cast(
         Callable[..., Any], numba.njit(cache=True, nogil=True, error_model="numpy")(function)
     )
+
+
+def borrowed(array: Any) -> Any:
+    """The same array, uncounted, for use within one call; the caller keeps it alive.
+
+    In kernels every hand-over of an array to another kernel counts references by atomic operations.
+    On the hot road they came to more than all the work; counting nothing costs nothing.
+    """
+    return array
+
+
+@intrinsic
+def _without_owner(_typing: Any, array: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (array_type,) = signature.args
+        view = context.make_array(array_type)(context, builder, arguments[0])
+        view.meminfo = cgutils.get_null_value(view.meminfo.type)
+        view.parent = cgutils.get_null_value(view.parent.type)
+        return view._getvalue()
+
+    return array(array), generate
+
+
+@overload(borrowed)
+def _borrowed(array: Any) -> Any:
+    def view(array: Any) -> Any:
+        return _without_owner(array)
+
+    return view
+
+
+def copy_bytes(source: Any, start: int, target: Any, to: int, size: int) -> None:
+    """Copy `source[start:start + size]` (uint8) to `target[to:]`; the caller has checked bounds.
+
+    In kernels this is `memcpy`: a loop or a slice costs a byte per cycle there, because numba
+    cannot rule out that the two arrays overlap.
+    """
+    target[to : to + size] = source[start : start + size]
+
+
+@intrinsic
+def _memcpy(_typing: Any, source: Any, start: Any, target: Any, to: Any, size: Any) -> Any:
+    signature = numba.types.void(source, start, target, to, size)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        source_type, start_type, target_type, to_type, size_type = signature.args
+        places = []
+        for array, array_type, offset, offset_type in (
+            (arguments[0], source_type, arguments[1], start_type),
+            (arguments[2], target_type, arguments[3], to_type),
+        ):
+            data = context.make_array(array_type)(context, builder, array).data
+            wide = context.cast(builder, offset, offset_type, numba.types.intp)
+            places.append(builder.gep(data, [wide]))
+        wide_size = context.cast(builder, arguments[4], size_type, numba.types.intp)
+        cgutils.raw_memcpy(builder, places[1], places[0], wide_size, 1)
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@overload(copy_bytes, inline="always")
+def _copy_bytes(source: Any, start: Any, target: Any, to: Any, size: Any) -> Any:
+    def copy(source: Any, start: Any, target: Any, to: Any, size: Any) -> None:
+        _memcpy(source, start, target, to, size)
+
+    return copy
 
 
 def warm() -> None:

@@ -1,4 +1,4 @@
-"""Structured logs of every process: lines for people on a terminal, JSON elsewhere. Never stdout."""
+"""Structured logs of every process: lines for people on a terminal, JSON elsewhere."""
 
 import logging
 import sys
@@ -11,10 +11,7 @@ import structlog
 def configure(log_file: str | None, role: str) -> None:
     """Send structlog and the standard library's logging to standard error, or to a file."""
     stream: TextIO
-    if log_file is not None:
-        stream = Path(log_file).open("a", buffering=1)  # noqa: SIM115 (open as long as we live)
-    else:
-        stream = sys.stderr
+    stream = sys.stderr if log_file is None else Path(log_file).open("a", buffering=1)  # noqa: SIM115
     pretty = stream.isatty()
     structlog.configure(
         processors=[

@@ -210,6 +210,7 @@ class RunningDoor:
             fast=lanes[Lane.FAST],
             presence=self.presence,
             entropy=os.urandom,
+            rest=lambda _seconds: None,
         )
         plain, tls = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
         self.port, self.tls_port = plain.getsockname()[1], tls.getsockname()[1]

@@ -155,7 +155,9 @@ class Bench:
         self.reader = Oracle(self.intake, self.config)
         clock = SimulatedClock(NOW_US)
         loop: Any = self.loop
-        self.ingest = Ingest(self.config, clock, self.intake, loop, self.reader)
+        self.ingest = Ingest(
+            self.config, clock, self.intake, loop, self.reader, lambda _seconds: None
+        )
         self.intake.add_door(self.ingest)
         self.connections = [
             self.connect(TOKEN, ProtocolLevel.V3_1_1),

@@ -56,6 +56,7 @@ class MqttDoor:
         fast: Intake,
         presence: PresenceTeller,
         entropy: Callable[[int], bytes],
+        rest: Callable[[float], None],
         epoch: int = 0,
     ) -> None:
         self._loop = loop
@@ -71,7 +72,7 @@ class MqttDoor:
         self._admission = Admission(
             config, clock, registry, self._sessions, presence, entropy, epoch
         )
-        self._ingest = Ingest(config, clock, bulk, loop, self._packets)
+        self._ingest = Ingest(config, clock, bulk, loop, self._packets, rest)
         self._packets.ingest = self._admission.ingest = self._ingest
         self._packets.admission, self._admission.packets = self._admission, self._packets
         self._servers: list[asyncio.Server] = []

@@ -10,6 +10,7 @@ parked with their bytes and read no further, and `resume` goes on where `run` st
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
@@ -44,6 +45,7 @@ from motorcade.log.topics import TOPICS, Lane
 EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return early
 REJOIN_BYTES_MAX: Final = 16 << 10  # a longer spill is completed apart, not copied at each read
 HEADER_BYTES_MAX: Final = 5
+STREAK_MIN: Final = 8  # turns that followed each other closely before the loop begins to rest
 
 logger = structlog.get_logger(__name__)
 
@@ -85,7 +87,9 @@ class Ingest:
         intake: Intake,
         loop: asyncio.AbstractEventLoop,
         reader: Reader,
+        rest: Callable[[float], None],
     ) -> None:
+        """`rest` blocks the loop for so many seconds: `time.sleep`, or nothing in tests."""
         self._loop = loop
         self._clock = clock
         self._intake = intake
@@ -114,6 +118,8 @@ class Ingest:
         self.scheduled = False
         self._ran_s = 0.0
         self._spacing_s = config.gateway.turn_spacing_ms / 1e3
+        self._rest = rest
+        self._streak = 0
         self.paused = False
         self._parked: list[Connection] = []
         self._lingering: dict[Connection, float] = {}  # closed by us: when
@@ -227,22 +233,26 @@ class Ingest:
     # --- reading -----------------------------------------------------------------------------
 
     def schedule(self) -> None:
-        """Run at the end of this loop turn, or a little later if the last run was just now.
-
-        A lone message never waits. In a stream of them, one pass over many costs a fraction of
-        many passes over one, and so do the commits that follow.
-        """
+        """Run at the end of this loop turn."""
         self.scheduled = True
-        wait_s = self._ran_s + self._spacing_s - self._loop.time()
-        if wait_s > 0:
-            self._loop.call_later(wait_s, self._turn)
-        else:
-            self._loop.call_soon(self._turn)
+        self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
+        """Run; in a stream of turns, rest before the sockets are asked again.
+
+        A network card's interrupt moderation, for the loop: what arrives during the rest is read at
+        once afterwards, so the cost of waking up, of a pass and of the acks' writes is shared by
+        many messages. A lone message and its neighbours never rest (docs/decisions/0010).
+        """
         self.scheduled = False
-        self._ran_s = self._loop.time()
         self.run()
+        now_s = self._clock.monotonic_s()
+        rest_s = self._ran_s + self._spacing_s - now_s
+        self._ran_s = now_s
+        self._streak = self._streak + 1 if rest_s > 0 else 0
+        if self._streak > STREAK_MIN:
+            self._rest(rest_s)
+            self._ran_s += rest_s
 
     def run(self) -> None:
         """Take everything that was noted."""

@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from motorcade.compiled import kernel
+from motorcade.compiled import borrowed, copy_bytes, kernel
 from motorcade.events import RECORD_DTYPE, TOKEN_BYTES, Encoding, Flags
 from motorcade.wire.mqtt.kernels import (
     ASIDE,
@@ -319,7 +319,7 @@ def samples_time_us(data, start, end):
 def copy(source, start, size, target, to):
     """Copy `size` bytes; returns where they end in `target`."""
     if size > 0:
-        target[to : to + size] = source[start : start + size]  # half the cost of a loop
+        copy_bytes(source, start, target, to, size)
     return to + size
 
 
@@ -484,7 +484,14 @@ def scan(
     room. `limits` is (largest packet, most rows); `times` is (now in µs, furthest future in µs,
     monotonic now in µs).
     """
-    buffer, used = room
+    arena, segments, progress = borrowed(arena), borrowed(segments), borrowed(progress)
+    connections, prefixes = borrowed(connections), borrowed(prefixes)
+    words = (borrowed(words[0]), borrowed(words[1]), borrowed(words[2]))
+    limits, times, rows = borrowed(limits), borrowed(times), borrowed(rows)
+    buffer, used = borrowed(room[0]), borrowed(room[1])
+    room = (buffer, used)
+    acks = (borrowed(acks[0]), borrowed(acks[1]))
+    events = borrowed(events)
     while progress[0] < count:
         index = progress[0]
         slot = segments[index] >> 32
