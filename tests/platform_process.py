@@ -26,6 +26,14 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
+def runs(pid: int) -> bool:
+    """Whether a process is there, and not merely dead and waiting to be reaped."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] != "Z"
+    except OSError:
+        return False
+
+
 def run_motorcade(*arguments: str, timeout_s: float = 60.0) -> str:
     """Run the command line; return what it printed. Fails with its errors shown."""
     done = subprocess.run(
@@ -88,7 +96,7 @@ class Platform:
         self._process.kill()
         self._process.wait()
         deadline = time.monotonic() + 30
-        while any(Path(f"/proc/{pid}").exists() for pid in left):
+        while any(runs(pid) for pid in left):
             assert time.monotonic() < deadline, f"children outlive their supervisor: {left}"
             time.sleep(0.02)
 
