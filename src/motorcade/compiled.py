@@ -134,7 +134,7 @@ def _memcpy(_typing: Any, source: Any, start: Any, target: Any, to: Any, size: A
     return signature, generate
 
 
-@overload(copy_bytes, inline="always")
+@overload(copy_bytes)
 def _copy_bytes(source: Any, start: Any, target: Any, to: Any, size: Any) -> Any:
     def copy(source: Any, start: Any, target: Any, to: Any, size: Any) -> None:
         _memcpy(source, start, target, to, size)
