@@ -31,6 +31,10 @@ types: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks.ingest
+	$(BIN)/python -m benchmarks.telemetry
+	$(BIN)/python -m benchmarks.commands
+	$(BIN)/python -m benchmarks.decode
+	$(BIN)/python -m benchmarks.log
 
 bench-short: setup
 	$(BIN)/python -m benchmarks.ingest --seconds 2 --rounds 1 --check
