@@ -5,14 +5,16 @@ so that tests run a day of a bad connection in a second.
 """
 
 import asyncio
+import contextlib
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import numpy as np
 
 from motorcade.config import VehicleConfig
+from motorcade.vehicle.errors import LinkError
 from motorcade.vehicle.vehicle_file import Address, VehicleFile
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -74,3 +76,68 @@ def client_tls(vehicle: VehicleFile, *, with_certificate: bool) -> ssl.SSLContex
     if with_certificate:
         context.load_cert_chain(vehicle.cert_file, vehicle.key_file)
     return context
+
+
+class Conversation(asyncio.Protocol):
+    """One connection from dialling to its end; what both links' protocols have in common."""
+
+    def __init__(self) -> None:
+        self.transport: asyncio.Transport | None = None
+        self.writable = True
+        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self.begin()
+
+    def pause_writing(self) -> None:
+        self.writable = False
+
+    def resume_writing(self) -> None:
+        self.writable = True
+        self.pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.fail(LinkError(f"connection lost: {exc or 'closed by the server'}"))
+
+    def dialled(self, task: "asyncio.Future[object]") -> None:
+        """Take the outcome of dialling."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self.fail(error)
+
+    def fail(self, error: BaseException) -> None:
+        """End the connection because of `error`; only the first one counts."""
+        if not self.closed.done():
+            self.closed.set_exception(error)
+        if self.transport is not None:
+            self.transport.abort()
+
+    def begin(self) -> None:
+        """The connection stands: say hello."""
+        raise NotImplementedError
+
+    def pump(self) -> None:
+        """Send what there is, as far as the peer and the socket allow."""
+        raise NotImplementedError
+
+    def say_goodbye(self) -> None:
+        """The connection ends: tell the server if it still listens, and close."""
+        raise NotImplementedError
+
+
+async def converse(
+    conversation: Conversation, dial: Dial, watching: Coroutine[object, object, None]
+) -> None:
+    """Dial, and stay until the conversation ends; `watching` runs beside it. Raises its error."""
+    watch = asyncio.ensure_future(watching)
+    dialled = asyncio.ensure_future(dial(lambda: conversation))
+    dialled.add_done_callback(conversation.dialled)
+    try:
+        await conversation.closed
+    finally:
+        dialled.cancel()
+        watch.cancel()
+        conversation.say_goodbye()
+        with contextlib.suppress(asyncio.CancelledError):
+            await watch

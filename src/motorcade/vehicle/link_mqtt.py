@@ -1,11 +1,9 @@
 """The MQTT link: keeps one connection alive and moves bytes between socket and `ClientSession`."""
 
-import asyncio
-import contextlib
-from typing import Final, cast
+from typing import Final
 
 from motorcade.vehicle.errors import LinkError, VehicleError
-from motorcade.vehicle.link import Backoff, Dial, Inbox, Sleep
+from motorcade.vehicle.link import Backoff, Conversation, Dial, Inbox, Sleep, converse
 from motorcade.vehicle.mqtt_session import Alive, ClientSession, Done, Down, Welcome
 from motorcade.vehicle.outbox import Outbox
 from motorcade.wire.mqtt.errors import MqttError
@@ -55,18 +53,10 @@ class MqttLink:
     async def _connect_once(self) -> None:
         connection = _Connection(self._session, self._outbox, self._inbox, self._backoff)
         self._connection = connection
-        watch = asyncio.ensure_future(self._watch(connection))
         try:
-            dialled = asyncio.ensure_future(self._dial(lambda: connection))
-            dialled.add_done_callback(connection.dialled)
-            await connection.closed
+            await converse(connection, self._dial, self._watch(connection))
         finally:
             self._connection = None
-            dialled.cancel()
-            watch.cancel()
-            connection.say_goodbye()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
 
     async def _watch(self, connection: "_Connection") -> None:
         """Close a connection that shows no life: no welcome, no answer to pings."""
@@ -86,27 +76,23 @@ class MqttLink:
             self._connection.pump()
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Conversation):
     """One TCP connection from CONNECT to its end."""
 
     def __init__(
         self, session: ClientSession, outbox: Outbox, inbox: Inbox, backoff: Backoff
     ) -> None:
+        super().__init__()
         self._session = session
         self._outbox = outbox
         self._inbox = inbox
         self._backoff = backoff
-        self._transport: asyncio.Transport | None = None
-        self._writable = True
         self.keep_alive_s: int | None = None  # known from the welcome on; 0: no pings
         self.ping_unanswered = False
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self._transport.write(self._session.connect())
+    def begin(self) -> None:
+        assert self.transport is not None  # asyncio has just made it
+        self.transport.write(self._session.connect())
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -117,47 +103,27 @@ class _Connection(asyncio.Protocol):
             return
         self.pump()
 
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        self.pump()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.fail(LinkError(f"connection lost: {exc or 'closed by the server'}"))
-
-    # What the link calls.
-
-    def dialled(self, task: "asyncio.Future[object]") -> None:
-        """Take the outcome of dialling."""
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.fail(error)
-
     def fail(self, error: BaseException) -> None:
-        """End the connection because of `error`; only the first one counts."""
+        """See `Conversation.fail`; the session starts over."""
         if not self.closed.done():
             self._session.welcomed = False
-            self.closed.set_exception(error)
-        if self._transport is not None:
-            self._transport.abort()
+        super().fail(error)
 
     def say_goodbye(self) -> None:
         """Close on our own wish."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(_GOODBYE)
-            self._transport.close()
+        if self.transport is not None and not self.transport.is_closing():
+            self.transport.write(_GOODBYE)
+            self.transport.close()
 
     def ping(self) -> None:
         self.ping_unanswered = True
-        if self._transport is not None:
-            self._transport.write(PINGREQ_BYTES)
+        if self.transport is not None:
+            self.transport.write(PINGREQ_BYTES)
 
     def pump(self) -> None:
         """Write what there is, as far as the window and the socket allow."""
         packets = [self._session.resend()] if self._session.welcomed else []
-        while self._writable and self._session.has_room and not self.closed.done():
+        while self.writable and self._session.has_room and not self.closed.done():
             outgoing = self._outbox.next()
             if outgoing is None:
                 break
@@ -167,8 +133,8 @@ class _Connection(asyncio.Protocol):
             else:
                 packets.append(packet)
         data = b"".join(packets)
-        if data and self._transport is not None:
-            self._transport.write(data)
+        if data and self.transport is not None:
+            self.transport.write(data)
 
     def _handle(self, event: Welcome | Down | Done | Alive) -> None:
         match event:
@@ -177,15 +143,15 @@ class _Connection(asyncio.Protocol):
             case Down(payload=payload, packet_id=packet_id):
                 self._inbox.message(payload, lambda: self._acknowledge(packet_id))
             case Welcome():
-                assert self._transport is not None  # It sent us bytes.
+                assert self.transport is not None  # It sent us bytes.
                 self.keep_alive_s = event.keep_alive_s
                 self._backoff.reset()
-                self._transport.write(self._session.subscribe())
+                self.transport.write(self._session.subscribe())
                 self._inbox.connected()
             case Alive():
                 self.ping_unanswered = False
 
     def _acknowledge(self, packet_id: int | None) -> None:
         """Too late is harmless: the server sends it again in the next connection."""
-        if packet_id is not None and self._transport is not None and not self.closed.done():
-            self._transport.write(self._session.acknowledge(packet_id))
+        if packet_id is not None and self.transport is not None and not self.closed.done():
+            self.transport.write(self._session.acknowledge(packet_id))

@@ -5,11 +5,9 @@ A record counts as delivered when the ack with its txid is here; without one it 
 the same txid and time, so that the receiver can tell it is the same (design P2).
 """
 
-import asyncio
-import contextlib
 import ssl
 from dataclasses import dataclass
-from typing import Final, cast
+from typing import Final
 
 from tesla_protocol.telemetry import vehicle_data_pb2 as tesla
 from wsproto import ConnectionType, WSConnection
@@ -28,7 +26,7 @@ from wsproto.utilities import ProtocolError
 from motorcade.clock import Clock
 from motorcade.events import Encoding, Topic
 from motorcade.vehicle.errors import LinkError, LinkRefusedError, VehicleError
-from motorcade.vehicle.link import Backoff, Dial, Inbox, Sleep
+from motorcade.vehicle.link import Backoff, Conversation, Dial, Inbox, Sleep, converse
 from motorcade.vehicle.outbox import Outbox, Outgoing
 from motorcade.wire.tesla_telemetry.envelope import INCORRECT_FORMAT, decode_answer, encode_stream
 from motorcade.wire.tesla_telemetry.errors import MalformedEnvelopeError
@@ -88,18 +86,10 @@ class TelemetryLink:
     async def _connect_once(self) -> None:
         connection = _Connection(self)
         self._connection = connection
-        watch = asyncio.ensure_future(self._watch(connection))
         try:
-            dialled = asyncio.ensure_future(self._dial(lambda: connection))
-            dialled.add_done_callback(connection.dialled)
-            await connection.closed
+            await converse(connection, self._dial, self._watch(connection))
         finally:
             self._connection = None
-            dialled.cancel()
-            watch.cancel()
-            connection.say_goodbye()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
 
     async def _watch(self, connection: "_Connection") -> None:
         await self._sleep(WELCOME_S_MAX)
@@ -114,26 +104,22 @@ class TelemetryLink:
             self._connection.pump()
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(Conversation):
     """One WebSocket from its handshake to its end."""
 
     def __init__(self, link: TelemetryLink) -> None:
+        super().__init__()
         self._link = link
-        self._transport: asyncio.Transport | None = None
         self._web = WSConnection(ConnectionType.CLIENT)
         self._inflight: dict[bytes, _Sent] = {}
         self._answer = bytearray()
-        self._writable = True
         self.accepted = False
-        self.closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    # What asyncio calls.
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+    def begin(self) -> None:
+        assert self.transport is not None  # asyncio has just made it
         headers = [(b"Version", b"motorcade"), (b"X-Network-Interface", b"cellular")]
         request = Request(host=self._link._host, target="/", extra_headers=headers)
-        self._transport.write(self._web.send(request))
+        self.transport.write(self._web.send(request))
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -145,36 +131,12 @@ class _Connection(asyncio.Protocol):
             return
         self.pump()
 
-    def pause_writing(self) -> None:
-        self._writable = False
-
-    def resume_writing(self) -> None:
-        self._writable = True
-        self.pump()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.fail(LinkError(f"connection lost: {exc or 'closed by the server'}"))
-
-    # What the link calls.
-
-    def dialled(self, task: "asyncio.Future[object]") -> None:
-        error = None if task.cancelled() else task.exception()
-        if error is not None:
-            self.fail(error)
-
-    def fail(self, error: BaseException) -> None:
-        """End the connection because of `error`; only the first one counts."""
-        if not self.closed.done():
-            self.closed.set_exception(error)
-        if self._transport is not None:
-            self._transport.abort()
-
     def say_goodbye(self) -> None:
-        if self._transport is None or self._transport.is_closing():
+        if self.transport is None or self.transport.is_closing():
             return
         if self.accepted:
-            self._transport.write(self._web.send(CloseConnection(code=1000)))
-        self._transport.close()
+            self.transport.write(self._web.send(CloseConnection(code=1000)))
+        self.transport.close()
 
     def pump(self) -> None:
         """Stream what there is, as far as window and socket allow."""
@@ -189,19 +151,19 @@ class _Connection(asyncio.Protocol):
             sent = _Sent(outgoing, self._frame(outgoing), self._link._clock.monotonic_s())
             self._inflight[_txid(outgoing)] = sent
             frames.append(self._web.send(BytesMessage(sent.frame)))
-        if frames and self._transport is not None:
-            self._transport.write(b"".join(frames))
+        if frames and self.transport is not None:
+            self.transport.write(b"".join(frames))
 
     def resend_unacked(self) -> None:
         """Send again what waits too long for its ack."""
         now_s = self._link._clock.monotonic_s()
         for sent in self._inflight.values():
-            if self.accepted and self._transport and now_s - sent.sent_s >= RESEND_S:
+            if self.accepted and self.transport and now_s - sent.sent_s >= RESEND_S:
                 sent.sent_s = now_s
-                self._transport.write(self._web.send(BytesMessage(sent.frame)))
+                self.transport.write(self._web.send(BytesMessage(sent.frame)))
 
     def _may_send(self) -> bool:
-        open_ = self.accepted and self._writable and not self.closed.done()
+        open_ = self.accepted and self.writable and not self.closed.done()
         return open_ and len(self._inflight) < self._link._inflight_max
 
     def _frame(self, outgoing: Outgoing) -> bytes:
@@ -217,7 +179,7 @@ class _Connection(asyncio.Protocol):
         )
 
     def _handle(self, event: Event) -> None:
-        assert self._transport is not None  # It sent us bytes.
+        assert self.transport is not None  # It sent us bytes.
         match event:
             case AcceptConnection():
                 self.accepted = True
@@ -231,9 +193,9 @@ class _Connection(asyncio.Protocol):
                     answer, self._answer = bytes(self._answer), bytearray()
                     self._take_answer(answer)
             case Ping():
-                self._transport.write(self._web.send(event.response()))
+                self.transport.write(self._web.send(event.response()))
             case CloseConnection():
-                self._transport.write(self._web.send(event.response()))
+                self.transport.write(self._web.send(event.response()))
                 raise LinkError(f"the server closed: {event.code} {event.reason or ''}".rstrip())
             case RejectConnection() | RejectData():
                 raise LinkRefusedError("the server refuses the WebSocket")
