@@ -1,13 +1,13 @@
 """The two buffers: what is committed together, when doors pause, and that no ack can come early."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 
 import pytest
 
 from motorcade.events import Record, RecordBatch, Topic, VehicleToken
-from motorcade.gateway.intake import RESERVE_RECORDS, Intake
+from motorcade.gateway.intake import CROWD_RECORDS, RESERVE_RECORDS, Intake
 from motorcade.log.errors import LogBusyError, LogError, LogWriteError
 
 TOKEN = VehicleToken("5YJ3E1EA7KF00000Q")
@@ -213,3 +213,45 @@ def test_what_can_never_fit_is_said() -> None:
             intake.room(1, 2 << 20)
 
     run(test())
+
+
+class StandingLoop:
+    """A loop whose clock stands still and which only notes what is asked for later."""
+
+    def __init__(self) -> None:
+        self.later_s: list[float] = []
+        self.now_s = 100.0
+
+    def time(self) -> float:
+        return self.now_s
+
+    def call_soon(self, callback: Callable[..., None], *arguments: object) -> None:
+        callback(*arguments)
+
+    def call_soon_threadsafe(self, callback: Callable[..., None], *arguments: object) -> None:
+        callback(*arguments)
+
+    def call_later(self, delay_s: float, _callback: Callable[..., None]) -> None:
+        self.later_s.append(delay_s)
+
+
+@pytest.mark.parametrize(("records", "wait_s"), [(CROWD_RECORDS - 1, 0.002), (CROWD_RECORDS, 0.01)])
+def test_after_many_records_the_next_commit_waits_longer(records: int, wait_s: float) -> None:
+    writer, loop = GatedWriter(), StandingLoop()
+    intake = Intake(
+        writer,
+        loop,  # type: ignore[arg-type]
+        records_max=4 * RESERVE_RECORDS,
+        bytes_max=1 << 20,
+        spacing_s=0.01,
+    )
+    intake.add(record(b"first"))  # committed at once: the last commit was long ago
+    for number in range(records):
+        intake.add(record(str(number).encode()))
+    loop.now_s += 1
+    writer.finish()
+    assert len(writer.taken[1]) == records
+    intake.add(record(b"last"))
+    writer.finish()
+    assert loop.later_s[-1] == pytest.approx(wait_s)
+    assert len(writer.taken) == 2

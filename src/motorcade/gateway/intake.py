@@ -2,8 +2,9 @@
 
 Doors (MQTT, Fleet Telemetry) write records straight into the open staging buffer, by kernel or by
 `Intake.add`, and keep their acks beside it. `schedule` starts a commit at the end of the loop turn,
-or as soon as the running one ends: that is the whole of adaptive group commit. When both buffers
-are in use every door stops reading its sockets; nothing is dropped, nothing raises (design §5.3).
+or as soon as the running one ends, or `spacing_s` after it began: that is the whole of adaptive
+group commit. When both buffers are in use every door stops reading its sockets; nothing is dropped,
+nothing raises (design §5.3).
 
 One event loop, one thread. The log's writer thread only ever touches a staging that is committing.
 """
@@ -27,6 +28,7 @@ BUSY_RETRY_S: Final = (
     0.005  # the writer's queue is full; only other users of the writer can do that
 )
 RESERVE_RECORDS: Final = 1_024  # rows that `room` keeps back for `add`
+CROWD_RECORDS: Final = 64  # a commit of fewer is followed by the next one in a fifth of the spacing
 
 
 class Door(Protocol):
@@ -97,7 +99,7 @@ class Intake:
         self.staging = make_staging(0, records_max, bytes_max)
         self._spare = make_staging(1, records_max, bytes_max)
         self._committing: Staging | None = None
-        self._started_s = -spacing_s
+        self._next_s = 0.0  # loop time before which no commit starts
         self._scheduled = False
         self._paused = False
         self._telling_doors = False  # they still read the arrays of the staging that committed
@@ -149,7 +151,7 @@ class Intake:
         self._idle.clear()
         if not self._scheduled and self._committing is None:
             self._scheduled = True
-            wait_s = self._started_s + self._spacing_s - self._loop.time()
+            wait_s = self._next_s - self._loop.time()
             if wait_s > 0:
                 self._loop.call_later(wait_s, self._turn_ended)
             else:
@@ -199,7 +201,8 @@ class Intake:
         except LogError as error:
             future = Future()
             future.set_exception(error)
-        self._started_s = self._loop.time()
+        crowd = staging.used[0] >= CROWD_RECORDS
+        self._next_s = self._loop.time() + (self._spacing_s if crowd else self._spacing_s / 5)
         self._committing = staging
         self.staging, self._spare = self._spare, staging
         future.add_done_callback(self._durable)
