@@ -75,6 +75,14 @@ def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     )
 
 
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A kernel that becomes part of its callers: for small ones on the hot road."""
+    return cast(
+        Callable[..., Any],
+        numba.njit(cache=True, nogil=True, error_model="numpy", forceinline=True)(function),
+    )
+
+
 def borrowed(array: Any) -> Any:
     """The same array, uncounted, for use within one call; the caller keeps it alive.
 

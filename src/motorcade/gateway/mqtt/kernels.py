@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from motorcade.compiled import borrowed, copy_bytes, kernel
+from motorcade.compiled import borrowed, copy_bytes, inlined, kernel
 from motorcade.events import RECORD_DTYPE, TOKEN_BYTES, Encoding, Flags
 from motorcade.wire.mqtt.kernels import (
     ASIDE,
@@ -255,7 +255,7 @@ def fnv1a(data, start, size):
     return value
 
 
-@kernel
+@inlined
 def is_word(data, start, size, words, word_sizes, index):
     """Whether `data[start:start + size]` is the word of that index. No slices: they cost."""
     if size != word_sizes[index]:
@@ -266,7 +266,7 @@ def is_word(data, start, size, words, word_sizes, index):
     return True
 
 
-@kernel
+@inlined
 def read_topic(data, topic, size, prefixes, slot, words, word_sizes):
     """A vehicle's topic: (index of its word or -1, stream start, stream size, sequence).
 
@@ -315,7 +315,7 @@ def samples_time_us(data, start, end):
     return np.int64(value)
 
 
-@kernel
+@inlined
 def copy(source, start, size, target, to):
     """Copy `size` bytes; returns where they end in `target`."""
     if size > 0:
@@ -323,7 +323,7 @@ def copy(source, start, size, target, to):
     return to + size
 
 
-@kernel
+@inlined
 def judge_payload(data, start, end, encoding):
     """(encoding, sender's time or `NO_TIME`, offset of a vin to hide or -1, is a resend)."""
     if encoding == NO_CONTENT_TYPE:
@@ -338,7 +338,7 @@ def judge_payload(data, start, end, encoding):
     return encoding, np.int64(NO_TIME), -1, False
 
 
-@kernel
+@inlined
 def stage(
     data, start, end, publish, topic, identity, connections, prefixes, slot, times, rows, room
 ):
@@ -404,7 +404,7 @@ def stage(
     row.flags = flags
 
 
-@kernel
+@inlined
 def take_publish(data, start, end, slot, connections, prefixes, words, times, rows, room, acks):
     """Stage one PUBLISH and note its ack. False: it is not an ordinary one, nothing was done.
 
@@ -450,7 +450,7 @@ def take_publish(data, start, end, slot, connections, prefixes, words, times, ro
     return True
 
 
-@kernel
+@inlined
 def note(events, progress, kind, slot, start, size):
     """Append an event; `progress[3]` counts them."""
     index = progress[3]
