@@ -54,7 +54,6 @@ class Platform:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self.ready: dict[str, Any] = {}
-        self.ports_fixed = False
 
     def start(self) -> None:
         """Start and wait for the ready file."""
