@@ -111,7 +111,6 @@ class MqttConfig:
     subscriptions_per_session_max: int = 1_000
     topic_levels_max: int = 16
     topic_bytes_max: int = 1_024
-    rate_publishes_per_s: float = 0.0  # per connection; 0 = bounded by the log's pace alone
 
 
 @dataclass(frozen=True, slots=True)
