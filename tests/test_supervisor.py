@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -20,16 +21,25 @@ import asyncio, json, os, sys
 from motorcade.supervisor import ChildLink
 
 async def main(link):
-    stopping = link.stop_event()
+    ends = link.stop_events()
     async def answer(reader, writer):
         writer.write(str(os.getpid()).encode())
         writer.close()
     server = await asyncio.start_server(answer, sock=link.listener("door"))
     link.ready()
-    await stopping.wait()
+    await ends.doors_closed.wait()
     server.close()
+    await ends.stopping.wait()
 
 asyncio.run(main(ChildLink.from_argument(sys.argv[1])))
+"""
+STUBBORN = """
+import asyncio, os, signal, sys
+from motorcade.supervisor import ChildLink
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+ChildLink.from_argument(sys.argv[1]).ready()
+signal.pause()
 """
 MUTE = "import time, sys\nassert sys.argv[1]\ntime.sleep(60)\n"
 BROKEN = "raise SystemExit(3)\n"
@@ -37,8 +47,9 @@ BROKEN = "raise SystemExit(3)\n"
 
 @pytest.fixture
 def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    for name, source in (("echo_child", ECHO), ("mute_child", MUTE), ("broken_child", BROKEN)):
-        (tmp_path / f"{name}.py").write_text(source)
+    sources = {"echo": ECHO, "stubborn": STUBBORN, "mute": MUTE, "broken": BROKEN}
+    for name, source in sources.items():
+        (tmp_path / f"{name}_child.py").write_text(source)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     return tmp_path
 
@@ -52,13 +63,34 @@ async def ask(listener: socket.socket) -> int:
     return int(said)
 
 
+async def started(supervisor: Supervisor) -> "asyncio.Task[None]":
+    """A supervisor at work; a failed start is raised, not waited for."""
+    ready = asyncio.Event()
+    running = asyncio.create_task(supervisor.run(ready.set))
+    waiting = asyncio.create_task(ready.wait())
+    await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+    if running.done():
+        await running
+    return running
+
+
+async def refused(host: str, port: int) -> None:
+    """Wait until nobody listens there."""
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                _, writer = await asyncio.open_connection(host, port)
+            except ConnectionRefusedError:
+                return
+            writer.close()
+
+
 def test_a_killed_child_is_back_behind_the_same_socket(modules: Path) -> None:
     async def test() -> None:
         listener = open_listener("127.0.0.1", 0)
         supervisor = Supervisor([ChildSpec("echo", "echo_child", {}, {"door": listener})], CONFIG)
-        ready = asyncio.Event()
-        running = asyncio.create_task(supervisor.run(ready.set))
-        await ready.wait()
+        running = await started(supervisor)
         first = await ask(listener)
         for _ in range(3):
             os.kill(first, signal.SIGKILL)
@@ -115,3 +147,54 @@ def test_a_taken_port_is_named() -> None:
         port = first.getsockname()[1]
         with pytest.raises(OSError, match=f"127.0.0.1:{port}.*--ports auto"):
             open_listener("127.0.0.1", port)
+
+
+def test_all_doors_close_at_once_while_the_last_child_drains_first(modules: Path) -> None:
+    async def test() -> None:
+        door = open_listener("127.0.0.1", 0)
+        address = door.getsockname()
+        specs = [
+            ChildSpec("gateway", "echo_child", {}, {"door": door}),
+            ChildSpec("api", "stubborn_child", {}),
+        ]
+        supervisor = Supervisor(specs, SupervisorConfig(ready_s_max=20, drain_s_max=3))
+        running = await started(supervisor)
+        gateway = await ask(door)
+        watched = os.pidfd_open(gateway)
+        supervisor.stop()
+        await refused(*address)
+        assert select.select([watched], [], [], 0)[0] == [], "the gateway did not wait for the api"
+        os.close(watched)
+        await running
+
+    asyncio.run(test())
+
+
+def test_a_child_that_does_not_drain_is_killed_and_the_rest_still_drain(modules: Path) -> None:
+    async def test() -> list[int | None]:
+        door = open_listener("127.0.0.1", 0)
+        specs = [
+            ChildSpec("gateway", "echo_child", {}, {"door": door}),
+            ChildSpec("api", "stubborn_child", {}),
+        ]
+        supervisor = Supervisor(specs, SupervisorConfig(ready_s_max=20, drain_s_max=3))
+        running = await started(supervisor)
+        supervisor.stop()
+        await running
+        processes = [child.process for child in supervisor._children]
+        return [process and process.returncode for process in processes]
+
+    assert asyncio.run(test()) == [0, -signal.SIGKILL]
+
+
+def test_a_stop_during_the_start_does_not_wait_for_the_start(modules: Path) -> None:
+    async def test() -> None:
+        spec = ChildSpec("mute", "mute_child", {})
+        supervisor = Supervisor([spec], SupervisorConfig(ready_s_max=50))
+        running = asyncio.create_task(supervisor.run(lambda: pytest.fail("it is not ready")))
+        while supervisor._children[0].process is None:
+            await asyncio.sleep(0.01)
+        supervisor.stop()
+        await asyncio.wait_for(running, 15)
+
+    asyncio.run(test())

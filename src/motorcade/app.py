@@ -28,7 +28,7 @@ from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.files import OsFiles
 from motorcade.log.topics import Lane
 from motorcade.registry.embedded import EmbeddedRegistry
-from motorcade.supervisor import ChildLink
+from motorcade.supervisor import ChildLink, StopEvents
 
 FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answers of vehicles
 FAST_BYTES_MAX: Final = 4 << 20
@@ -51,7 +51,7 @@ class Parts:
     log: EmbeddedLog
 
 
-async def run_gateway(parts: Parts, stopping: asyncio.Event) -> None:
+async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     """Sockets of vehicles and operators, sessions, acks; the bulk log and the answers' fast log."""
     from motorcade.gateway.intake import Intake
     from motorcade.gateway.mqtt.door import MqttDoor
@@ -106,12 +106,15 @@ async def run_gateway(parts: Parts, stopping: asyncio.Event) -> None:
         parts.link.listener("telemetry"), tls.telemetry_context(parts.authority, client_ca_file)
     )
     parts.link.ready()
-    await stopping.wait()
+    await ends.doors_closed.wait()
+    mqtt.close_doors()
+    telemetry.close_doors()
+    await ends.stopping.wait()
     await asyncio.gather(mqtt.drain(), telemetry.drain())
     await asyncio.gather(bulk.drained(), fast.drained())
 
 
-async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
+async def run_api(parts: Parts, ends: StopEvents) -> None:
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
     from motorcade.api.build import build_api
     from motorcade.api.counter import Counter
@@ -134,7 +137,7 @@ async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
 
     def fail(error: Exception) -> None:
         failed.append(error)
-        stopping.set()
+        ends.stop()
 
     def fail_from_thread(error: Exception) -> None:
         loop.call_soon_threadsafe(fail, error)
@@ -182,7 +185,8 @@ async def run_api(parts: Parts, stopping: asyncio.Event) -> None:
         ],
     )
     parts.link.ready()
-    await stopping.wait()
+    await ends.doors_closed.wait()
+    counter.stopping.set()
     await server.stop()
     await commands.stop()
     await asyncio.to_thread(follower.stop)
@@ -199,12 +203,12 @@ def _settle() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-Role = Callable[[Parts, asyncio.Event], Coroutine[Any, Any, None]]
+Role = Callable[[Parts, StopEvents], Coroutine[Any, Any, None]]
 ROLES: Final[dict[str, Role]] = {"gateway": run_gateway, "api": run_api}
 
 
 async def _run(link: ChildLink) -> None:
-    stopping = link.stop_event()
+    ends = link.stop_events()
     config = Config().with_overrides(list(link.options["settings"]))
     data = Path(link.options["data"])
     clock = SystemClock()
@@ -218,7 +222,7 @@ async def _run(link: ChildLink) -> None:
     log = EmbeddedLog(data / "log", config.log, clock)
     try:
         parts = Parts(link, config, data, clock, authority, registry, log)
-        await ROLES[link.options["role"]](parts, stopping)
+        await ROLES[link.options["role"]](parts, ends)
     finally:
         log.close()
         registry.close()

@@ -76,7 +76,7 @@ class GatewayConfig:
     )  # a peer that does not read its acks is closed beyond this
     acks_per_turn_max: int = 4_096  # ack writes yield to the loop after this many
     handshakes_concurrent_max: int = 256  # TLS admission; more wait in the listen queue
-    drain_s_max: float = 10.0  # SIGTERM: how long in-flight records may take to commit
+    drain_s_max: float = 5.0  # SIGTERM: how long in-flight records may take to commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +185,7 @@ class SupervisorConfig:
     restart_s: float = 0.5  # wait before a dead process is started again, doubled up to ...
     restart_s_max: float = 8.0  # ... this; the contract is "running again within 15 s"
     ready_s_max: float = 240.0  # a first start compiles kernels
-    drain_s_max: float = 20.0  # after SIGTERM; then SIGKILL
+    drain_s_max: float = 20.0  # all processes' drain after SIGTERM; who is late gets SIGKILL
 
 
 @dataclass(frozen=True, slots=True)

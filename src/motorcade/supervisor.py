@@ -4,6 +4,10 @@ The supervisor opens every listening socket and hands them down, so addresses ou
 peer that connects while its process restarts waits in the listen queue instead of being refused.
 Each child holds the read end of a lifeline pipe; when the supervisor dies, however it dies, the
 child reads end-of-file there and drains. No child outlives its supervisor.
+
+The orderly stop: every door closes at once, then the children drain one after the other, the last
+in the list first. The first one, the gateway, goes on serving the peers it has until then, so that
+a car can still answer the command that an app is waiting for.
 """
 
 import asyncio
@@ -22,7 +26,10 @@ import structlog
 from motorcade.config import SupervisorConfig
 
 LISTEN_BACKLOG: Final = 4_096  # connections waiting in one listen queue; the kernel may cut it
+SHARE_OF_REST: Final = 0.6  # of the drain's time left, for each child but the last
 STEADY_S: Final = 30.0  # a child that ran this long starts its restart waits anew
+
+ENTER_NO_MORE: Final = b"q"  # written into a lifeline: close the doors, serve those who are in
 
 _log = structlog.get_logger("supervisor")
 
@@ -105,18 +112,24 @@ class Child:
         self._drop_lifeline()
         return code
 
-    async def stop(self) -> None:
-        """SIGTERM, then SIGKILL after `supervisor.drain_s_max`."""
+    def close_doors(self) -> None:
+        """Tell it to accept nothing new, and drop our own hold on its listening sockets."""
+        for listener in self.spec.sockets.values():
+            listener.close()
+        if self._lifeline is not None:
+            with contextlib.suppress(OSError):  # it has just died: its doors are closed
+                os.write(self._lifeline, ENTER_NO_MORE)
+
+    async def stop(self, limit_s: float) -> None:
+        """SIGTERM, then SIGKILL after `limit_s`."""
         if self.process is None or self.process.returncode is not None:
             return
         with contextlib.suppress(ProcessLookupError):
             self.process.send_signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.process.wait(), self._config.drain_s_max)
+            await asyncio.wait_for(self.process.wait(), limit_s)
         except TimeoutError:
-            _log.error(
-                "child did not drain", child=self.spec.name, limit_s=self._config.drain_s_max
-            )
+            _log.error("child did not drain and was killed", child=self.spec.name, limit_s=limit_s)
             self.process.kill()
             await self.process.wait()
         self._drop_lifeline()
@@ -147,21 +160,46 @@ class Supervisor:
         """
         keepers: list[asyncio.Task[None]] = []
         try:
-            await asyncio.gather(*(self._first_start(child) for child in self._children))
-            on_ready()
-            keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
-            await self._stopping.wait()
+            if await self._started():
+                on_ready()
+                keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+                await self._stopping.wait()
         finally:
             self._stopping.set()
             for keeper in keepers:
                 keeper.cancel()
             await asyncio.gather(*keepers, return_exceptions=True)
-            for child in self._children:
-                await child.stop()
+            await self._drain()
+
+    async def _started(self) -> bool:
+        """Start all children at once; `False` when told to stop meanwhile."""
+        starts = [asyncio.create_task(self._first_start(child)) for child in self._children]
+        stopping = asyncio.create_task(self._stopping.wait())
+        started: asyncio.Future[list[None]] = asyncio.gather(*starts)
+        waited: list[asyncio.Future[Any]] = [started, stopping]
+        try:
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if started.done():
+                await started  # raises what failed
+            return started.done()
+        finally:
+            for task in (*starts, stopping):
+                task.cancel()
+            await asyncio.gather(*starts, stopping, return_exceptions=True)
 
     async def _first_start(self, child: Child) -> None:
         await child.start()
         _log.info("child ready", child=child.spec.name, pid=_pid(child))
+
+    async def _drain(self) -> None:
+        """Close all doors, then stop the last child first: see the module's text."""
+        for child in self._children:
+            child.close_doors()
+        loop = asyncio.get_running_loop()
+        end_s = loop.time() + self._config.drain_s_max
+        for left in range(len(self._children), 0, -1):
+            share_s = (end_s - loop.time()) * (SHARE_OF_REST if left > 1 else 1.0)
+            await self._children[left - 1].stop(max(share_s, 0.0))
 
     async def _keep(self, child: Child) -> None:
         wait_s = self._config.restart_s
@@ -219,17 +257,33 @@ class ChildLink:
         os.write(self.options["ready_fd"], b"ready")
         os.close(self.options["ready_fd"])
 
-    def stop_event(self) -> asyncio.Event:
-        """Set on SIGTERM and when the supervisor is gone. Call it inside the running loop."""
+    def stop_events(self) -> "StopEvents":
+        """Begin to listen to the supervisor. Call it once, inside the running loop."""
         loop = asyncio.get_running_loop()
-        stopping = asyncio.Event()
-        loop.add_signal_handler(signal.SIGTERM, stopping.set)
+        events = StopEvents()
+        loop.add_signal_handler(signal.SIGTERM, events.stop)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the supervisor decides
         lifeline = self.options["lifeline_fd"]
 
-        def supervisor_gone() -> None:
-            loop.remove_reader(lifeline)
-            stopping.set()
+        def told() -> None:
+            if os.read(lifeline, 1) == ENTER_NO_MORE:
+                events.doors_closed.set()
+                return
+            loop.remove_reader(lifeline)  # the supervisor is gone
+            events.stop()
 
-        loop.add_reader(lifeline, supervisor_gone)
-        return stopping
+        loop.add_reader(lifeline, told)
+        return events
+
+
+@dataclass(frozen=True, slots=True)
+class StopEvents:
+    """What a child waits for: first the one, then the other, or both at once."""
+
+    doors_closed: asyncio.Event = field(default_factory=asyncio.Event)  # accept nothing new
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # drain, and exit 0
+
+    def stop(self) -> None:
+        """SIGTERM came, or the supervisor is gone, or the role cannot go on."""
+        self.doors_closed.set()
+        self.stopping.set()

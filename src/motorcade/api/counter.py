@@ -1,5 +1,6 @@
 """What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -38,6 +39,7 @@ class Counter:
     commands: Commands
     state: LiveState
     entropy: Callable[[int], bytes]
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # open streams end
     _verified: dict[str, AccessToken] = field(default_factory=dict)
 
     def access(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AccessToken:

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import uvicorn
 
-DRAIN_S_MAX: Final = 12  # s, at stop, for requests under way; above `commands.response_s_max`
+DRAIN_S_MAX: Final = 11  # s, at stop, for requests under way; above `commands.response_s_max`
 WEBSOCKET_PING_S: Final = 20.0  # a silent app is asked, so that a dead one is noticed
 WEBSOCKET_BYTES_MAX: Final = 64 << 10  # apps send nothing of use
 KEEP_ALIVE_S: Final = 75  # an idle connection is kept this long: longer than clients' pollers wait

@@ -31,6 +31,7 @@ from motorcade.state.port import ONLINE, Change, SignalValue
 
 PROTOCOL: Final = "motorcade.stream"
 BEARER_PROTOCOL: Final = "bearer."  # browsers cannot set headers: `bearer.<token>` beside PROTOCOL
+GOING_AWAY: Final = 1001  # RFC 6455 §7.4.1: "a server going down"
 COMMANDS_SHOWN: Final = 20  # in a snapshot
 LOCATION_SIGNALS: Final = frozenset(
     name for name, signal in BY_NAME.items() if signal.privacy is Privacy.LOCATION
@@ -150,16 +151,20 @@ async def stream(
         expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
         sending = asyncio.ensure_future(Stream(socket, counter, access, vehicle).run())
         listening = asyncio.ensure_future(_listen(socket))
+        stopping = asyncio.ensure_future(counter.stopping.wait())
+        tasks = (sending, listening, stopping)
         try:
-            await asyncio.wait(
-                {sending, listening}, timeout=expires_s, return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait(tasks, timeout=expires_s, return_when=asyncio.FIRST_COMPLETED)
             ended = sending.done() or listening.done()
         finally:
-            for task in (sending, listening):
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sending, listening, return_exceptions=True)
-        if not ended:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        if ended:
+            return
+        if counter.stopping.is_set():
+            await socket.close(code=GOING_AWAY, reason="the server is shutting down; connect again")
+        else:
             await socket.close(code=4401, reason="token expired (401)")
     finally:
         streams.leave()

@@ -94,10 +94,14 @@ class MqttDoor:
             await self._listen(tls, ssl_context)
         self._sweeper = self._loop.create_task(self._sweep())
 
-    async def drain(self) -> None:
-        """Accept nothing new, let what is under way commit, say goodbye, release everything."""
+    def close_doors(self) -> None:
+        """Accept nothing new; the connections that stand are served on."""
         for server in self._servers:
             server.close()
+
+    async def drain(self) -> None:
+        """Accept nothing new, let what is under way commit, say goodbye, release everything."""
+        self.close_doors()
         if self._sweeper is not None:
             self._sweeper.cancel()
         connections = [each for each in self._ingest.connections if each is not None]

@@ -107,14 +107,18 @@ class TelemetryDoor:
         self._tick_later()
         return self._listener.start(listening)
 
+    def close_doors(self) -> None:
+        """Accept nothing new; the connections that stand are served on."""
+        if self._listener is not None:
+            self._listener.close()
+
     async def drain(self) -> None:
         """Take no more; let what is in flight commit and its acks leave; then close everything.
 
         Ends after `gateway.drain_s_max` at the latest.
         """
         self._draining = True
-        if self._listener is not None:
-            self._listener.close()
+        self.close_doors()
         for connection in list(self._connections):
             connection.close(CloseCode.GOING_AWAY, "the server is going away; connect again")
         self._signal_if_empty()
