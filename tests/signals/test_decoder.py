@@ -147,7 +147,7 @@ def test_a_restored_dictionary_goes_on_alike(given_records: list[Record]) -> Non
     first, second = decoder(), decoder()
     decode(first, *given_records)
     second.dictionary.restore(first.dictionary.snapshot())
-    second.learn_fields()
+    second.learn()
     assert plain(decode(first, *given_records)) == plain(decode(second, *given_records))
     assert first.dictionary.snapshot() == second.dictionary.snapshot()
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from motorcade.events import RecordBatch
 from motorcade.signals import decoder as decoder_module
 from motorcade.signals.errors import MalformedPayloadError
-from motorcade.signals.kernels import read_number, read_varint
+from motorcade.signals.kernels import read_varint
 from motorcade.signals.plain import PlainRules, Row
 from motorcade.signals.samples import Dictionary, bits_of, box
 from motorcade.signals.tesla import parse_payload
+from motorcade.signals.text.kernels import read_number
 from motorcade.signals.values import samples_of
 from tests.signals.batches import decode, decoder, record
 from tests.signals.payloads import damaged, payload, payloads, texts

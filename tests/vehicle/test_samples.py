@@ -6,7 +6,7 @@ import pytest
 from tesla_protocol.telemetry import vehicle_data_pb2 as tesla
 
 from motorcade.signals.catalogue import BY_ID, BY_NAME
-from motorcade.signals.json_signals import read_json
+from motorcade.signals.json.plain import read_json
 from motorcade.signals.tesla import parse_payload
 from motorcade.signals.values import read_stored, samples_of
 from motorcade.vehicle.model import Car, Charge

@@ -7,10 +7,9 @@ ids from `samples.Dictionary`.
 from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from motorcade.events import fnv1a_64
 from motorcade.signals.enums import ENUMS
+from motorcade.signals.name_table import NameTable
 from motorcade.signals.signal import Kind, Signal
 from motorcade.signals.table import COMPONENTS, SIGNALS, TESLA_FIELDS
 
@@ -47,22 +46,23 @@ FIELD_COMPONENTS: Final = np.array(
 )
 
 
-def _name_table() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Every enum's names for `kernels.find_name`: (letters, open-addressing table)."""
-    words, table = bytearray(), np.zeros((4_096, 4), np.int64)
+def _enum_names() -> NameTable:
+    """Every enum's names, told apart by its alternative."""
+    names = NameTable()
     for enum in ENUMS:
         for name, number in enum.numbers.items():
-            data = name.encode()
-            hashed = fnv1a_64(data) ^ enum.alternative
-            place = hashed % len(table)
-            while table[place, 2]:
-                place = (place + 1) % len(table)
-            signed = hashed - (1 << 64) if hashed >> 63 else hashed
-            table[place] = signed, len(words), len(data), number
-            words += data
-    return np.frombuffer(bytes(words), np.uint8).copy(), table
+            assert names.add(name, number, salt=enum.alternative)
+    return names
 
 
-ENUM_WORDS, ENUM_TABLE = _name_table()
+ENUM_NAMES: Final = _enum_names()
+
+# What the JSON kernel needs of a signal, by its id.
+SIGNAL_KINDS: Final = np.zeros(IDS_MAX, np.uint8)
+SIGNAL_ENUMS: Final = np.zeros(IDS_MAX, np.uint8)
+for _signal in SIGNALS:
+    SIGNAL_KINDS[_signal.id] = _signal.kind
+    SIGNAL_ENUMS[_signal.id] = _signal.enum.alternative if _signal.enum else 0
+
 KNOWN_IDS: Final = np.zeros(IDS_MAX, np.bool_)
 KNOWN_IDS[list(BY_ID)] = True

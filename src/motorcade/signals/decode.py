@@ -8,7 +8,7 @@ from typing import Any
 from motorcade.events import Encoding, Record
 from motorcade.signals.catalogue import BY_ID, FIELDS, field_name
 from motorcade.signals.errors import MalformedPayloadError
-from motorcade.signals.json_signals import read_json
+from motorcade.signals.json.plain import read_json
 from motorcade.signals.packed import read_packed
 from motorcade.signals.tesla import parse_payload
 from motorcade.signals.values import read_value, shown

@@ -1,7 +1,8 @@
 """Record batches to sample batches: the first thing every reader of telemetry does.
 
-Tesla's payloads go through the kernel; what it leaves, JSON and packed samples go through the plain
-rules, row by row in the order of the log, because that is where names and texts get their numbers.
+Tesla's payloads and JSON go through the kernel; what it leaves and packed samples go through the
+plain rules, row by row in the order of the log, because that is where names and texts get their
+numbers.
 No payload harms more than its own record: what cannot be read is counted and yields nothing.
 """
 
@@ -13,17 +14,27 @@ import numpy.typing as npt
 
 from motorcade.events import Encoding, Flags, RecordBatch
 from motorcade.signals.catalogue import (
-    ENUM_TABLE,
-    ENUM_WORDS,
+    BY_NAME,
+    ENUM_NAMES,
     FIELD_COMPONENTS,
     FIELD_ENUMS,
     FIELD_KINDS,
     FIELD_SCALES,
     FIELDS,
+    IDS_MAX,
+    SIGNAL_ENUMS,
+    SIGNAL_KINDS,
     field_name,
 )
 from motorcade.signals.errors import MalformedPayloadError
-from motorcade.signals.kernels import FIELD_TABLE, WHOLE_DATUM, WHOLE_RECORD, decode_telemetry
+from motorcade.signals.kernels import (
+    FIELD_TABLE,
+    JSON_TEXT,
+    WHOLE_DATUM,
+    WHOLE_RECORD,
+    decode_telemetry,
+)
+from motorcade.signals.name_table import NameTable
 from motorcade.signals.plain import Columns, DecodeCounts, PlainRules, Row
 from motorcade.signals.samples import Dictionary, SampleBatch
 
@@ -41,29 +52,32 @@ class _Plain(NamedTuple):
     samples: SampleBatch
 
 
+class _Put(NamedTuple):
+    """The kernel's columns; `value` of texts is filled in by the plain rules."""
+
+    signal: npt.NDArray[np.int32]
+    value: npt.NDArray[np.float64]
+    time_us: Column
+
+
 @dataclass(frozen=True, slots=True)
 class _Input:
     """A batch with what the decoding of each row needs at hand."""
 
     batch: RecordBatch
     slots: npt.NDArray[np.int32]
-    starts: Column
-    ends: Column
-    wanted: npt.NDArray[np.bool_]
+    bounds: tuple[Column, Column]  # of payloads: starts, ends
+    encodings: npt.NDArray[np.uint8]  # 0 where there is no slot
+    times: Column  # (n, 3): event, received, the latest that a sender may claim or -1
     room: int  # for the kernel's samples: no payload gives more of them than it has bytes
 
     def facts(self, rows: Column) -> list[Row]:
         """What the plain rules need to know of these rows."""
-        records = self.batch.rows[rows]
+        times = self.times[rows].tolist()
+        slots = self.slots[rows].tolist()
         return [
-            Row(slot, event_us, received_us, bool(flags & _TIME_BOUNDED))
-            for slot, event_us, received_us, flags in zip(
-                self.slots[rows].tolist(),
-                records["event_time_us"].tolist(),
-                records["received_time_us"].tolist(),
-                records["flags"].tolist(),
-                strict=True,
-            )
+            Row(slot, event_us, received_us, latest_us < 0)
+            for slot, (event_us, received_us, latest_us) in zip(slots, times, strict=True)
         ]
 
 
@@ -72,6 +86,7 @@ class Decoder:
 
     def __init__(self, dictionary: Dictionary, *, future_us_max: int) -> None:
         self.dictionary = dictionary
+        self._future_us_max = future_us_max
         self._kinds = np.zeros(FIELD_TABLE, np.uint8)
         self._scales = np.ones(FIELD_TABLE)
         self._enums = np.zeros(FIELD_TABLE, np.uint8)
@@ -80,20 +95,46 @@ class Decoder:
         self._ids = np.full(FIELD_TABLE, -1, np.int32)
         self._ids[:FIELDS] = np.where(FIELD_COMPONENTS < 0, np.arange(FIELDS), FIELD_COMPONENTS)
         self._rules = PlainRules(dictionary, self._ids, future_us_max=future_us_max)
-        self.learn_fields()
+        self._read_whole = {
+            Encoding.TESLA_TELEMETRY: self._rules.read_payload,
+            Encoding.JSON_SIGNALS: self._rules.read_json,
+            Encoding.SAMPLES: self._rules.read_packed,
+        }
+        self.learn()
 
     @property
     def counts(self) -> DecodeCounts:
         """What was left out since this object was made."""
         return self._rules.counts
 
-    def learn_fields(self) -> None:
-        """Tell the kernel the numbers of unknown Fields; again after the dictionary's restore."""
+    def learn(self) -> None:
+        """Tell the kernel what the dictionary has numbered; again after it was restored."""
         for number in range(FIELDS, FIELD_TABLE):
             self._ids[number] = self.dictionary.known_id(field_name(number))
+        self._names = NameTable()
+        for name, signal in BY_NAME.items():
+            self._names.add(name, signal.id)
+        self._names_learnt = 0
+        self._learn_new_names()
+
+    def _learn_new_names(self) -> None:
+        for name in self.dictionary.names_from(self._names_learnt):
+            self._names.add(name, IDS_MAX + self._names_learnt)
+            self._names_learnt += 1
 
     def decode(self, batch: RecordBatch, slots: npt.NDArray[np.int32]) -> SampleBatch:
         """The samples of every readable record whose slot is not negative, in log order."""
+        source = self._input(batch, slots)
+        texts: dict[int, str] = {}
+        parts = []
+        first = 0
+        while first < len(batch):
+            first, part = self._decode_some(source, first)
+            texts |= part.texts
+            parts.append(part)
+        return _join(parts, texts)
+
+    def _input(self, batch: RecordBatch, slots: npt.NDArray[np.int32]) -> _Input:
         rows = batch.rows
         lengths = [rows[name].astype(np.int64) for name in ("start", "name_bytes")]
         lengths += [rows[name].astype(np.int64) for name in ("stream_bytes", "properties_bytes")]
@@ -101,77 +142,71 @@ class Decoder:
         ends = starts + rows["payload_bytes"]
         buffer = batch.buffer.view()
         buffer.flags.writeable = False  # one type for the kernel, whoever owns the batch
-        batch = RecordBatch(rows, buffer)
-        wanted = (rows["encoding"] == Encoding.TESLA_TELEMETRY) & (slots >= 0)
-        room = min(SAMPLES_PER_CALL, int((ends - starts)[wanted].sum()))
-        source = _Input(batch, slots, starts, ends, wanted, room)
-        texts: dict[int, str] = {}
-        parts = []
-        first = 0
-        while first < len(rows):
-            first, part = self._decode_some(source, first)
-            texts |= part.texts
-            parts.append(part)
-        return _join(parts, texts)
+        encodings = np.where(slots >= 0, rows["encoding"], 0).astype(np.uint8)
+        times = np.empty((len(rows), 3), np.int64)
+        times[:, 0], times[:, 1] = rows["event_time_us"], rows["received_time_us"]
+        is_bounded = rows["flags"] & _TIME_BOUNDED != 0
+        times[:, 2] = np.where(is_bounded, -1, times[:, 1] + self._future_us_max)
+        compiled = (encodings == Encoding.TESLA_TELEMETRY) | (encodings == Encoding.JSON_SIGNALS)
+        room = min(SAMPLES_PER_CALL, int((ends - starts)[compiled].sum()))
+        return _Input(RecordBatch(rows, buffer), slots, (starts, ends), encodings, times, room)
 
     def _decode_some(self, source: _Input, first: int) -> tuple[int, SampleBatch]:
         """Rows from `first` as far as the kernel's room goes; (row to go on from, samples)."""
-        room = source.room
-        if source.wanted[first]:
-            room = max(room, int(source.ends[first] - source.starts[first]))
-        signal, value = np.empty(room, np.int32), np.empty(room, np.float64)
+        starts, ends = source.bounds
+        room = max(source.room, int(ends[first] - starts[first]))
+        put = _Put(np.empty(room, np.int32), np.empty(room, np.float64), np.empty(room, np.int64))
         slow = np.empty((room // 2 + 1, 5), np.int64)
-        counts = np.zeros(len(source.starts), np.int64)
-        after, samples, slow_count = decode_telemetry(
+        counts = np.zeros(len(starts), np.int64)
+        after, samples, slow_count, bounded = decode_telemetry(
             source.batch.buffer,
-            source.starts,
-            source.ends,
-            source.wanted,
+            source.bounds,
+            source.encodings,
+            source.times,
             first,
             (self._kinds, self._scales, self._enums, self._ids),
-            (ENUM_WORDS, ENUM_TABLE),
-            (signal, value),
+            (
+                (self._names.words, self._names.table),
+                (ENUM_NAMES.words, ENUM_NAMES.table),
+                (SIGNAL_KINDS, SIGNAL_ENUMS),
+            ),
+            tuple(put),
             counts,
             slow,
         )
+        self.counts.bounded_times += bounded
+        plain = self._read_plain(source, (first, after), slow[:slow_count], counts, put)
         rows = np.repeat(np.arange(first, after), np.diff(counts[first:after], prepend=0))
-        plain = self._read_plain(source, first, after, slow[:slow_count], counts)
         kernels_own = SampleBatch(
             source.slots[rows],
-            source.batch.rows["event_time_us"][rows],
-            signal[:samples],
-            value[:samples],
+            put.time_us[:samples],
+            put.signal[:samples],
+            put.value[:samples],
+            plain.samples.texts,
         )
         return after, _merge(kernels_own, plain)
 
     def _read_plain(
-        self, source: _Input, first: int, after: int, slow: Column, counts: Column
+        self, source: _Input, span: tuple[int, int], slow: Column, counts: Column, put: _Put
     ) -> _Plain:
-        """What the kernel left of rows `first` to `after`, in the order of the log."""
-        encodings = source.batch.rows["encoding"][first:after]
-        others = (encodings == Encoding.JSON_SIGNALS) | (encodings == Encoding.SAMPLES)
-        other_rows = np.flatnonzero(others & (source.slots[first:after] >= 0)) + first
-        others_left = np.column_stack(
-            (
-                other_rows,
-                counts[other_rows],
-                source.starts[other_rows],
-                source.ends[other_rows],
-                encodings[other_rows - first].astype(np.int64) + _OTHER,
-            )
-        )
-        left = np.concatenate((slow, others_left))
+        """What the kernel left of rows `span`, in the order of the log."""
+        left = np.concatenate((slow, _packed_rows(source, span, counts)))
         left = left[np.argsort(left[:, 0], kind="stable")]
         columns = self._rules.columns = Columns()
         ends = np.empty(len(left), np.int64)
         rows = source.facts(left[:, 0])
         for index, (row, entry) in enumerate(zip(rows, left.tolist(), strict=True)):
-            _, _, start, end, code = entry
+            at, at_sample, start, end, code = entry
+            data = source.batch.buffer[start:end].tobytes()
             try:
-                self._read(row, code, source.batch.buffer[start:end].tobytes())
+                if code == JSON_TEXT:
+                    put.value[at_sample] = self._rules.json_text(int(put.signal[at_sample]), data)
+                else:
+                    self._read(row, code, Encoding(source.encodings[at]), data)
             except MalformedPayloadError:
                 self.counts.malformed_records += 1
             ends[index] = len(columns)
+        self._learn_new_names()
         lengths = np.diff(ends, prepend=0)
         samples = SampleBatch(
             np.repeat(source.slots[left[:, 0]], lengths),
@@ -182,20 +217,23 @@ class Decoder:
         )
         return _Plain(np.repeat(left[:, 1], lengths), samples)
 
-    def _read(self, row: Row, code: int, data: bytes) -> None:
-        if code == _OTHER + Encoding.JSON_SIGNALS:
-            self._rules.read_json(row, data)
-        elif code == _OTHER + Encoding.SAMPLES:
-            self._rules.read_packed(row, data)
-        elif code == WHOLE_RECORD:
-            self._rules.read_payload(row, data)
+    def _read(self, row: Row, code: int, encoding: Encoding, data: bytes) -> None:
+        if code == WHOLE_RECORD:
+            self._read_whole[encoding](row, data)
         elif code == WHOLE_DATUM:
             self._rules.read_datum(row, data)
         else:
             self._rules.read_text(row, code, data)
 
 
-_OTHER: Final = FIELD_TABLE  # codes from here on: not Tesla's, plus the encoding
+def _packed_rows(source: _Input, span: tuple[int, int], counts: Column) -> Column:
+    """Packed samples as the kernel's slow entries: no kernel reads them."""
+    first, after = span
+    rows = np.flatnonzero(source.encodings[first:after] == Encoding.SAMPLES) + first
+    code = np.full(len(rows), WHOLE_RECORD)
+    return np.column_stack(
+        (rows, counts[rows], source.bounds[0][rows], source.bounds[1][rows], code)
+    )
 
 
 def _merge(kernels_own: SampleBatch, plain: _Plain) -> SampleBatch:

@@ -1,10 +1,11 @@
-"""The telemetry kernel: Tesla payloads of a whole batch to sample columns, without Python objects.
+"""The telemetry kernel: a whole batch of payloads to sample columns, without Python objects.
 
-It takes what is plain (one key, one value, in the expected shape) and hands the rest on: a string
-that needs the dictionary or a rarer rule (`SLOW_TEXT`), a datum of another rarer rule
-(`SLOW_DATUM`), or a whole record whose bytes are unusual or broken (`SLOW_RECORD`). It never judges
-a record malformed. The readable twin, which also takes the slow ones, is `tesla.parse_datum` and
-`values.samples_of`; a test compares both on every kind.
+JSON is read by `json/kernels.py`, Tesla's payloads here: what is plain (one key, one value, in the
+expected shape). The rest is handed on: a string that needs the dictionary or a rarer rule
+(`SLOW_TEXT`), a datum of another rarer rule (`SLOW_DATUM`), or a whole record whose bytes are
+unusual or broken (`SLOW_RECORD`). It never judges a record malformed. The readable twin, which also
+takes the slow ones, is `tesla.parse_datum` and `values.samples_of`; a test compares both on every
+kind.
 
 A plain number is put where it is read, in `read_record`: passing the columns on to a function cost
 more than reading it (measured: 1.27 µs for ten datums, against 0.31 now).
@@ -13,7 +14,8 @@ more than reading it (measured: 1.27 µs for ten datums, against 0.31 now).
 import numpy as np
 
 from motorcade.compiled import kernel
-from motorcade.kernels import fnv1a_64
+from motorcade.signals.json.kernels import read_json_record
+from motorcade.signals.text.kernels import find_name, read_boolean, read_number
 
 FIELD_TABLE = 1024  # Fields from here on always take the slow road
 ONE = 1  # one number was read, in the sender's unit
@@ -26,12 +28,12 @@ UNAVAILABLE = -5  # Tesla's `invalid`
 # What the fifth column of a slow entry says: a Field number, or
 WHOLE_RECORD = -1
 WHOLE_DATUM = -2
+JSON_TEXT = -3  # the value of a JSON sample, as `json/kernels.py` enters it
+TESLA, JSON = 1, 2  # `events.Encoding`
 # `signal.Kind`, repeated because kernels freeze constants of their own file only.
 ANY, NUMBER, BOOLEAN, ENUM, TEXT, LOCATION, DOORS, TIRES = 0, 1, 2, 3, 4, 5, 6, 7
-EXACT_DIGITS = 15  # decimal digits that float64 holds exactly, whatever they are
 EXACT_INTEGER_MAX = 1 << 53
 TEXT_MAX = 64  # longer strings are no numbers and no places
-POWERS = 10.0 ** np.arange(23)  # the powers of ten that float64 holds exactly
 
 
 @kernel
@@ -68,84 +70,6 @@ def read_fixed(data, position, size):
     for index in range(size):
         bits |= np.uint64(data[position + index]) << np.uint64(8 * index)
     return bits
-
-
-@kernel
-def read_number(data, position, end):
-    """(understood, value) of a decimal text, where float64 is exact; else not understood."""
-    if position >= end:
-        return False, 0.0
-    negative = data[position] == 45
-    if negative or data[position] == 43:
-        position += 1
-    mantissa, digits, exponent, plain = np.int64(0), 0, np.int64(0), True
-    while position < end and digits <= EXACT_DIGITS:
-        byte = data[position]
-        if byte == 46 and plain:
-            plain = False
-        elif 48 <= byte <= 57:
-            mantissa = mantissa * 10 + np.int64(byte) - 48
-            digits += 1
-            exponent -= 0 if plain else 1
-        else:
-            break
-        position += 1
-    if digits == 0 or digits > EXACT_DIGITS:
-        return False, 0.0
-    if position < end and (data[position] | 32) == 101:
-        plain = False
-        position += 1
-        down = position < end and data[position] == 45
-        if position < end and (down or data[position] == 43):
-            position += 1
-        start, power = position, np.int64(0)
-        while position < end and 48 <= data[position] <= 57 and position - start < 3:
-            power = power * 10 + np.int64(data[position]) - 48
-            position += 1
-        if position == start:
-            return False, 0.0
-        exponent += -power if down else power
-    if position != end or exponent < -22 or exponent > 22:
-        return False, 0.0
-    value = float(mantissa)
-    value = value / POWERS[-exponent] if exponent < 0 else value * POWERS[exponent]
-    return True, -value if negative and not (plain and mantissa == 0) else value
-
-
-@kernel
-def read_boolean(data, position, end):
-    """1 and 0 for "true" and "false" in any case, -1 for anything else."""
-    size = end - position
-    if size == 4:
-        word, truth = b"true", 1
-    elif size == 5:
-        word, truth = b"false", 0
-    else:
-        return -1
-    for index in range(size):
-        if (data[position + index] | 32) != word[index]:
-            return -1
-    return truth
-
-
-@kernel
-def find_name(data, position, end, enum, words, table):
-    """The number of an enum's name, -1 if it has none such. `table`: hash of name and enum,
-    start and length in `words`, number; a length of 0 marks an empty place."""
-    hashed = fnv1a_64(data, position, end) ^ np.uint64(enum)
-    place = hashed & np.uint64(len(table) - 1)
-    size = end - position
-    while table[place, 2] != 0:
-        if np.uint64(table[place, 0]) == hashed and table[place, 2] == size:
-            start, same = table[place, 1], True
-            for index in range(size):
-                if words[start + index] != data[position + index]:
-                    same = False
-                    break
-            if same:
-                return table[place, 3]
-        place = (place + np.uint64(1)) & np.uint64(len(table) - 1)
-    return -1
 
 
 @kernel
@@ -328,7 +252,7 @@ def read_rare(data, start, end, status, number, field, field_row, names, out, at
     Samples are put from `at` on; -1: unusual bytes. A slow code says who reads these bytes instead.
     """
     kind, enum, signal, scale = field_row
-    signals, values = out
+    signals, values = out[0], out[1]
     if signal < 0 or status == SLOW_DATUM:
         return 0, WHOLE_DATUM, start
     text = np.int64(number)
@@ -361,7 +285,7 @@ def read_rare(data, start, end, status, number, field, field_row, names, out, at
 def read_record(data, position, end, fields, names, out, at, slow, slow_at):
     """(samples, slow entries) after one payload, or (-1, 0): take the whole record slowly."""
     kinds, scales, enums, ids = fields
-    signals, values = out
+    signals, values = out[0], out[1]
     while position < end:
         tag = data[position]
         if tag == 0x20:  # is_resend
@@ -412,36 +336,47 @@ def read_record(data, position, end, fields, names, out, at, slow, slow_at):
 
 
 @kernel
-def decode_telemetry(data, starts, ends, wanted, first, fields, names, out, counts, slow):
-    """Decode wanted rows from `first` on, until the next might not fit.
+def decode_telemetry(data, bounds, encodings, times, first, fields, tables, out, counts, slow):
+    """Decode rows from `first` on, until the next might not fit.
 
-    data u8, starts/ends i8 (payload bounds), wanted bool: columns of a batch. fields: kinds u1,
-    scales f8, enums u1, ids i4 by Field number; an id is the first component's for compound Fields
-    and -1 for those that the dictionary has not numbered. names: words u1, table i8 (n, 4), as
-    `find_name` says. out: signals i4, values f8. counts i8: samples after each row. slow i8
-    (n, 5): row, samples before it, start, end, code.
-    Returns (row to go on from, samples, slow entries).
+    data u8. bounds: starts and ends of payloads (i8). encodings u1: `TESLA`, `JSON`, others are
+    passed over. times i8 (n, 3): a row's event time, received time, latest time that a sender may
+    claim or -1 when its own was bounded at the door. fields: kinds u1, scales f8, enums u1, ids i4
+    by Field number; an id is the first component's for compound Fields and -1 for those that the
+    dictionary has not numbered. tables: as `json.kernels.read_json_record` says. out: signals i4,
+    values f8, times i8. counts i8: samples after each row. slow i8 (n, 5): row, samples before it
+    (of a JSON text: its sample), start, end, code.
+    Returns (row to go on from, samples, slow entries, bounded times).
     """
-    samples, slow_count = 0, 0
+    samples, slow_count, bounded = 0, 0, 0
+    starts, ends = bounds
     room, slow_room = len(out[0]), len(slow)
     for row in range(first, len(starts)):
         start, end = starts[row], ends[row]
-        if wanted[row]:
+        if encodings[row] == TESLA or encodings[row] == JSON:
             # The densest datum gives one sample per byte; the smallest slow one has two bytes.
             if samples + end - start > room or slow_count + (end - start) // 2 + 1 > slow_room:
-                return row, samples, slow_count
-            at, slow_at = read_record(
-                data, start, end, fields, names, out, samples, slow, slow_count
-            )
+                return row, samples, slow_count, bounded
+            from_future = 0
+            if encodings[row] == TESLA:
+                at, slow_at = read_record(
+                    data, start, end, fields, tables[1], out, samples, slow, slow_count
+                )
+                out[2][samples:at] = times[row, 0]
+            else:
+                facts = (times[row, 0], times[row, 1], times[row, 2])
+                at, slow_at, from_future = read_json_record(
+                    data, start, end, facts, tables, out, samples, slow, slow_count
+                )
             if at < 0:
                 entry = slow[slow_count]
                 entry[1], entry[2], entry[3], entry[4] = samples, start, end, WHOLE_RECORD
                 at, slow_at = samples, slow_count + 1
             for index in range(slow_count, slow_at):
                 slow[index, 0] = row
-            samples, slow_count = at, slow_at
+            samples, slow_count, bounded = at, slow_at, bounded + from_future
         counts[row] = samples
-    return len(starts), samples, slow_count
+    return len(starts), samples, slow_count, bounded
 
 
 def warm() -> None:
@@ -449,8 +384,10 @@ def warm() -> None:
     data = np.zeros(1, np.uint8)
     data.flags.writeable = False
     none = np.zeros(0, np.int64)
-    fields = (np.zeros(1, np.uint8), np.zeros(1), np.zeros(1, np.uint8), np.zeros(1, np.int32))
+    kinds = np.zeros(1, np.uint8)
+    fields = (kinds, np.zeros(1), kinds, np.zeros(1, np.int32))
     names = (np.zeros(1, np.uint8), np.zeros((1, 4), np.int64))
-    out = (np.zeros(1, np.int32), np.zeros(1))
+    out = (np.zeros(1, np.int32), np.zeros(1), none)
+    rows = ((none, none), np.zeros(0, np.uint8), np.zeros((0, 3), np.int64))
     slow = np.zeros((1, 5), np.int64)
-    decode_telemetry(data, none, none, np.zeros(0, np.bool_), 0, fields, names, out, none, slow)
+    decode_telemetry(data, *rows, 0, fields, (names, names, (kinds, kinds)), out, none, slow)

@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from motorcade.signals import packed
-from motorcade.signals.catalogue import BY_NAME, FIELDS, KNOWN_IDS, field_name
-from motorcade.signals.json_signals import read_json
+from motorcade.signals.catalogue import BY_ID, BY_NAME, FIELDS, KNOWN_IDS, field_name
+from motorcade.signals.json.plain import read_json
 from motorcade.signals.kernels import FIELD_TABLE
 from motorcade.signals.samples import BOOLEAN_BITS, TAG_MASK, TEXT_BITS, Dictionary, box
 from motorcade.signals.tesla import Datum, parse_datum, parse_payload
@@ -104,6 +104,11 @@ class PlainRules:
         columns.value.append(box(value, self._dictionary, columns.texts))
         columns.time_us.append(time_us)
         columns.signal.append(number)
+
+    def json_text(self, signal: int, text: bytes) -> float:
+        """The value of a sample that the kernel has put already, from its plain text."""
+        value = read_stored(BY_ID.get(signal), text.decode("ascii"))
+        return box(value, self._dictionary, self.columns.texts)
 
     def read_json(self, row: Row, payload: bytes) -> None:
         """JSON signals."""

@@ -163,6 +163,10 @@ class Dictionary:
         """The name of a signal that this dictionary or the catalogue knows."""
         return self._names[signal - IDS_MAX] if signal >= IDS_MAX else BY_ID[signal].name
 
+    def names_from(self, index: int) -> list[str]:
+        """The names that are not the catalogue's, without the first `index`, in order of id."""
+        return self._names[index:]
+
     def number_of(self, text: str) -> tuple[int, str]:
         """The number of `text` and what is kept of it: at most `text_bytes_max` bytes."""
         if len(text) > self._text_bytes_max or not text.isascii():

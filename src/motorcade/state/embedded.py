@@ -246,7 +246,7 @@ class EmbeddedLiveState:
             self._texts = dict(state.texts)
             self._presence.restore(state.connections)
             self._decoder.dictionary.restore(state.dictionary)
-            self._decoder.learn_fields()
+            self._decoder.learn()
             cells = SampleBatch(
                 vehicle=_column(state.slot, "i4"),
                 time_us=_column(state.time_us, "i8"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motorcade.signals.errors import MalformedPayloadError
-from motorcade.signals.json_signals import read_json
+from motorcade.signals.json.plain import read_json
 from motorcade.signals.readings import Reading
 
 
