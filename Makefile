@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench bench-short kill-audit link-audit lock clean
+.PHONY: setup up test lint types bench bench-short kill-audit link-audit faults lock clean
 
 KILLS ?= 20
 COMMANDS ?= 10000
@@ -44,6 +44,9 @@ kill-audit: setup
 
 link-audit: setup
 	$(BIN)/python -m tests.audit.link_audit --commands $(COMMANDS)
+
+faults: setup
+	$(BIN)/python -m tests.faults
 
 lock:
 	$(BIN)/pip-compile --quiet --extra dev --extra kafka --generate-hashes --allow-unsafe --strip-extras \

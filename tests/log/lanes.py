@@ -12,6 +12,7 @@ from motorcade.events import NO_VEHICLE, Record, RecordBatch, Topic
 from motorcade.log.active import Group
 from motorcade.log.appender import Appender
 from motorcade.log.cursors import Place
+from motorcade.log.errors import disk_errors
 from motorcade.log.files import FileLayer
 from motorcade.log.lanes import LaneLock, lock_for_writing, recover_if_unused
 from motorcade.log.tail import Tail, earliest_place
@@ -64,7 +65,9 @@ class LaneOnDisk:
     clock: SimulatedClock = field(default_factory=lambda: SimulatedClock(START_US))
 
     def open(self) -> Appender:
-        self.files.make_directory(self.directory)
+        with disk_errors(self.directory):
+            self.files.make_directory(self.directory.parent)
+            self.files.make_directory(self.directory)
         self.lock: LaneLock = lock_for_writing(self.files, self.directory)
         try:
             return Appender(

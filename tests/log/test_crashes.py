@@ -20,7 +20,7 @@ from hypothesis.stateful import (
 
 from motorcade.events import Record
 from motorcade.log.appender import Appender
-from motorcade.log.errors import LogWriteError
+from motorcade.log.errors import LogDiskError, LogWriteError
 from motorcade.log.tail import Tail
 from tests.faulty_files import FaultyFiles, Stopped
 from tests.log.lanes import LaneOnDisk, batch, group, numbers, read_on
@@ -52,7 +52,7 @@ class CrashingLog(RuleBasedStateMachine):
             self.appender.commit(group(batch(numbers_of.start, count)))
         except (LogWriteError, Stopped):
             pass
-        except OSError:
+        except LogDiskError:
             assert self.appender is None  # Opening met the fault: nothing was promised.
         else:
             self.acked.add(len(self.groups) - 1)
@@ -109,7 +109,7 @@ class CrashingLog(RuleBasedStateMachine):
                 self.seen = again
             else:
                 self.seen.extend(read_on(self.tail))
-        except (Stopped, OSError):
+        except (Stopped, LogDiskError):
             self.tail = None  # A fault while it recovered the lane: it tries again.
         self.crash_if_stopped()
 

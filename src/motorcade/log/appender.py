@@ -15,7 +15,7 @@ import structlog
 from motorcade.clock import Clock
 from motorcade.config import LogConfig
 from motorcade.log.active import ActiveSegment, Group
-from motorcade.log.errors import LogWriteError
+from motorcade.log.errors import LogWriteError, disk_errors
 from motorcade.log.files import FileLayer
 from motorcade.log.kernels import number_rows
 from motorcade.log.recovery import recover
@@ -51,7 +51,8 @@ class Appender:
         self._next_segment = opening.segment
         self._previous_end = opening.previous_end
         self._positions = opening.positions
-        self._watermark = Watermark(files, directory)
+        with disk_errors(directory):
+            self._watermark = Watermark(files, directory)
         self._retention = Retention(directory, lane, config, files)
         self._active: ActiveSegment | None = None
         self._active_since_s = 0.0

@@ -5,7 +5,7 @@ from typing import Final
 
 import msgspec
 
-from motorcade.log.errors import CursorError, LogError
+from motorcade.log.errors import CursorError, LogError, disk_errors
 from motorcade.log.files import FileLayer, read_bytes
 from motorcade.log.port import Cursor
 
@@ -46,9 +46,14 @@ class GroupCursors:
 
     def __init__(self, files: FileLayer, directory: Path) -> None:
         self._files, self._directory = files, directory
-        files.make_directory(directory)
+        with disk_errors(directory):
+            files.make_directory(directory)
 
     def load(self, consumer_group: str) -> Cursor | None:
+        with disk_errors(self._path(consumer_group)):
+            return self._load(consumer_group)
+
+    def _load(self, consumer_group: str) -> Cursor | None:
         try:
             fd = self._files.open(self._path(consumer_group), create=False)
         except FileNotFoundError:
@@ -74,7 +79,7 @@ class GroupCursors:
             self._files.sync_directory(self._directory)
         except OSError as error:
             raise LogError(
-                f"the cursor of {consumer_group} could not be stored: {error}; the old one stands"
+                f"{path}: the cursor could not be stored: {error}; the old one stands"
             ) from error
 
     def _path(self, consumer_group: str) -> Path:

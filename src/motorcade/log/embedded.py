@@ -21,7 +21,7 @@ from motorcade.events import Topic
 from motorcade.log.appender import Appender
 from motorcade.log.cursors import GroupCursors
 from motorcade.log.doorbell import Doorbell, Ringer
-from motorcade.log.errors import LogClosedError
+from motorcade.log.errors import LogClosedError, disk_errors
 from motorcade.log.files import FileLayer, OsFiles
 from motorcade.log.lanes import lane_name, lock_for_writing
 from motorcade.log.port import Cursor, Edge, Start
@@ -39,7 +39,8 @@ class EmbeddedLog:
         self._directory, self._config, self._clock = directory, config, clock
         self._files = files or OsFiles()
         self._bells = directory / "doorbells"
-        self._files.make_directory(directory)
+        with disk_errors(directory):
+            self._files.make_directory(directory)
         self._bells.mkdir(mode=0o700, parents=True, exist_ok=True)  # Sockets are no stored bytes.
         self._cursors = GroupCursors(self._files, directory / "cursors")
         self._opened: set[EmbeddedWriter | EmbeddedReader] = set()
@@ -49,7 +50,8 @@ class EmbeddedLog:
     def writer(self, name: str, lane: Lane) -> EmbeddedWriter:
         """See `Log.writer`. Raises as `recover` does when the lane is damaged."""
         directory = self._directory / lane_name(name, lane)
-        self._files.make_directory(directory)
+        with disk_errors(directory):
+            self._files.make_directory(directory)
         held = lock_for_writing(self._files, directory)
         try:
             appender = Appender(

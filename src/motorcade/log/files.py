@@ -7,6 +7,8 @@ assume more (say, that one file's write reaches the disk before another's).
 Errors are plain `OSError`; the callers wrap them, because only they know what was lost.
 """
 
+import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -89,7 +91,12 @@ class OsFiles:
         return os.open(path, flags, 0o600)
 
     def close(self, fd: int) -> None:
-        os.close(fd)
+        try:
+            os.close(fd)
+        except OSError as error:
+            if error.errno == errno.EBADF:
+                raise  # Ours.
+            # It is closed whatever the disk answers, and what must last was synced before.
 
     def lock(self, fd: int, *, wait: bool) -> bool:
         try:
@@ -147,17 +154,18 @@ class OsFiles:
             return []
 
     def make_directory(self, path: Path) -> None:
-        if path.is_dir():
-            return
-        self.make_directory(path.parent)
-        path.mkdir(mode=0o700, exist_ok=True)
+        if not path.parent.is_dir():
+            self.make_directory(path.parent)
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path, 0o700)
+        # Also when it is there: whoever made it may have ended before this.
         self.sync_directory(path.parent)
 
     def rename(self, source: Path, target: Path) -> None:
         os.replace(source, target)
 
     def unlink(self, path: Path) -> None:
-        path.unlink()
+        os.unlink(path)
 
     def sync_directory(self, path: Path) -> None:
         fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Final
 
-from motorcade.log.errors import LogError
+from motorcade.log.errors import LogError, disk_errors
 from motorcade.log.files import FileLayer
 from motorcade.log.recovery import recover
 from motorcade.log.topics import Lane
@@ -29,6 +29,9 @@ class LaneLock:
 
     Two files: `lock` is the writer's place. Who wants it first waits for `recovering`, which is
     never held for long, so a recovering reader is never taken for a second writer.
+
+    Raises:
+        OSError: the files cannot be opened.
     """
 
     def __init__(self, files: FileLayer, directory: Path) -> None:
@@ -51,7 +54,8 @@ class LaneLock:
 
 def lock_for_writing(files: FileLayer, directory: Path) -> LaneLock:
     """Raises `LogError` when another writer, in this process or another, holds the lane."""
-    lock = LaneLock(files, directory)
+    with disk_errors(directory):
+        lock = LaneLock(files, directory)
     if not lock.held:
         raise LogError(
             f"{directory} already has a writer: stop that process, or use another writer name"
@@ -64,7 +68,15 @@ def recover_if_unused(files: FileLayer, directory: Path, partitions: int) -> Non
 
     Otherwise a lane whose writer died, or whose machine did, could be read only up to a watermark
     that may be lost. Where one lives, its watermark says all.
+
+    Raises:
+        LogDiskError: as `recover` does; and when the files cannot be opened.
     """
+    with disk_errors(directory):
+        _recover_if_unused(files, directory, partitions)
+
+
+def _recover_if_unused(files: FileLayer, directory: Path, partitions: int) -> None:
     gate = files.open(directory / "recovering", create=True)
     try:
         files.lock(gate, wait=True)

@@ -92,6 +92,7 @@ class LogReader(Protocol):
         Raises:
             LogCorruptError: damage at rest. The reader can go on past it after `skip_damage`.
             CursorError: retention removed what the cursor pointed at.
+            LogDiskError: the disk failed; the next poll starts from the same place.
         """
 
     def skip_damage(self) -> None:

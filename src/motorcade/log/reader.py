@@ -9,7 +9,7 @@ from motorcade.config import LogConfig
 from motorcade.events import RecordBatch, Topic
 from motorcade.log.cursors import Place, decode_cursor, encode_cursor
 from motorcade.log.doorbell import Doorbell
-from motorcade.log.errors import CursorError, LogClosedError, LogCorruptError
+from motorcade.log.errors import CursorError, LogClosedError, LogCorruptError, disk_errors
 from motorcade.log.files import FileLayer
 from motorcade.log.lanes import recover_if_unused, split_lane_name
 from motorcade.log.port import AtTime, Cursor, Edge, LogSlice, Start
@@ -128,7 +128,9 @@ class EmbeddedReader:
     def _names(self) -> list[str]:
         """The lanes that may hold our topics: fast ones first, so that they never queue (P6)."""
         found = []
-        for name in self._files.names(self._directory):
+        with disk_errors(self._directory):
+            names = self._files.names(self._directory)
+        for name in names:
             parts = split_lane_name(name)
             if parts is not None and parts[1] in self._lanes:
                 found.append((parts[1] is not Lane.FAST, name))

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from motorcade.log.errors import LogCorruptError, LogError
+from motorcade.log.errors import LogCorruptError, LogError, disk_errors
 from motorcade.log.files import FileLayer, read_bytes
 from motorcade.log.segment import (
     TOPIC_ROWS,
@@ -62,13 +62,26 @@ def recover(files: FileLayer, directory: Path, partitions: int) -> Opening:
 
     Raises:
         LogCorruptError: a head that was durable cannot be read.
+        LogDiskError: the disk failed; doing it again goes on where this ended.
         LogError: the directory was written with another number of partitions.
     """
+    with disk_errors(directory):
+        return _recover(files, directory, partitions)
+
+
+def _recover(files: FileLayer, directory: Path, partitions: int) -> Opening:
     watermark = Watermark(files, directory)
     number = _last_segment(files, directory, watermark.read())
     if number == 0:
         return Opening(1, 0, np.zeros((TOPIC_ROWS, partitions), np.int64), b"", None)
     path = segment_path(directory, number)
+    with disk_errors(path):
+        opening = _opening(files, path, partitions, watermark)
+    watermark.publish(Mark(opening.segment - 1, opening.previous_end))
+    return opening
+
+
+def _opening(files: FileLayer, path: Path, partitions: int, watermark: Watermark) -> Opening:
     fd = files.open(path, create=False)
     try:
         head = read_head(files, fd)
@@ -76,14 +89,12 @@ def recover(files: FileLayer, directory: Path, partitions: int) -> Opening:
             raise LogCorruptError(f"{path}: the head cannot be read; restore it from a copy")
         if head[0].partitions != partitions:
             raise LogError(
-                f"{directory} was written with log.partitions={head[0].partitions} and cannot go "
+                f"{path.parent} was written with log.partitions={head[0].partitions} and cannot go "
                 f"on with {partitions}: set it back, the number is fixed at the first start"
             )
-        opening = _sealed(files, fd, partitions) or _seal(files, fd, path, head, watermark)
+        return _sealed(files, fd, partitions) or _seal(files, fd, path, head, watermark)
     finally:
         files.close(fd)
-    watermark.publish(Mark(opening.segment - 1, opening.previous_end))
-    return opening
 
 
 def _last_segment(files: FileLayer, directory: Path, mark: Mark) -> int:

@@ -9,7 +9,7 @@ import structlog
 from motorcade.config import LogConfig
 from motorcade.events import Bytes, RecordBatch
 from motorcade.log.cursors import Place
-from motorcade.log.errors import CursorError, LogCorruptError
+from motorcade.log.errors import CursorError, LogCorruptError, disk_error, disk_errors
 from motorcade.log.files import FileLayer, read_bytes
 from motorcade.log.frame import Scan, find_frame, scan_frames
 from motorcade.log.gather import gather
@@ -51,7 +51,8 @@ class Tail:
         self._topics = topics  # bit set of the wanted ones
         self._segment, self._offset = place.segment, place.offset
         self._from_time_us = place.from_time_us
-        self._watermark = Watermark(files, directory)
+        with disk_errors(directory):
+            self._watermark = Watermark(files, directory)
         self._fd: int | None = None
 
     @property
@@ -64,7 +65,14 @@ class Tail:
         Raises:
             LogCorruptError: damaged bytes where durable frames were. `skip_damage` goes past them.
             CursorError: retention has removed what comes next.
+            LogDiskError: the disk failed; the next read starts from the same place.
         """
+        try:
+            return self._read()
+        except OSError as error:
+            raise disk_error(segment_path(self._directory, self._segment), error) from error
+
+    def _read(self) -> Chunk:
         limit = self._limit()
         if limit <= self._offset:
             return _NOTHING
@@ -83,6 +91,10 @@ class Tail:
 
     def skip_damage(self) -> None:
         """Go on at the next valid frame after the damage that `read` raised for, if it did."""
+        with disk_errors(segment_path(self._directory, self._segment)):
+            self._skip_damage()
+
+    def _skip_damage(self) -> None:
         limit = self._limit()
         if limit <= self._offset:
             return
@@ -196,6 +208,11 @@ def place_at(files: FileLayer, directory: Path, time_us: int) -> Place:
 
     The first segment that may hold one: a foot tells, and one without a foot may.
     """
+    with disk_errors(directory):
+        return _place_at(files, directory, time_us)
+
+
+def _place_at(files: FileLayer, directory: Path, time_us: int) -> Place:
     numbers = segment_numbers(files, directory)
     for number in numbers:
         fd = files.open(segment_path(directory, number), create=False)
@@ -210,11 +227,13 @@ def place_at(files: FileLayer, directory: Path, time_us: int) -> Place:
 
 def earliest_place(files: FileLayer, directory: Path) -> Place:
     """The first segment that retention has left."""
-    numbers = segment_numbers(files, directory)
+    with disk_errors(directory):
+        numbers = segment_numbers(files, directory)
     return Place(numbers[0] if numbers else 1, 0)
 
 
 def latest_place(files: FileLayer, directory: Path) -> Place:
     """What is durable now."""
-    mark = Watermark(files, directory).read()
+    with disk_errors(directory):
+        mark = Watermark(files, directory).read()
     return earliest_place(files, directory) if mark == NOTHING else Place(*mark)

@@ -43,7 +43,7 @@ class DirectoryDisk:
     """A directory of its own; the files are the owner's alone."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _make_directory(directory)
         self._directory = directory
         self._open: dict[str, int] = {}
         self._new: set[str] = set()  # created, but their directory entry is not synced yet
@@ -114,11 +114,25 @@ class DirectoryDisk:
             os.close(fd)
 
     def _sync_directory(self) -> None:
-        fd = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        _sync_directory(self._directory)
+
+
+def _make_directory(path: Path) -> None:
+    """Make it and its parents where missing, durably."""
+    if not path.parent.is_dir():
+        _make_directory(path.parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    # Also when it is there: whoever made it may have ended before this.
+    _sync_directory(path.parent)
+
+
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 class MemoryDisk:

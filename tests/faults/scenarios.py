@@ -1,0 +1,8 @@
+"""All scenarios, by what they concern."""
+
+from typing import Final
+
+from tests.faults import log_scenarios
+from tests.faults.enumerate import Make
+
+ALL: Final[tuple[Make, ...]] = (*log_scenarios.ALL,)

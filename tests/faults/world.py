@@ -1,0 +1,82 @@
+"""What a scenario runs on: a faulty machine, the log lines that were written, the clock."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+from unittest.mock import patch
+
+import structlog
+
+from motorcade.clock import SimulatedClock
+from motorcade.log import files
+from motorcade.vehicle import disk
+from tests.faults.faulty_os import FaultyOs
+from tests.faults.plan import Call, Fault, Stopped
+
+MODULES: Final[tuple[ModuleType, ...]] = (files, disk)
+"""All that touches the disk below the log, the snapshots, cursors, the car's journal and buffer."""
+
+START_US: Final = 1_760_000_000_000_000
+
+
+class World:
+    """One run's surroundings."""
+
+    def __init__(self, root: Path, seed: int = 0) -> None:
+        self.root = root
+        self.machine = FaultyOs(root, seed)
+        self.clock = SimulatedClock(START_US)
+        self.said: list[dict[str, Any]] = []  # structured log events, in order
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """The product's disk is ours, and so is what it logs."""
+        before = structlog.get_config()
+        structlog.configure(processors=[self._note], cache_logger_on_first_use=False)
+        try:
+            with self.machine.under(*MODULES), patch.object(threading, "excepthook", _in_thread):
+                yield
+        finally:
+            structlog.configure(**before)
+
+    @property
+    def calls(self) -> list[Call]:
+        return self.machine.plan.calls
+
+    @property
+    def stopped(self) -> bool:
+        return self.machine.plan.stopped
+
+    def arm(self, fault: Fault | None = None, at: int = -1) -> None:
+        self.said.clear()
+        self.machine.arm(fault, at)
+
+    def mend(self) -> None:
+        self.machine.plan.mend()
+
+    def restart(self, fault: Fault | None = None) -> None:
+        self.machine.restart(fault)
+
+    def close(self) -> None:
+        self.machine.restart()
+
+    def check_named(self, error: Exception) -> None:
+        """Whoever reads the message must know which file or directory it is about."""
+        assert str(self.root) in str(error), f"no file named: {error}"
+
+    def heard(self, event: str) -> list[dict[str, Any]]:
+        """The log lines of one kind."""
+        return [line for line in self.said if line["event"] == event]
+
+    def _note(self, _logger: object, method: str, event: dict[str, Any]) -> dict[str, Any]:
+        self.said.append({**event, "level": method})
+        raise structlog.DropEvent
+
+
+def _in_thread(failed: threading.ExceptHookArgs) -> None:
+    """A thread that all stopped in ends without a word; another error is shown."""
+    if not issubclass(failed.exc_type, Stopped):
+        threading.__excepthook__(failed)
