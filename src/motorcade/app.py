@@ -33,6 +33,7 @@ from motorcade.supervisor import ChildLink, StopEvents
 FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answers of vehicles
 FAST_BYTES_MAX: Final = 4 << 20
 GC_THRESHOLD: Final = 50_000  # allocations between collections: the hot road makes no cycles
+GOODBYE_S_MAX: Final = 2.0  # at a drain, for app WebSockets
 SWITCH_S: Final = 0.0002  # a thread that decodes telemetry gives way to a waiting command (P6)
 
 _log = structlog.get_logger()
@@ -186,7 +187,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     )
     parts.link.ready()
     await ends.doors_closed.wait()
-    counter.stopping.set()
+    await counter.streams.close(GOODBYE_S_MAX)
     await server.stop()
     await commands.stop()
     await asyncio.to_thread(follower.stop)

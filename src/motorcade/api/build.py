@@ -11,7 +11,7 @@ from motorcade.api.commands import list_commands, send_command, show_command
 from motorcade.api.counter import Counter
 from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
 from motorcade.api.errors import ApiError
-from motorcade.api.stream import Streams, stream
+from motorcade.api.stream import stream
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
 
@@ -24,7 +24,6 @@ async def status() -> Response[str]:
 
 def build_api(counter: Counter) -> ASGIApp:
     """The application over these ports. Serve it on the loop that its router runs on."""
-    streams = Streams(counter.config.api.streams_max)
     app = Litestar(
         route_handlers=[
             status,
@@ -39,7 +38,6 @@ def build_api(counter: Counter) -> ASGIApp:
         ],
         dependencies={
             "counter": Provide(lambda: counter, sync_to_thread=False, use_cache=True),
-            "streams": Provide(lambda: streams, sync_to_thread=False, use_cache=True),
         },
         exception_handlers={
             ApiError: refusal,

@@ -1,6 +1,5 @@
 """What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -10,6 +9,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 
 from motorcade.api.errors import TOKEN_EXPIRED, ApiError, missing_scopes, not_found, unauthorized
+from motorcade.api.streams import Streams
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
 from motorcade.config import Config
@@ -39,8 +39,11 @@ class Counter:
     commands: Commands
     state: LiveState
     entropy: Callable[[int], bytes]
-    stopping: asyncio.Event = field(default_factory=asyncio.Event)  # open streams end
+    streams: Streams = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.streams = Streams(self.config.api.streams_max)
 
     def access(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AccessToken:
         """Who asks. Raises the 401."""

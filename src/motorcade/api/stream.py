@@ -112,28 +112,10 @@ class Stream:
         self._outbox.put(_JSON.encode({"type": "command", "command": shown(view)}), 1)
 
 
-class Streams:
-    """All open streams of this process: how many there may be, and how they end."""
-
-    def __init__(self, streams_max: int) -> None:
-        self._streams_max = streams_max
-        self.open = 0
-
-    def enter(self) -> None:
-        """Raises the 503 at `api.streams_max`."""
-        if self.open >= self._streams_max:
-            raise ApiError(503, "service unavailable", "too many open streams on this server")
-        self.open += 1
-
-    def leave(self) -> None:
-        self.open -= 1
-
-
 @websocket("/api/1/vehicles/{tag:str}/stream")
 async def stream(
     socket: AnySocket,
     counter: NamedDependency[Counter],
-    streams: NamedDependency[Streams],
     tag: FromPath[str],
 ) -> None:
     """Snapshot, then changes, until either side ends it."""
@@ -141,7 +123,7 @@ async def stream(
         access = _access(socket, counter)
         require(access, DEVICE_DATA)
         vehicle = counter.vehicle(access, tag)
-        streams.enter()
+        counter.streams.enter()
     except ApiError as error:
         await _deny(socket, error)
         return
@@ -151,7 +133,7 @@ async def stream(
         expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
         sending = asyncio.ensure_future(Stream(socket, counter, access, vehicle).run())
         listening = asyncio.ensure_future(_listen(socket))
-        stopping = asyncio.ensure_future(counter.stopping.wait())
+        stopping = asyncio.ensure_future(counter.streams.closing.wait())
         tasks = (sending, listening, stopping)
         try:
             await asyncio.wait(tasks, timeout=expires_s, return_when=asyncio.FIRST_COMPLETED)
@@ -162,12 +144,12 @@ async def stream(
             await asyncio.gather(*tasks, return_exceptions=True)
         if ended:
             return
-        if counter.stopping.is_set():
+        if counter.streams.closing.is_set():
             await socket.close(code=GOING_AWAY, reason="the server is shutting down; connect again")
         else:
             await socket.close(code=4401, reason="token expired (401)")
     finally:
-        streams.leave()
+        counter.streams.leave()
 
 
 async def _deny(socket: AnySocket, error: ApiError) -> None:
