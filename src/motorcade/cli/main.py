@@ -38,6 +38,9 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "watch": CommandRow("motorcade.cli.watch", "Show a vehicle's signals as they change"),
     "drive": CommandRow("motorcade.cli.drive", "Run one simulated car, or many"),
     "export": CommandRow("motorcade.cli.export", "Print a vehicle's stored records as JSON lines"),
+    "backup": CommandRow("motorcade.cli.backup", "Copy the data directory of a running platform"),
+    "verify": CommandRow("motorcade.cli.verify", "Check a backup; name what is damaged"),
+    "restore": CommandRow("motorcade.cli.restore", "Make a data directory of a backup"),
 }
 """A table: command, module, one line of help. In the order of the help text."""
 

@@ -24,7 +24,17 @@ Part = bytes | memoryview  # of bytes; an array gives one with `.data`
 PARTS_MAX: Final = 1_000  # of one write; Linux's IOV_MAX is 1,024
 
 
-class FileLayer(Protocol):
+class Readable(Protocol):
+    """What reading a file needs: a disk, or bytes in memory."""
+
+    def size(self, fd: int) -> int:
+        """Bytes, holes and preallocated zeros included."""
+
+    def read(self, fd: int, target: memoryview, offset: int) -> int:
+        """Fill `target` from `offset`; fewer bytes only at the end of the file."""
+
+
+class FileLayer(Readable, Protocol):
     """What the log needs of a disk. `fd` is a number that `open` gave."""
 
     def open(self, path: Path, *, create: bool) -> int:
@@ -35,12 +45,6 @@ class FileLayer(Protocol):
 
     def lock(self, fd: int, *, wait: bool) -> bool:
         """Lock the file for this `fd` alone, until closed. False: another holds it."""
-
-    def size(self, fd: int) -> int:
-        """Bytes, holes and preallocated zeros included."""
-
-    def read(self, fd: int, target: memoryview, offset: int) -> int:
-        """Fill `target` from `offset`; fewer bytes only at the end of the file."""
 
     def write(self, fd: int, parts: Sequence[Part], offset: int) -> None:
         """Write all parts one after the other. Not durable. An error leaves any part written."""
@@ -175,7 +179,7 @@ class OsFiles:
             os.close(fd)
 
 
-def read_bytes(files: FileLayer, fd: int, offset: int, size: int) -> npt.NDArray[np.uint8]:
+def read_bytes(files: Readable, fd: int, offset: int, size: int) -> npt.NDArray[np.uint8]:
     """Read up to `size` bytes into fresh memory that starts on an 8-byte boundary."""
     target = np.empty((size + 7) // 8, np.uint64).view(np.uint8)[:size]
     return target[: files.read(fd, target.data, offset)]

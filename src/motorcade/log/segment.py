@@ -21,14 +21,14 @@ import numpy.typing as npt
 import xxhash
 
 from motorcade.log.errors import LogCorruptError
-from motorcade.log.files import FileLayer, Part, read_bytes
+from motorcade.log.files import FileLayer, Part, Readable, read_bytes
 from motorcade.log.frame import padded
 
 Positions = npt.NDArray[np.int64]  # shape (TOPIC_ROWS, partitions): the next position of each
 
 TOPIC_ROWS: Final = 64  # topic numbers are below this; a topic is a bit in 64
 VERSION: Final = 1
-_SUFFIX: Final = ".segment"
+SEGMENT_SUFFIX: Final = ".segment"
 _HEAD_MAGIC: Final = 0x4D43_4845
 _FOOT_MAGIC: Final = 0x4D43_464F
 _BLOCK: Final = Struct("<IIQQ")  # magic, version, checksum of the body, body bytes
@@ -71,13 +71,15 @@ _Body = TypeVar("_Body", SegmentHead, SegmentFoot)
 
 
 def segment_path(directory: Path, number: int) -> Path:
-    return directory / f"{number:012d}{_SUFFIX}"
+    return directory / f"{number:012d}{SEGMENT_SUFFIX}"
 
 
 def segment_numbers(files: FileLayer, directory: Path) -> list[int]:
     """The segments in the directory, oldest first."""
     names = files.names(directory)
-    return sorted(int(name[: -len(_SUFFIX)]) for name in names if name.endswith(_SUFFIX))
+    return sorted(
+        int(name[: -len(SEGMENT_SUFFIX)]) for name in names if name.endswith(SEGMENT_SUFFIX)
+    )
 
 
 def pack_positions(table: Positions) -> list[tuple[int, int, int]]:
@@ -98,7 +100,7 @@ def pack_head(head: SegmentHead) -> bytes:
     return _pack_block(_HEAD_MAGIC, head)
 
 
-def read_head(files: FileLayer, fd: int) -> tuple[SegmentHead, int] | None:
+def read_head(files: Readable, fd: int) -> tuple[SegmentHead, int] | None:
     """The head and where it ends, or `None` when there is no whole head (a torn creation)."""
     return _read_block(files, fd, 0, _HEAD_MAGIC, SegmentHead)
 
@@ -118,7 +120,7 @@ def seal(files: FileLayer, fd: int, foot: SegmentFoot, trailer: Trailer) -> None
     files.sync(fd)
 
 
-def read_trailer(files: FileLayer, fd: int) -> Trailer | None:
+def read_trailer(files: Readable, fd: int) -> Trailer | None:
     """The trailer, or `None` when the segment was not sealed by a foot."""
     offset = files.size(fd) - _TRAILER.size
     if offset < 0:
@@ -134,7 +136,7 @@ def read_trailer(files: FileLayer, fd: int) -> Trailer | None:
     return Trailer(*fixed[2:])
 
 
-def read_foot(files: FileLayer, fd: int, trailer: Trailer) -> SegmentFoot | None:
+def read_foot(files: Readable, fd: int, trailer: Trailer) -> SegmentFoot | None:
     """The foot that `trailer` points at, or `None` when it is damaged."""
     found = _read_block(files, fd, trailer.end, _FOOT_MAGIC, SegmentFoot)
     return found[0] if found else None
@@ -173,7 +175,7 @@ def _pack_block(magic: int, body: Any) -> bytes:
 
 
 def _read_block(
-    files: FileLayer, fd: int, offset: int, magic: int, kind: type[_Body]
+    files: Readable, fd: int, offset: int, magic: int, kind: type[_Body]
 ) -> tuple[_Body, int] | None:
     prefix = read_bytes(files, fd, offset, _BLOCK.size)
     if len(prefix) < _BLOCK.size:

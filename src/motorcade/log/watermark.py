@@ -17,7 +17,8 @@ import numpy as np
 
 from motorcade.log.files import FileLayer
 
-_PAGE_BYTES: Final = 4_096
+PAGE_NAME: Final = "durable"
+PAGE_BYTES: Final = 4_096
 _OFFSET_BITS: Final = 40  # 1 TiB per segment, 16 M segments
 _MASK: Final = (1 << 64) - 1
 _TRIES: Final = 1_000
@@ -33,24 +34,28 @@ class Mark(NamedTuple):
 NOTHING: Final = Mark(0, 0)
 
 
+def mark_words(mark: Mark) -> tuple[np.uint64, np.uint64]:
+    """The two words of a page; the second tells a whole mark from half a one."""
+    value = np.uint64(mark.segment << _OFFSET_BITS | mark.offset)
+    return value, ~value
+
+
 class Watermark:
     """One lane's shared page."""
 
     def __init__(self, files: FileLayer, directory: Path) -> None:
-        fd = files.open(directory / "durable", create=True)
+        fd = files.open(directory / PAGE_NAME, create=True)
         try:
-            if files.size(fd) < _PAGE_BYTES:
-                files.write(fd, [bytes(_PAGE_BYTES)], 0)
-            self._page = files.map(fd, _PAGE_BYTES)
+            if files.size(fd) < PAGE_BYTES:
+                files.write(fd, [bytes(PAGE_BYTES)], 0)
+            self._page = files.map(fd, PAGE_BYTES)
         finally:
             files.close(fd)  # The mapping stays.
         self._last = NOTHING
 
     def publish(self, mark: Mark) -> None:
         """Say that everything up to `mark` is durable. Call it only when that is true."""
-        value = np.uint64(mark.segment << _OFFSET_BITS | mark.offset)
-        self._page[0] = value
-        self._page[1] = ~value
+        self._page[0], self._page[1] = mark_words(mark)
 
     def read(self) -> Mark:
         """The newest mark. Two words that must agree tell a mark from half a mark."""
