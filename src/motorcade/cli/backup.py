@@ -38,7 +38,6 @@ def backup(
     from motorcade.log.files import OsFiles
 
     require_data(data)
-    os.umask(0o077)
     os.nice(POLITE)
     earlier = make.earlier(since) if since is not None else None
     began_s = time.monotonic()
