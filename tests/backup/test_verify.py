@@ -14,6 +14,7 @@ from motorcade.backup.places import open_backup
 from motorcade.backup.restore import restore
 from motorcade.backup.verify import Damage, verify
 from tests.backup.data import LANES, DataDirectory, backup
+from tests.log.lanes import batch, group
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +74,7 @@ def test_a_flipped_byte_anywhere_in_an_archive_is_found(archive: Path, tmp_path:
     whole = archive.read_bytes()
     chance = random.Random(2)
     offsets = {0, 100, 150, 155, 511, 512, len(whole) - 1, len(whole) - 5_000}
+    offsets |= {whole.rindex(b"CHECK") + at for at in (0, 148, 155, 511, 512, 600)}
     offsets |= {chance.randrange(len(whole)) for _ in range(60)}
     offsets |= {len(whole) - number * 97 for number in range(1, 60)}
     damaged = tmp_path / "b.tar"
@@ -128,6 +130,20 @@ def test_a_segment_that_was_swapped_for_another_is_named(
     first.write_bytes(second.read_bytes())
     backup(source, tmp_path / "backup")
     assert {name for name, _ in found(tmp_path / "backup")} == {f"data/log/{LANES[0]}/{first.name}"}
+
+
+def test_a_segment_of_another_log_is_named(data: DataDirectory, tmp_path: Path) -> None:
+    """Sound and with the right number, but its positions do not lead to the next one's."""
+    source, other = tmp_path / "data", DataDirectory(tmp_path / "other", commits=0)
+    shutil.copytree(data.path, source)
+    other.appenders[0].commit(group(batch(0, 7)))
+    other.close()
+    first = source / "log" / LANES[0] / data.segments()[0].name
+    first.write_bytes(other.segments()[0].read_bytes())
+    backup(source, tmp_path / "backup")
+    [damage] = found(tmp_path / "backup")
+    assert damage.name == f"data/log/{LANES[0]}/{first.name}"
+    assert "positions" in damage.problem
 
 
 def test_restore_takes_nothing_damaged_unless_told(folder: Path, tmp_path: Path) -> None:
