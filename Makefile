@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench bench-short kill-audit link-audit faults lock clean
+.PHONY: setup up test lint types bench bench-short kill-audit link-audit faults mutants mutants-short lock clean
 
 KILLS ?= 20
 COMMANDS ?= 10000
@@ -47,6 +47,12 @@ link-audit: setup
 
 faults: setup
 	$(BIN)/python -m tests.faults
+
+mutants: setup
+	$(BIN)/python -m tests.mutation
+
+mutants-short: setup
+	$(BIN)/python -m tests.mutation --short
 
 lock:
 	$(BIN)/pip-compile --quiet --extra dev --extra kafka --generate-hashes --allow-unsafe --strip-extras \

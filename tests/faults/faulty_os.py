@@ -9,7 +9,7 @@ import errno
 import mmap
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -82,7 +82,7 @@ class FaultyOs:
     def open(self, path: str | Path, flags: int, mode: int = 0o777) -> int:
         path = Path(path)
         makes = bool(flags & os.O_CREAT) and not path.exists()
-        self._enter(Call("open", self._kind(path), changes=makes, grows=makes))
+        self._enter(Call("open", self._kind(path), changes=makes, grows=makes), path)
         fd = os.open(path, flags, mode)
         if makes:
             self.shadow.create(path)
@@ -152,11 +152,11 @@ class FaultyOs:
     # -- names -------------------------------------------------------------------------------------
 
     def listdir(self, path: str | Path) -> list[str]:
-        self._enter(Call("listdir", self._kind(Path(path))))
+        self._enter(Call("listdir", self._kind(Path(path))), Path(path))
         return os.listdir(path)
 
     def scandir(self, path: str | Path) -> Any:
-        self._enter(Call("scandir", self._kind(Path(path))))
+        self._enter(Call("scandir", self._kind(Path(path))), Path(path))
         return os.scandir(path)
 
     def mkdir(self, path: str | Path, mode: int = 0o777) -> None:
@@ -168,15 +168,16 @@ class FaultyOs:
             os.mkdir(path, mode)
             self.shadow.create(path, is_directory=True)
 
-        self._name_change(Call("mkdir", self._kind(path), changes=True, grows=True), change)
+        call = Call("mkdir", self._kind(path), changes=True, grows=True)
+        self._name_change(call, path, change)
 
     def replace(self, source: str | Path, target: str | Path) -> None:
         def change() -> None:
             os.replace(source, target)
             self.shadow.rename(Path(source), Path(target))
 
-        kind = self._kind(Path(target))
-        self._name_change(Call("rename", kind, changes=True, grows=True), change)
+        call = Call("rename", self._kind(Path(target)), changes=True, grows=True)
+        self._name_change(call, Path(target), change)
 
     def unlink(self, path: str | Path) -> None:
         if not Path(path).exists():
@@ -186,7 +187,8 @@ class FaultyOs:
             os.unlink(path)
             self.shadow.unlink(Path(path))
 
-        self._name_change(Call("unlink", self._kind(Path(path)), changes=True), change)
+        call = Call("unlink", self._kind(Path(path)), changes=True)
+        self._name_change(call, Path(path), change)
 
     # -- inside ------------------------------------------------------------------------------------
 
@@ -195,16 +197,16 @@ class FaultyOs:
         self._open[fd][1].mapped = True
         return mmap.mmap(fd, size)
 
-    def _enter(self, call: Call, *, raising: bool = True) -> Fault | None:
+    def _enter(self, call: Call, path: Path | None = None, *, raising: bool = True) -> Fault | None:
         fault = self.plan.enter(call)
         if raising:
-            self._end(fault)
+            self._end(fault, path)
         return fault
 
-    def _end(self, fault: Fault | None) -> None:
+    def _end(self, fault: Fault | None, path: Path | None = None) -> None:
         if fault in STOPS:
             self.plan.stop()
-        error = self.plan.error(fault)
+        error = self.plan.error(fault, path)
         if error is not None:
             raise error
 
@@ -242,11 +244,11 @@ class FaultyOs:
             self.shadow.write(node, size, None)
         self._end(fault)
 
-    def _name_change(self, call: Call, change: Any) -> None:
+    def _name_change(self, call: Call, path: Path, change: Callable[[], None]) -> None:
         fault = self._enter(call, raising=False)
         if fault in (Fault.POWER_KEPT, Fault.POWER_MIXED, None):
             change()
-        self._end(fault)
+        self._end(fault, path)
 
     def _of(self, fd: int) -> str:
         return self._kind(self._open[fd][0])

@@ -7,6 +7,7 @@ it runs anew for each pair of a call and a fault that can happen in it.
 import errno
 from dataclasses import dataclass, field
 from enum import Enum
+from pathlib import Path
 from typing import Final
 
 
@@ -109,12 +110,13 @@ class Plan:
         """What failed works again; faults to come are off."""
         self.at, self._lasting, self._power_next = -1, None, False
 
-    def error(self, fault: Fault | None) -> OSError | None:
-        """What the call raises."""
+    def error(self, fault: Fault | None, path: Path | None = None) -> OSError | None:
+        """What the call raises. Those that take a name say it, those of open files do not."""
+        name = [] if path is None else [str(path)]
         if fault in (Fault.EIO, Fault.BROKEN, Fault.EIO_THEN_POWER):
-            return OSError(errno.EIO, "injected: Input/output error")
+            return OSError(errno.EIO, "injected: Input/output error", *name)
         if fault in (Fault.ENOSPC, Fault.FULL):
-            return OSError(errno.ENOSPC, "injected: No space left on device")
+            return OSError(errno.ENOSPC, "injected: No space left on device", *name)
         return None
 
     def stop(self) -> None:

@@ -67,6 +67,14 @@ class World:
         """Whoever reads the message must know which file or directory it is about."""
         assert str(self.root) in str(error), f"no file named: {error}"
 
+    @contextmanager
+    def named_errors(self) -> Iterator[None]:
+        """The disk's errors may come, and then they name a file."""
+        try:
+            yield
+        except OSError as error:
+            self.check_named(error)
+
     def heard(self, event: str) -> list[dict[str, Any]]:
         """The log lines of one kind."""
         return [line for line in self.said if line["event"] == event]

@@ -205,3 +205,53 @@ def test_a_sequence_never_means_two_records_even_when_segments_come_and_go(
 def test_many_segments_through_cuts() -> None:
     rounds = ["store"] * 5 + ["send", "ack", "store", "store", "send"]
     cut_everywhere(rounds * 3, 11, bytes_max=480)
+
+
+def damaged(disk: MemoryDisk, record: bytes) -> None:
+    """Flip a bit of a stored payload."""
+    name = next(name for name in disk.names() if record in disk.read(name))
+    disk.files[name][disk.read(name).index(record)] ^= 1
+
+
+def test_a_damaged_record_is_a_hole_and_is_told() -> None:
+    disk = MemoryDisk()
+    buffer = open_buffer(disk, 1 << 20)
+    for number in range(5):
+        store(buffer, b"record %d" % number)
+    damaged(disk, b"record 1")
+    again = open_buffer(disk, 1 << 20)
+    assert [sequence for sequence, _ in backlog(again)] == [1, 3, 4, 5]
+    assert len(again.damage) == 1
+    assert "records 2 to 2 are damaged" in again.damage[0]
+    assert store(again, b"next") == 6
+
+
+def test_the_sequence_of_a_damaged_last_record_is_not_given_again() -> None:
+    disk = MemoryDisk()
+    buffer = open_buffer(disk, 1 << 20)
+    for number in range(5):
+        store(buffer, b"record %d" % number)
+    damaged(disk, b"record 4")
+    again = open_buffer(disk, 1 << 20)
+    assert again.torn_bytes > 0
+    assert store(again, b"next") > 5
+    assert [sequence for sequence, _ in backlog(open_buffer(disk, 1 << 20))][:4] == [1, 2, 3, 4]
+
+
+def test_what_the_cloud_acknowledged_is_not_given_to_another_record() -> None:
+    disk = MemoryDisk()
+    buffer = open_buffer(disk, 1 << 20)
+    for number in range(5):
+        store(buffer, b"record %d" % number)
+    buffer.acknowledge(5)
+    del disk.files[next(name for name in disk.names() if name.endswith(".records"))][40:]
+    assert store(open_buffer(disk, 1 << 20), b"next") > 5
+
+
+def test_a_damaged_stream_name_starts_another_stream_and_is_told() -> None:
+    disk = MemoryDisk()
+    store(open_buffer(disk), b"x")
+    disk.files["stream"][3] ^= 1
+    again = open_buffer(disk)
+    assert "stream is damaged" in again.damage[0].replace(" (in memory)", "")
+    assert open_buffer(disk).stream == again.stream

@@ -83,3 +83,26 @@ def test_tombstones_do_not_forbid_counters() -> None:
     for number in range(20):
         journal.write(f"t{number}", "unknown", reason="", time_us=0, counter=0)
     assert not journal.counter_used(1)
+
+
+def test_a_damaged_line_is_told_and_its_counter_counts_as_used() -> None:
+    for number_damaged in (1, 2, 3):
+        disk = MemoryDisk()
+        journal = open_journal(disk)
+        for number in (1, 2, 3):
+            begin(journal, number)
+        lines = disk.read("journal").splitlines(keepends=True)
+        at = sum(map(len, lines[: number_damaged - 1])) + 30
+        disk.files["journal"][at] ^= 1
+        again = open_journal(disk)
+        assert "journal" in again.damage
+        assert "1 damaged" in again.damage
+        assert [again.find(f"c{number}") is None for number in (1, 2, 3)] == [
+            number == number_damaged for number in (1, 2, 3)
+        ]
+        assert all(again.counter_used(number) for number in (1, 2, 3))
+        assert not again.counter_used(5)
+        begin(again, 9)
+        once_more = open_journal(disk)
+        assert once_more.find("c9") is not None
+        assert once_more.damage == "", "told once: the file is whole again"

@@ -165,6 +165,8 @@ def _members(
                 tls=shared_tls,
             )
         )
+        for damage in members[-1].agent.damage:
+            print(f"{vehicle.vin}: {damage}", file=sys.stderr)
     return members
 
 

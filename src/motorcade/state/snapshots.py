@@ -46,7 +46,18 @@ class SnapshotStore:
         self._directory, self._files = directory, files
 
     def save(self, body: bytes) -> None:
-        """Write a snapshot durably, then remove all but the newest two. Raises `OSError`."""
+        """Write a snapshot durably, then remove all but the newest two.
+
+        Raises:
+            OSError: the disk failed; what was saved before is still there.
+        """
+        try:
+            self._save(body)
+        except OSError as error:
+            text = error.strerror or str(error)
+            raise OSError(error.errno, text, str(self._directory)) from error
+
+    def _save(self, body: bytes) -> None:
         self._files.make_directory(self._directory)
         numbers = self._numbers()
         beside = self._directory / _BESIDE

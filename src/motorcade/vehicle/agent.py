@@ -95,6 +95,7 @@ class Agent:
             parts.buffer_disk, bytes_max=config.buffer_bytes_max, entropy=parts.entropy
         )
         self.journal = Journal(parts.journal_disk, commands_max=config.journal_commands_max)
+        self.damage = [*self.buffer.damage, *filter(None, [self.journal.damage])]
         self._answer_stream = parts.entropy(STREAM_BYTES).hex()
         self.outbox = Outbox(self.buffer, self._answer_stream)
         self.time = ServerTimeKeeper(entropy=parts.entropy, age_s_max=config.server_time_age_s_max)

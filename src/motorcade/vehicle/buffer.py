@@ -6,8 +6,10 @@ it was synced: otherwise, after a power failure, its sequence would be given to 
 readers would take that for a duplicate and drop it.
 
 Files: segments named by their first sequence, each a run of frames, and `mark`, which says what was
-acknowledged and dropped. A torn tail is cut at opening. The mark is written unsynced: losing it
-only means sending again. Beyond `bytes_max` the oldest segment goes first, and is counted.
+acknowledged and dropped. What is broken at the end of the last segment is cut at opening, and its
+sequence is left out: it may be a torn tail, or a record that was sent and is damaged now. A damaged
+record before others is a hole. The mark is written unsynced: losing it only means sending again.
+Beyond `bytes_max` the oldest segment goes first, and is counted.
 """
 
 import contextlib
@@ -15,6 +17,7 @@ import zlib
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from struct import Struct
 from typing import Final
 
@@ -25,6 +28,8 @@ from motorcade.vehicle.errors import RecordTooLargeError
 _FRAME: Final = Struct("<IIQBBxx")  # checksum of the rest, payload bytes, sequence, topic, encoding
 _CHECKSUM_BYTES: Final = 4
 _MARK: Final = Struct("<IQQ")  # checksum of the rest, acknowledged up to, dropped in all
+_SEQUENCE_AT: Final = 8  # in a frame
+_HOLE_MAX: Final = 1_000  # records that damage is searched across
 _MARKS_MAX: Final = 256  # appended to the mark's file before it is written anew
 _STREAM_FILE: Final = "stream"
 _MARK_FILE: Final = "mark"
@@ -72,6 +77,8 @@ class Buffer:
         self._disk = disk
         self._bytes_max = bytes_max
         self._segment_bytes = max(bytes_max // _SEGMENTS, 1)
+        self._unsure = False  # whether the last segment's file may be longer than we know
+        self.damage: list[str] = []  # what was found at opening, with the files' names
         self.stream = self._open_stream(entropy)
         self.acked, self.dropped, self._marks = self._read_mark()
         self.torn_bytes = 0  # found at opening and cut off
@@ -110,6 +117,8 @@ class Buffer:
             raise RecordTooLargeError(
                 f"record of {size} bytes, the buffer takes {self._segment_bytes}: send it in parts"
             )
+        if self._unsure:
+            self._cut()
         segment = self._segments[-1]
         if segment.size + size > self._segment_bytes and segment.size:
             segment = self._start_segment()
@@ -117,17 +126,43 @@ class Buffer:
         try:
             self._disk.append(segment.name, _frame(sequence, topic, encoding, payload))
         except OSError:
-            self._disk.truncate(segment.name, segment.size)  # part of the frame may be there
+            self._take_back(sequence)
             raise
         segment.offsets.append(segment.size)
         segment.size += size
         return sequence
 
     def sync(self) -> None:
-        """Return when every appended record is on disk."""
+        """Return when every appended record is on disk.
+
+        Raises:
+            OSError: none of those since the last `sync` was taken. Another sync could not mend it:
+                the kernel forgets that the bytes are not on disk.
+        """
         if self._synced != self.next_sequence:
-            self._disk.sync(self._segments[-1].name)
+            try:
+                self._disk.sync(self._segments[-1].name)
+            except OSError:
+                self._take_back(self._synced)
+                raise
             self._synced = self.next_sequence
+
+    def _take_back(self, first: int) -> None:
+        """Forget the records from `first` on, of which some bytes may be in the last segment."""
+        segment = self._segments[-1]
+        kept = first - segment.first
+        if kept < len(segment.offsets):
+            segment.size = segment.offsets[kept]
+            del segment.offsets[kept:]
+        self._unsure = True
+        with contextlib.suppress(OSError):
+            self._cut()
+
+    def _cut(self) -> None:
+        """What is behind the last record must not stand before the next one."""
+        segment = self._segments[-1]
+        self._disk.truncate(segment.name, segment.size)
+        self._unsure = False
 
     def read(self, sequence: int) -> Stored | None:
         """The first synced record from `sequence` on; `None` when there is none.
@@ -179,11 +214,17 @@ class Buffer:
         return found if found is not None and found.sequence == sequence else None
 
     def _open_stream(self, entropy: Callable[[int], bytes]) -> str:
-        stored = self._disk.read(_STREAM_FILE).decode("ascii", "replace")
-        if len(stored) == 2 * STREAM_BYTES:
-            return stored
+        stored = self._disk.read(_STREAM_FILE)
+        name = stored[: 2 * STREAM_BYTES]
+        if stored and stored == _stream_line(name):
+            return name.decode("ascii")
+        if stored:
+            self.damage.append(
+                f"{self._disk.where(_STREAM_FILE)} is damaged: the records go on in a new stream, "
+                "and those that the cloud had not acknowledged may be read twice"
+            )
         stream = entropy(STREAM_BYTES).hex()
-        self._disk.replace(_STREAM_FILE, stream.encode("ascii"))
+        self._disk.replace(_STREAM_FILE, _stream_line(stream.encode("ascii")))
         return stream
 
     def _read_mark(self) -> tuple[int, int, int]:
@@ -222,29 +263,71 @@ class Buffer:
             segments = [_Segment(self.acked + 1)]
             self._disk.append(segments[0].name, b"")
             self._disk.sync(segments[0].name)
+        for segment, later in pairwise(segments):
+            if segment.next < later.first and self._disk.size(segment.name) > segment.size:
+                self._note_damage(segment, (self._disk.size(segment.name), later.first))
         last = segments[-1]
-        excess = self._disk.size(last.name) - last.size
-        if excess:
-            self.torn_bytes = excess
-            self._disk.truncate(last.name, last.size)
-        self._disk.sync(last.name)
-        self.acked = min(self.acked, last.next - 1)
+        content = self._disk.read(last.name)
+        self.torn_bytes = len(content) - last.size
+        if content:
+            # Anew, because it may be in the cache alone: the program before may have died of a sync
+            # that failed.
+            self._disk.replace(last.name, content[: last.size])
+        if self.torn_bytes or self.acked >= last.next:
+            segments.append(_Segment(max(last.next, self.acked) + 1))
+            self._disk.append(segments[-1].name, b"")
+        self._disk.sync(segments[-1].name)
         return segments
 
     def _scan(self, first: int) -> _Segment:
-        """Find the records of a segment; it ends where the first broken one begins."""
+        """Find the records of a segment. Damage is a hole up to the next whole one, if any is."""
         segment = _Segment(first)
         data = self._disk.read(segment.name)
-        while (found := _parse(data, segment.size)) is not None and found.sequence == segment.next:
-            segment.offsets.append(segment.size)
-            segment.size += _FRAME.size + len(found.payload)
+        while segment.size < len(data):
+            found = _parse(data, segment.size)
+            if found is not None and found.sequence == segment.next:
+                segment.offsets.append(segment.size)
+                segment.size += _FRAME.size + len(found.payload)
+                continue
+            following = _find(data, segment.size, segment.next)
+            if following is None:
+                break
+            self._note_damage(segment, following)
         return segment
+
+    def _note_damage(self, segment: _Segment, following: tuple[int, int]) -> None:
+        """Reading what lies between here and the record that follows finds nothing whole."""
+        at, sequence = following
+        self.damage.append(
+            f"{self._disk.where(segment.name)}: records {segment.next} to {sequence - 1} are "
+            f"damaged, bytes {segment.size} to {at}: they are left out"
+        )
+        segment.offsets.extend([segment.size] * (sequence - segment.next))
+        segment.size = at
 
 
 def _frame(sequence: int, topic: Topic, encoding: Encoding, payload: bytes) -> bytes:
     rest = _FRAME.pack(0, len(payload), sequence, topic, encoding)[_CHECKSUM_BYTES:]
     checksum = zlib.crc32(payload, zlib.crc32(rest))
     return checksum.to_bytes(_CHECKSUM_BYTES, "little") + rest + payload
+
+
+def _stream_line(name: bytes) -> bytes:
+    return b"%s %08x\n" % (name, zlib.crc32(name))
+
+
+def _find(data: bytes, start: int, sequence: int) -> tuple[int, int] | None:
+    """Where the first whole frame behind damage begins, and its sequence."""
+    for later in range(sequence + 1, sequence + _HOLE_MAX):
+        pattern = later.to_bytes(8, "little")
+        at = data.find(pattern, start)
+        while at >= 0:
+            offset = at - _SEQUENCE_AT
+            found = _parse(data, offset) if offset >= start else None
+            if found is not None and found.sequence == later:
+                return offset, later
+            at = data.find(pattern, at + 1)
+    return None
 
 
 def _parse(data: bytes, offset: int) -> Stored | None:

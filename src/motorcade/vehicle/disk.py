@@ -7,12 +7,16 @@ The rules that buffer and journal build on: bytes appended are lost at power fai
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
 
 class Disk(Protocol):
     """What a car's storage can do. Every method may raise `OSError`."""
+
+    def where(self, name: str) -> str:
+        """The file's place, for people."""
 
     def names(self) -> list[str]:
         """All files, sorted."""
@@ -43,13 +47,20 @@ class DirectoryDisk:
     """A directory of its own; the files are the owner's alone."""
 
     def __init__(self, directory: Path) -> None:
-        _make_directory(directory)
+        """Raises `OSError`."""
         self._directory = directory
+        with self._naming(""):
+            _make_directory(directory)
+            _sync_directory(directory)  # The program before may have ended before it did.
         self._open: dict[str, int] = {}
         self._new: set[str] = set()  # created, but their directory entry is not synced yet
 
+    def where(self, name: str) -> str:
+        return str(self._directory / name)
+
     def names(self) -> list[str]:
-        return sorted(entry.name for entry in os.scandir(self._directory) if entry.is_file())
+        with self._naming(""):
+            return sorted(entry.name for entry in os.scandir(self._directory) if entry.is_file())
 
     def size(self, name: str) -> int:
         return os.fstat(self._file(name)).st_size if self._exists(name) else 0
@@ -58,36 +69,48 @@ class DirectoryDisk:
         if not self._exists(name):
             return b""
         wanted = self.size(name) - offset if size < 0 else size
-        return os.pread(self._file(name), max(wanted, 0), offset)
+        pieces: list[bytes] = []
+        with self._naming(name):
+            while wanted > 0:
+                piece = os.pread(self._file(name), wanted, offset)
+                if not piece:
+                    break
+                pieces.append(piece)
+                wanted, offset = wanted - len(piece), offset + len(piece)
+        return b"".join(pieces)
 
     def append(self, name: str, data: bytes) -> None:
-        fd = self._file(name)
-        while data:
-            data = data[os.write(fd, data) :]
+        with self._naming(name):
+            fd = self._file(name)
+            while data:
+                data = data[os.write(fd, data) :]
 
     def sync(self, name: str) -> None:
-        os.fdatasync(self._file(name))
-        if name in self._new:
-            self._sync_directory()
-            self._new.discard(name)
+        with self._naming(name):
+            os.fdatasync(self._file(name))
+            if name in self._new:
+                _sync_directory(self._directory)
+                self._new.discard(name)
 
     def truncate(self, name: str, size: int) -> None:
-        os.ftruncate(self._file(name), size)
-        os.fdatasync(self._file(name))
+        with self._naming(name):
+            os.ftruncate(self._file(name), size)
+            os.fdatasync(self._file(name))
 
     def replace(self, name: str, data: bytes) -> None:
         temporary = f".{name}.new"
         self.remove(temporary)
         self.append(temporary, data)
-        os.fdatasync(self._file(temporary))
-        self._forget(temporary)
-        self._forget(name)
-        os.replace(self._directory / temporary, self._directory / name)
-        self._sync_directory()
+        with self._naming(name):
+            os.fdatasync(self._file(temporary))
+            self._forget(temporary)
+            self._forget(name)
+            os.replace(self._directory / temporary, self._directory / name)
+            _sync_directory(self._directory)
 
     def remove(self, name: str) -> None:
-        self._forget(name)
-        with contextlib.suppress(FileNotFoundError):
+        with self._naming(name), contextlib.suppress(FileNotFoundError):
+            self._forget(name)
             os.unlink(self._directory / name)
 
     def close(self) -> None:
@@ -113,8 +136,13 @@ class DirectoryDisk:
         if fd is not None:
             os.close(fd)
 
-    def _sync_directory(self) -> None:
-        _sync_directory(self._directory)
+    @contextlib.contextmanager
+    def _naming(self, name: str) -> Iterator[None]:
+        """The system's errors about open files do not say which one it was."""
+        try:
+            yield
+        except OSError as error:
+            raise OSError(error.errno, error.strerror or str(error), self.where(name)) from error
 
 
 def _make_directory(path: Path) -> None:
@@ -140,6 +168,9 @@ class MemoryDisk:
 
     def __init__(self) -> None:
         self.files: dict[str, bytearray] = {}
+
+    def where(self, name: str) -> str:
+        return f"{name} (in memory)"
 
     def names(self) -> list[str]:
         return sorted(self.files)

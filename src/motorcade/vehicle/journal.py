@@ -4,12 +4,15 @@ So a command is carried out at most once, whatever the power does (design P5): a
 is either absent (never begun) or at least `started` (never begun again). `unknown` is a tombstone:
 the cloud asked for an id that never came, was told so, and it will never be carried out.
 
-The file holds JSON lines with a checksum; a torn tail is cut at opening. Beyond `commands_max`
+The file holds JSON lines with a checksum; a torn tail is cut at opening. Lines that were damaged at
+rest are told, and as many counters more than the file shows count as used, so that what they held
+is not carried out a second time. Beyond `commands_max`
 entries the oldest are forgotten, and the greatest counter among them becomes the floor below which
 every command counts as replayed, so forgetting never allows a repetition. (A forgotten tombstone
 is safe too: commands live 300 s at most, and 10,000 entries are more than that.)
 """
 
+import contextlib
 import zlib
 from collections.abc import Iterator
 from typing import Final
@@ -49,6 +52,10 @@ class Journal:
         self._counters: set[int] = set()
         self._floor = 0
         self._lines = 0
+        self._size = 0  # bytes of the file that hold whole, synced lines
+        self._unsure = False  # whether more may be there than that
+        self._stale = False  # whether the file may be the one before or after a compaction
+        self.damage = ""  # what was found at opening, with the file's name
         self._load()
 
     def find(self, command_id: str) -> JournalEntry | None:
@@ -79,21 +86,32 @@ class Journal:
         entry = JournalEntry(
             id=command_id, state=state, reason=reason, time_us=time_us, counter=counter
         )
-        if len(self._entries) >= self._commands_max or self._lines >= 3 * self._commands_max:
+        full = len(self._entries) >= self._commands_max or self._lines >= 3 * self._commands_max
+        if full or self._stale:
             self._compact()
         self._append(entry)
         self._take(entry)
         return entry
 
     def _append(self, entry: JournalEntry) -> None:
-        size = self._disk.size(_FILE)
+        if self._unsure:
+            self._cut()
+        line = _write_line(_Line(entry))
         try:
-            self._disk.append(_FILE, _write_line(_Line(entry)))
+            self._disk.append(_FILE, line)
             self._disk.sync(_FILE)
         except OSError:
-            self._disk.truncate(_FILE, size)  # half a line must not stand before the next one
+            self._unsure = True
+            with contextlib.suppress(OSError):
+                self._cut()
             raise
+        self._size += len(line)
         self._lines += 1
+
+    def _cut(self) -> None:
+        """Half a line, or one that may not be on disk, must not stand before the next one."""
+        self._disk.truncate(_FILE, self._size)
+        self._unsure = False
 
     def _take(self, entry: JournalEntry) -> None:
         self._entries[entry.id] = entry
@@ -109,27 +127,39 @@ class Journal:
             forgotten = self._entries.pop(command_id)
             self._counters.discard(forgotten.counter)
             self._floor = max(self._floor, forgotten.counter)
+        self._rewrite()
+
+    def _rewrite(self) -> None:
         lines = [_write_line(_Floor(self._floor))]
         lines += [_write_line(_Line(entry)) for entry in self._entries.values()]
-        self._disk.replace(_FILE, b"".join(lines))
-        self._lines = len(lines)
+        data = b"".join(lines)
+        self._stale = True
+        self._disk.replace(_FILE, data)
+        self._stale = self._unsure = False
+        self._lines, self._size = len(lines), len(data)
 
     def _load(self) -> None:
         data = self._disk.read(_FILE)
-        whole = 0
-        for line in data.splitlines(keepends=True):
+        *lines, _torn = data.split(b"\n")
+        damaged = 0
+        for line in lines:
             read = _read_line(line)
             if read is None:
-                break
-            whole += len(line)
-            self._lines += 1
-            if isinstance(read, _Floor):
-                self._floor = read.counter
+                damaged += 1
+            elif isinstance(read, _Floor):
+                self._floor = max(self._floor, read.counter)
             else:
                 self._take(read.entry)
-        if whole != len(data):
-            self._disk.truncate(_FILE, whole)
-            self._disk.sync(_FILE)
+        if damaged:
+            self._floor = max(self._floor, *self._counters, 0) + damaged
+            self.damage = (
+                f"{self._disk.where(_FILE)}: {damaged} damaged lines are left out, and counters up "
+                f"to {self._floor} count as used: commands that were given then are refused"
+            )
+        if data:
+            # Anew, because it may be in the cache alone: the program before may have died of a sync
+            # that failed.
+            self._rewrite()
 
 
 def _write_line(line: _Floor | _Line) -> bytes:
@@ -138,8 +168,8 @@ def _write_line(line: _Floor | _Line) -> bytes:
 
 
 def _read_line(line: bytes) -> _Floor | _Line | None:
-    """The line's content; `None` if it is cut short or damaged."""
-    text = line[_CHECKSUM_DIGITS + 1 : -1]
-    if not line.endswith(b"\n") or line[:_CHECKSUM_DIGITS] != b"%08x" % zlib.crc32(text):
+    """The line's content; `None` if it is damaged."""
+    text = line[_CHECKSUM_DIGITS + 1 :]
+    if line[: _CHECKSUM_DIGITS + 1] != b"%08x " % zlib.crc32(text):
         return None
     return _decoder.decode(text)

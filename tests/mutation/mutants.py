@@ -1,0 +1,320 @@
+"""The bugs that are planted, each as an exact replacement of text, and the tests that must see it.
+
+A target that no longer exists fails `test_mutants.py`: whoever changes such a line decides what the
+bug looks like now. The `short` ones run in the gate.
+"""
+
+from typing import Final, NamedTuple
+
+
+class Mutant(NamedTuple):
+    """One bug. `old` stands in the file exactly once."""
+
+    bug: str
+    file: str  # under src/motorcade
+    old: str
+    new: str
+    tests: tuple[str, ...]  # arguments of pytest
+    short: bool = False
+
+
+_LOG: Final = "tests/log"
+_FAULTS: Final = "tests/faults/test_every_call.py"
+
+
+def _scenario(name: str) -> tuple[str, ...]:
+    return (f"{_FAULTS}::test_promises_hold_after_faults_at_every_call[{name}]",)
+
+
+MUTANTS: Final = (
+    # -- P1: an ack means durable ------------------------------------------------------------------
+    Mutant(
+        "ack before sync: the write is not synced",
+        "log/files.py",
+        "self._write(fd, parts, offset, os.RWF_DSYNC)",
+        "self._write(fd, parts, offset, 0)",
+        _scenario("log: append"),
+        short=True,
+    ),
+    Mutant(
+        "ack before write: the gateway acknowledges what it has handed to the log",
+        "gateway/intake.py",
+        "        future.add_done_callback(self._durable)\n",
+        "        early: Future[RecordBatch] = Future()\n"
+        "        early.set_result(staging.batch())\n"
+        "        self._durable(early)\n",
+        ("tests/gateway/test_intake.py",),
+    ),
+    Mutant(
+        "ack although the log said no",
+        "gateway/intake.py",
+        "            if fault is None:\n                door.committed",
+        "            if True:\n                door.committed",
+        ("tests/gateway/test_intake.py",),
+    ),
+    Mutant(
+        "the watermark moves before the sync",
+        "log/appender.py",
+        "        number_rows(group.rows, self._positions)\n",
+        "        number_rows(group.rows, self._positions)\n"
+        "        self._watermark.publish(Mark(active.number, active.end + 100))\n",
+        _scenario("log: append"),
+    ),
+    Mutant(
+        "recovery does not write again what the cache alone may hold",
+        "log/recovery.py",
+        "    files.write_synced(fd, [data[first : survey.end].data], first)\n",
+        "",
+        _scenario("log: restart after kill -9 in a sync"),
+    ),
+    Mutant(
+        "the name of a directory that a dead process made is not synced",
+        "log/files.py",
+        "            os.mkdir(path, 0o700)\n",
+        "            os.mkdir(path, 0o700)\n            return self.sync_directory(path.parent)\n"
+        "        return None\n",
+        _scenario("log: first start"),
+    ),
+    Mutant(
+        "the new segment's name is not synced",
+        "log/active.py",
+        "            files.sync_directory(directory)  # Durable",
+        "            # Durable",
+        _scenario("log: rotation by size"),
+    ),
+    Mutant(
+        "a snapshot is renamed before it is synced",
+        "state/snapshots.py",
+        "            self._files.sync(fd)\n",
+        "",
+        _scenario("state: snapshots"),
+    ),
+    Mutant(
+        "a consumer group's cursor is not synced",
+        "log/cursors.py",
+        "                self._files.sync(fd)\n",
+        "",
+        _scenario("log: cursors of consumer groups"),
+    ),
+    Mutant(
+        "a short write is taken for a whole one",
+        "log/files.py",
+        "            while written < size:\n",
+        "            while False:\n",
+        _scenario("log: append"),
+    ),
+    # -- what is damaged is seen -------------------------------------------------------------------
+    Mutant(
+        "the frame's checksum is skipped",
+        "log/frame.py",
+        "    if xxhash.xxh3_64_intdigest(view[at + _PREFIX.size : at + total]) != checksum:\n",
+        "    if False:\n",
+        ("tests/log/test_frame.py",),
+        short=True,
+    ),
+    Mutant(
+        "half a watermark is believed",
+        "log/watermark.py",
+        "            if value == int(self._page[1]) ^ _MASK:\n",
+        "            if True:\n",
+        (_LOG, "-k", "watermark or recovery or crash"),
+    ),
+    Mutant(
+        "the torn tail is not cut",
+        "log/segment.py",
+        "    files.truncate(fd, trailer.end)\n",
+        "",
+        ("tests/log/test_recovery.py",),
+    ),
+    Mutant(
+        "damage in the middle counts as a torn tail: all that follows is cut",
+        "log/survey.py",
+        "            if following is not None:\n",
+        "            if False:\n",
+        ("tests/log/test_recovery.py",),
+    ),
+    Mutant(
+        "a damaged snapshot is restored",
+        "state/snapshots.py",
+        "        return body if sound and xxhash.xxh3_128_digest(body) == digest else None\n",
+        "        return body\n",
+        ("tests/state/test_snapshots.py",),
+    ),
+    # -- P2: order and once ------------------------------------------------------------------------
+    Mutant(
+        "off by one in a cursor: the last frame is read again",
+        "log/tail.py",
+        "        return Place(self._segment, self._offset, self._from_time_us)\n",
+        "        return Place(self._segment, max(self._offset - 8, 0), self._from_time_us)\n",
+        ("tests/log/test_reader.py",),
+    ),
+    Mutant(
+        "a cursor that is one segment ahead",
+        "log/tail.py",
+        "        self._segment, self._offset = self._segment + 1, 0\n",
+        "        self._segment, self._offset = self._segment + 2, 0\n",
+        ("tests/log/test_reader.py", "tests/log/test_tail.py"),
+    ),
+    Mutant(
+        "positions of a failed commit are not given back",
+        "log/appender.py",
+        "            np.subtract.at(self._positions, keys, 1)\n",
+        "            np.subtract.at(self._positions, keys, 0)\n",
+        _scenario("log: rotation by size"),
+    ),
+    Mutant(
+        "two writers hold one lane",
+        "log/lanes.py",
+        "    if not lock.held:\n        raise LogError(",
+        "    if False:\n        raise LogError(",
+        ("tests/log/test_lanes.py", "tests/contracts/test_log.py", "-k", "writer or lane"),
+    ),
+    Mutant(
+        "dedup state is not snapshotted",
+        "state/follower.py",
+        "_Saved(self._cursor, self._dedup.snapshot(), self._state.save())",
+        "_Saved(self._cursor, self._make_dedup().snapshot(), self._state.save())",
+        ("tests/state/test_follower.py",),
+    ),
+    Mutant(
+        "retention deletes the segment that holds the positions",
+        "log/retention.py",
+        "if number < kept]",
+        "if number <= kept]",
+        ("tests/log/test_retention.py",),
+        short=True,
+    ),
+    Mutant(
+        "retention leaves holes: newer segments go first",
+        "log/retention.py",
+        "        for index, number in enumerate(sealed):\n",
+        "        for index, number in reversed(list(enumerate(sealed))):\n",
+        ("tests/log/test_retention.py",),
+    ),
+    # -- P3: event time ----------------------------------------------------------------------------
+    Mutant(
+        "a late sample overwrites a newer one",
+        "state/kernels.py",
+        "            if time_us < hot_times[slot, column]:\n",
+        "            if time_us < NEVER:\n",
+        ("tests/state/test_embedded.py",),
+    ),
+    Mutant(
+        "the future clock is unbounded",
+        "gateway/mqtt/records.py",
+        "    if time_us > now_us + future_us_max:\n",
+        "    if False:\n",
+        ("tests/gateway/mqtt/test_records.py",),
+    ),
+    # -- P5: a command once, and never late --------------------------------------------------------
+    Mutant(
+        "expiry is not checked in the car",
+        "vehicle/commands.py",
+        "    if now.latest_us >= command.expires_time_us:\n",
+        "    if False:\n",
+        ("tests/vehicle/test_commands.py",),
+        short=True,
+    ),
+    Mutant(
+        "the journal is written after the command was carried out",
+        "vehicle/agent.py",
+        '        self._write(command, "started", "")\n'
+        "        now, begun_us = self._now(), self._parts.clock.now_us()\n",
+        "        now, begun_us = self._now(), self._parts.clock.now_us()\n",
+        ("tests/vehicle/test_agent.py",),
+    ),
+    Mutant(
+        "what the journal knows is carried out again",
+        "vehicle/commands.py",
+        "    if known is not None:\n        return Repeat(known)\n",
+        "",
+        ("tests/vehicle/test_commands.py",),
+    ),
+    Mutant(
+        "forgotten counters may be used again",
+        "vehicle/journal.py",
+        "        return counter <= self._floor or counter in self._counters\n",
+        "        return counter in self._counters\n",
+        ("tests/vehicle/test_journal.py",),
+    ),
+    Mutant(
+        "half a line stays in the journal before the next one",
+        "vehicle/journal.py",
+        "        self._disk.truncate(_FILE, self._size)\n",
+        "",
+        _scenario("car: journal"),
+    ),
+    Mutant(
+        "a record is sent before it is synced",
+        "vehicle/buffer.py",
+        "            while sequence < min(segment.next, self._synced):\n",
+        "            while sequence < segment.next:\n",
+        ("tests/vehicle/test_buffer.py",),
+    ),
+    Mutant(
+        "a record whose sync failed counts as stored with the next one",
+        "vehicle/buffer.py",
+        "                self._take_back(self._synced)\n",
+        "",
+        _scenario("car: buffer"),
+    ),
+    Mutant(
+        "the counter is not persisted",
+        "commands/ledger.py",
+        "        self._writing.execute(_RAISE_COUNTER, (vehicle, transition.counter))\n",
+        "",
+        ("tests/commands/test_ledger.py",),
+        short=True,
+    ),
+    Mutant(
+        "the ledger's rows and its cursor are not one transaction",
+        "commands/ledger.py",
+        "            self._writing.executemany(_STORE_CURSOR, cursors.items())\n",
+        "",
+        ("tests/commands/test_ledger.py",),
+    ),
+    Mutant(
+        "the idempotency key is ignored",
+        "commands/router.py",
+        "        if request.idempotency_key:\n            known",
+        "        if False:\n            known",
+        ("tests/commands/test_router.py",),
+    ),
+    Mutant(
+        "a signature is not checked",
+        "wire/command/signing.py",
+        "        key.verify(signature, canonical(members))\n",
+        "        canonical(members)\n",
+        ("tests/wire/command/test_signing.py",),
+    ),
+    Mutant(
+        "a command for another car is obeyed",
+        "wire/command/signing.py",
+        "    if message.vehicle != vehicle:\n",
+        "    if False:\n",
+        ("tests/wire/command/test_signing.py",),
+    ),
+    # -- sessions ----------------------------------------------------------------------------------
+    Mutant(
+        "the ack of a QoS 1 publish is dropped",
+        "gateway/mqtt/packets.py",
+        "            puback = Puback(packet_id)\n"
+        "            connection.write(encode_acknowledgement(puback, connection.level))\n",
+        "",
+        ("tests/gateway/mqtt/test_door.py",),
+    ),
+    Mutant(
+        "a take-over does not wait for what the old connection published",
+        "gateway/mqtt/admission.py",
+        "                await self.ingest.settled(connection)\n",
+        "                pass\n",
+        ("tests/gateway/mqtt/test_door.py", "tests/gateway/mqtt/test_sessions.py"),
+    ),
+    Mutant(
+        "a session's place is not written when its client goes",
+        "gateway/mqtt/sessions.py",
+        "        self._put(session, session.owed_from(session.cursor))\n",
+        "",
+        ("tests/gateway/mqtt/test_sessions.py",),
+    ),
+)
