@@ -47,9 +47,14 @@ class Platform:
     """One running platform on one data directory; may be killed and started again."""
 
     def __init__(
-        self, data: Path, settings: Sequence[str] = (), command: Sequence[str] = (MOTORCADE,)
+        self,
+        data: Path,
+        settings: Sequence[str] = (),
+        command: Sequence[str] = (MOTORCADE,),
+        options: Sequence[str] = (),
     ) -> None:
         self.data = data
+        self._options = options  # more words for `up`
         self._settings = settings
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,7 +65,7 @@ class Platform:
         ready_file = self.data.parent / f"{self.data.name}-ready.json"
         ready_file.unlink(missing_ok=True)
         arguments = ["up", "--data", str(self.data), "--ports", "auto"]
-        arguments += ["--ready-file", str(ready_file)]
+        arguments += ["--ready-file", str(ready_file), *self._options]
         for setting in self._settings:
             arguments += ["--set", setting]
         log = (self.data.parent / f"{self.data.name}-up.log").open("ab")

@@ -56,6 +56,7 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     """Sockets of vehicles and operators, sessions, acks; the bulk log and the answers' fast log."""
     from motorcade.gateway.intake import Intake
     from motorcade.gateway.mqtt.door import MqttDoor
+    from motorcade.gateway.mqtt.permissions import GUEST
     from motorcade.gateway.mqtt.store import SqliteSessionStore
     from motorcade.gateway.presence import Presence
     from motorcade.gateway.telemetry.door import TelemetryDoor
@@ -87,6 +88,7 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
         presence=presence,
         entropy=os.urandom,
         rest=time.sleep,
+        guest=GUEST if parts.link.options["open_broker"] else None,
     )
     telemetry = TelemetryDoor(
         loop=loop,
@@ -101,6 +103,8 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
         parts.link.listener("mqtt"),
         parts.link.listener("mqtts"),
         tls.mqtts_context(parts.authority),
+        parts.link.listener("mqtt_ws"),
+        parts.link.listener("mqtt_wss"),
     )
     client_ca_file = config.telemetry.client_ca_file
     await telemetry.start(

@@ -111,6 +111,8 @@ class MqttConfig:
     subscriptions_per_session_max: int = 1_000
     topic_levels_max: int = 16
     topic_bytes_max: int = 1_024
+    websocket_request_bytes_max: int = 8_192  # HTTP request head; longer: 431
+    websocket_control_frames_max: int = 64  # pings and pongs; more in one read: 1008
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,11 +64,11 @@ def permissions(path: Path) -> int:
 def test_the_ready_file(town: Town) -> None:
     ready = town.platform.ready
     assert set(ready) == {
-        *("pid", "mqtt", "mqtts", "telemetry", "api", "api_tls"),
+        *("pid", "mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry", "api", "api_tls"),
         *("dashboard", "ca_file", "admin_token"),
     }
     assert ready["pid"] == town.platform.pid
-    for door in ("mqtt", "mqtts", "telemetry"):
+    for door in ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry"):
         assert set(ready[door]) == {"host", "port"}
         assert ready[door]["host"] == "127.0.0.1"
         assert isinstance(ready[door]["port"], int)

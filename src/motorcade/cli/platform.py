@@ -6,6 +6,7 @@ file, and waits for SIGTERM or Ctrl-C.
 
 import asyncio
 import fcntl
+import ipaddress
 import json
 import os
 import signal
@@ -20,17 +21,33 @@ from motorcade.cli.data import READY_FILE
 from motorcade.config import Config
 from motorcade.supervisor import ChildSpec, Supervisor, open_listener
 
-PORTS: Final = {"mqtt": 1883, "mqtts": 8883, "telemetry": 4443, "api": 8080, "api_tls": 8443}
-"""The ports without `--ports auto`: IANA's for MQTT, the public server's for telemetry."""
+PORTS: Final = {
+    "mqtt": 1883,
+    "mqtts": 8883,
+    "mqtt_ws": 8083,
+    "mqtt_wss": 8084,
+    "telemetry": 4443,
+    "api": 8080,
+    "api_tls": 8443,
+}
+"""The ports without `--ports auto`: IANA's for MQTT, the public server's for telemetry, for MQTT
+over WebSocket those that most brokers take."""
 
 CHILD_MODULE = "motorcade.app"
 """What a child runs; the kill audit replaces it by a broken build to prove that it can fail."""
 
-_ROLES: Final = {"gateway": ("mqtt", "mqtts", "telemetry"), "api": ("api", "api_tls")}
+_ROLES: Final = {
+    "gateway": ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry"),
+    "api": ("api", "api_tls"),
+}
 
 
 class DataDirectoryBusyError(Exception):
     """Another platform runs on this data directory."""
+
+
+class OpenBrokerError(Exception):
+    """An open broker was asked to listen where others could reach it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +60,7 @@ class PlatformOptions:
     ready_file: Path | None = None
     settings: Sequence[str] = ()
     log_file: Path | None = None  # None: standard error
+    open_broker: bool = False  # MQTT without accounts, for tools and suites; on loopback alone
 
 
 Companion = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
@@ -55,10 +73,14 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
     Raises:
         ConfigError: a setting that does not exist.
         DataDirectoryBusyError: the directory is in use; the text says by whom.
+        OpenBrokerError: an open broker on an address that is not loopback.
         OSError: an address is taken.
         ChildFailedError: a process did not start.
     """
     config = Config().with_overrides(list(options.settings))
+    if options.open_broker and not _is_loopback(options.listen):
+        reason = f"--open-broker lets anyone in, so it listens on loopback alone: {options.listen}"
+        raise OpenBrokerError(f"{reason} is not; leave --listen out, or add accounts instead")
     data = options.data.absolute()
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
     logs.configure(str(options.log_file) if options.log_file else None, "supervisor")
@@ -94,6 +116,7 @@ async def _run(
         "listen": options.listen,
         "settings": list(options.settings),
         "log_file": str(options.log_file) if options.log_file else None,
+        "open_broker": options.open_broker,
     }
     specs = [
         ChildSpec(role, CHILD_MODULE, {**told, "role": role}, {n: sockets[n] for n in names})
@@ -115,7 +138,7 @@ async def _run(
             companions.append(asyncio.create_task(companion(ready)))
             companions[0].add_done_callback(lambda _: supervisor.stop())
         else:
-            _announce(ready)
+            _announce(ready, options.open_broker)
 
     try:
         await supervisor.run(on_ready)
@@ -145,6 +168,8 @@ def _ready(addresses: dict[str, tuple[str, int]], ca_file: str, admin_token: str
         "pid": os.getpid(),
         "mqtt": place("mqtt"),
         "mqtts": place("mqtts"),
+        "mqtt_ws": place("mqtt_ws"),
+        "mqtt_wss": place("mqtt_wss"),
         "telemetry": place("telemetry"),
         "api": url("api", "http"),
         "api_tls": url("api_tls", "https"),
@@ -170,14 +195,25 @@ def _write_private(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _announce(ready: dict[str, Any]) -> None:
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name: only this one is loopback everywhere
+        return host == "localhost"
+
+
+def _announce(ready: dict[str, Any], open_broker: bool) -> None:
     lines = [
         "motorcade is up",
         f"  MQTT       {ready['mqtt']['host']}:{ready['mqtt']['port']}"
         f"   TLS {ready['mqtts']['host']}:{ready['mqtts']['port']}",
+        f"  MQTT over WebSocket  ws://{ready['mqtt_ws']['host']}:{ready['mqtt_ws']['port']}/mqtt"
+        f"   wss://{ready['mqtt_wss']['host']}:{ready['mqtt_wss']['port']}/mqtt",
         f"  telemetry  wss://{ready['telemetry']['host']}:{ready['telemetry']['port']}",
         f"  API        {ready['api']['url']}   TLS {ready['api_tls']['url']}",
         f"  CA         {ready['ca_file']}",
         f"  admin token, shown once: {ready['admin_token']}",
     ]
+    if open_broker:
+        lines.append("  OPEN BROKER: MQTT asks nobody for an account, any topic is anyone's")
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 ListenOption = Annotated[str, typer.Option("--listen", help="Address to listen on.")]
 PortsOption = Annotated[
-    str, typer.Option("--ports", help="auto: free ones; default: 1883, 8883, 4443, 8080, 8443.")
+    str,
+    typer.Option(
+        "--ports", help="auto: free ones; default: 1883, 8883, 8083, 8084, 4443, 8080, 8443."
+    ),
 ]
 ReadyOption = Annotated[
     Path | None, typer.Option("--ready-file", help="JSON with addresses, written when ready.")
@@ -30,6 +33,10 @@ def up(
     ports: PortsOption = "default",
     ready_file: ReadyOption = None,
     settings: SetOption = None,
+    open_broker: Annotated[
+        bool,
+        typer.Option("--open-broker", help="MQTT without accounts, for tools; on loopback alone."),
+    ] = False,
 ) -> None:
     """Run the platform: MQTT, Fleet Telemetry and the API, until SIGTERM.
 
@@ -44,6 +51,7 @@ def up(
             ports_auto=ports_word(ports) == "auto",
             ready_file=ready_file,
             settings=tuple(settings or ()),
+            open_broker=open_broker,
         )
     )
 
@@ -59,14 +67,14 @@ def ports_word(ports: str) -> Literal["auto", "default"]:
 
 def start(options: "PlatformOptions", companion: "Companion | None" = None) -> None:
     """Run a platform; errors of the user's making end with one line and exit code 2."""
-    from motorcade.cli.platform import DataDirectoryBusyError, run_platform
+    from motorcade.cli.platform import DataDirectoryBusyError, OpenBrokerError, run_platform
     from motorcade.config import ConfigError
     from motorcade.supervisor import ChildFailedError
 
     os.umask(0o077)  # everything in the data directory is the owner's alone
     try:
         run_platform(options, companion)
-    except (ConfigError, DataDirectoryBusyError, OSError) as error:
+    except (ConfigError, DataDirectoryBusyError, OpenBrokerError, OSError) as error:
         typer.echo(f"motorcade up: {error}", err=True)
         raise typer.Exit(2) from error
     except ChildFailedError as error:

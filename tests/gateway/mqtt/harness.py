@@ -143,6 +143,7 @@ class RunningDoor:
         directory: Path,
         config: Config | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        guest: Principal | None = None,
     ) -> None:
         self.config = small(config or Config())
         self.registry = FakeRegistry()
@@ -152,7 +153,8 @@ class RunningDoor:
         self.log = EmbeddedLog(directory / "log", self.config.log, self.clock)
         self.writer = GatedWriter(self.log.writer("gateway", Lane.BULK))
         self.fast_writer = GatedWriter(self.log.writer("gateway", Lane.FAST))
-        self.port = self.tls_port = 0
+        self.port = self.tls_port = self.ws_port = self.wss_port = 0
+        self._guest = guest
         self._ssl_context = ssl_context
         self.loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
@@ -211,10 +213,12 @@ class RunningDoor:
             presence=self.presence,
             entropy=os.urandom,
             rest=lambda _seconds: None,
+            guest=self._guest,
         )
-        plain, tls = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+        plain, tls, ws, wss = (socket.create_server(("127.0.0.1", 0)) for _ in range(4))
         self.port, self.tls_port = plain.getsockname()[1], tls.getsockname()[1]
-        await self.door.start(plain, tls, self._ssl_context)
+        self.ws_port, self.wss_port = ws.getsockname()[1], wss.getsockname()[1]
+        await self.door.start(plain, tls, self._ssl_context, ws, wss)
 
 
 async def eventually(condition: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:

@@ -35,6 +35,26 @@ def test_path_headers_and_what_comes_behind_are_told() -> None:
     assert request.request_bytes == len(EXAMPLE)
 
 
+@pytest.mark.parametrize(
+    "offered", [b"mqtt", b"mqttv3.1, mqtt", b"other\r\nSec-WebSocket-Protocol: mqtt"]
+)
+def test_a_subprotocol_that_is_offered_is_chosen(offered: bytes) -> None:
+    asks = EXAMPLE[:-2] + b"Sec-WebSocket-Protocol: " + offered + b"\r\n\r\n"
+    request = read_request(asks, request_bytes_max=8_192)
+    assert request is not None
+    answer = accept_upgrade(request, subprotocol="mqtt")
+    assert answer.endswith(b"\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n")
+    assert b"Protocol: mqtt" not in accept_upgrade(request)
+
+
+@pytest.mark.parametrize("offered", [b"", b"Sec-WebSocket-Protocol: mqttv3.1\r\n"])
+def test_a_subprotocol_that_is_not_offered_is_asked_for(offered: bytes) -> None:
+    request = read_request(EXAMPLE[:-2] + offered + b"\r\n", request_bytes_max=8_192)
+    assert request is not None
+    with pytest.raises(HandshakeError, match="Sec-WebSocket-Protocol: mqtt"):
+        accept_upgrade(request, subprotocol="mqtt")
+
+
 @pytest.mark.parametrize("received", range(0, len(EXAMPLE), 7))
 def test_a_request_cut_anywhere_waits_for_more(received: int) -> None:
     assert read_request(EXAMPLE[:received], request_bytes_max=8_192) is None

@@ -62,7 +62,10 @@ class Admission:
         presence: PresenceTeller,
         entropy: Callable[[int], bytes],
         epoch: int,
+        guest: Principal | None,
     ) -> None:
+        """`guest` is who comes without a valid account; `None` on all but open brokers."""
+        self._guest = guest
         self._config = config
         self._clock = clock
         self._registry = registry
@@ -110,7 +113,7 @@ class Admission:
     def _judge(self, connection: Connection, connect: Connect) -> tuple[Principal, str] | Refusal:
         if connect.properties.authentication_method is not None:
             return Refusal(Reason.BAD_AUTHENTICATION_METHOD)
-        principal = self._identify(connection, connect)
+        principal = self._identify(connection, connect) or self._guest
         if principal is None:
             return Refusal(Reason.BAD_USER_NAME_OR_PASSWORD)
         will = connect.will

@@ -17,6 +17,7 @@ import structlog
 from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.gateway.intake import Intake
+from motorcade.gateway.listener import Listener
 from motorcade.gateway.mqtt.admission import Admission, PresenceTeller
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.ingest import Ingest
@@ -26,10 +27,11 @@ from motorcade.gateway.mqtt.router import Router
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.sessions import Sessions
 from motorcade.gateway.mqtt.store import SessionStore
+from motorcade.gateway.mqtt.websocket import Link, Window, from_this_machine
 from motorcade.log.errors import LogError
 from motorcade.log.port import Log
 from motorcade.registry.errors import RegistryError
-from motorcade.registry.port import Registry
+from motorcade.registry.port import Principal, Registry
 from motorcade.wire.mqtt.reasons import Reason
 
 SWEEP_S: Final = 1.0
@@ -58,6 +60,7 @@ class MqttDoor:
         entropy: Callable[[int], bytes],
         rest: Callable[[float], None],
         epoch: int = 0,
+        guest: Principal | None = None,
     ) -> None:
         self._loop = loop
         self._config = config
@@ -70,12 +73,15 @@ class MqttDoor:
         deliveries = _Both(self._router, self._outbox)
         self._packets = Packets(config, clock, loop, self._sessions, bulk, fast, deliveries)
         self._admission = Admission(
-            config, clock, registry, self._sessions, presence, entropy, epoch
+            config, clock, registry, self._sessions, presence, entropy, epoch, guest
         )
         self._ingest = Ingest(config, clock, bulk, loop, self._packets, rest)
         self._packets.ingest = self._admission.ingest = self._ingest
         self._packets.admission, self._admission.packets = self._admission, self._packets
         self._servers: list[asyncio.Server] = []
+        self._listeners: list[Listener] = []
+        self._window = Window(config.gateway.read_buffer_bytes)
+        self._is_open = guest is not None
         self._sweeper: asyncio.Task[None] | None = None
         bulk.add_door(self._ingest)
 
@@ -84,20 +90,31 @@ class MqttDoor:
         plain: socket.socket,
         tls: socket.socket | None = None,
         ssl_context: ssl.SSLContext | None = None,
+        ws: socket.socket | None = None,
+        wss: socket.socket | None = None,
     ) -> None:
-        """Serve these listening sockets, which are ours from here on."""
+        """Serve these listening sockets, which are ours from here on.
+
+        `ws` and `wss` are for WebSockets; `ssl_context` is that of `tls` and `wss`.
+        """
         self._sessions.restore(self._clock.now_us())
         await self._router.start()
         await self._outbox.start()
-        await self._listen(plain, None)
+        await self._listen(plain)
         if tls is not None:
-            await self._listen(tls, ssl_context)
+            self._listen_slowly(tls, ssl_context, lambda: Connection(self._ingest))
+        if ws is not None:
+            self._listen_slowly(ws, None, self._link)
+        if wss is not None:
+            self._listen_slowly(wss, ssl_context, self._link)
         self._sweeper = self._loop.create_task(self._sweep())
 
     def close_doors(self) -> None:
         """Accept nothing new; the connections that stand are served on."""
         for server in self._servers:
             server.close()
+        for listener in self._listeners:
+            listener.close()
 
     async def drain(self) -> None:
         """Accept nothing new, let what is under way commit, say goodbye, release everything."""
@@ -136,21 +153,45 @@ class MqttDoor:
         """How many sockets are open."""
         return sum(each is not None for each in self._ingest.connections)
 
-    async def _listen(self, listening: socket.socket, ssl_context: ssl.SSLContext | None) -> None:
-        limit_s = self._config.mqtt.connect_s_max if ssl_context else None
+    async def _listen(self, listening: socket.socket) -> None:
         server = await self._loop.create_server(
-            lambda: Connection(self._ingest),
-            sock=listening,
-            ssl=ssl_context,
-            backlog=BACKLOG,
-            ssl_handshake_timeout=limit_s,
+            lambda: Connection(self._ingest), sock=listening, backlog=BACKLOG
         )
         self._servers.append(server)
+
+    def _listen_slowly(
+        self,
+        listening: socket.socket,
+        ssl_context: ssl.SSLContext | None,
+        protocol_factory: Callable[[], asyncio.BufferedProtocol],
+    ) -> None:
+        """Where a handshake comes first, only so many are let in at once."""
+        listener = Listener(
+            self._loop,
+            protocol_factory,
+            ssl_context,
+            handshakes_concurrent_max=self._config.gateway.handshakes_concurrent_max,
+            handshake_s_max=self._config.mqtt.connect_s_max,
+            has_room=self._ingest.has_room,
+        )
+        listener.start(listening)
+        self._listeners.append(listener)
+
+    def _link(self) -> Link:
+        return Link(
+            self._ingest,
+            self._window,
+            request_bytes_max=self._config.mqtt.websocket_request_bytes_max,
+            control_frames_max=self._config.mqtt.websocket_control_frames_max,
+            may_come=from_this_machine if self._is_open else lambda _: True,
+        )
 
     async def _sweep(self) -> None:
         for count in itertools.count(1):
             await asyncio.sleep(SWEEP_S)
             self._admission.sweep()
+            for listener in self._listeners:  # those that waited for room may come in
+                listener.consider()
             self._sessions.sweep(self._clock.now_us(), self._router.position)
             try:
                 await self._admission.sweep_removed()

@@ -142,6 +142,10 @@ class Ingest:
 
     # --- sockets -----------------------------------------------------------------------------
 
+    def has_room(self) -> bool:
+        """Whether another socket would get a slot."""
+        return bool(self._free)
+
     def opened(self, connection: Connection) -> None:
         """Give a new socket its slot, or close it when there is none left."""
         assert connection.transport is not None

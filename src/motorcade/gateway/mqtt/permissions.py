@@ -1,10 +1,16 @@
 """Who may publish and subscribe to what. Pure functions over a `Principal`; no IO."""
 
+from typing import Final
+
 from motorcade.config import MqttConfig
 from motorcade.registry.port import Principal, PrincipalKind
 from motorcade.wire.mqtt.reasons import Reason
 from motorcade.wire.mqtt.subscribe import Subscription
 from motorcade.wire.mqtt.topics import matches
+
+GUEST: Final = Principal(PrincipalKind.OPERATOR, "")
+"""Whoever comes without a valid account to an open broker. Every operator has a name, so nobody
+shares its sessions."""
 
 
 def is_vehicle(principal: Principal) -> bool:

@@ -18,11 +18,11 @@ from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.events import RecordBatch, VehicleToken
 from motorcade.gateway.intake import Intake
+from motorcade.gateway.listener import Listener
 from motorcade.gateway.presence import Presence
 from motorcade.gateway.telemetry.connection import Connection, Phase
 from motorcade.gateway.telemetry.desk import Counts, make_car, make_desk
 from motorcade.gateway.telemetry.identity import identify
-from motorcade.gateway.telemetry.listener import Listener
 from motorcade.gateway.telemetry.rate import TokenBucket
 from motorcade.log.errors import LogError
 from motorcade.registry.port import Principal, Registry

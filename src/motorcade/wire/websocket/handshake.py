@@ -1,7 +1,7 @@
 """The HTTP request that opens a WebSocket, and our answers to it. RFC 6455 §4.2, HTTP/1.1.
 
 `read_request` takes what has come so far and answers `None` until the request is complete; the
-limit acts on the bytes held, so no peer can make us hold more. No subprotocols, no extensions.
+limit acts on the bytes held, so no peer can make us hold more. No extensions.
 """
 
 import base64
@@ -56,11 +56,12 @@ def read_request(data: bytes, *, request_bytes_max: int) -> Request | None:
     return Request(method, target.partition("?")[0], headers, end + len(_END))
 
 
-def accept_upgrade(request: Request) -> bytes:
-    """The answer that turns this connection into a WebSocket.
+def accept_upgrade(request: Request, *, subprotocol: str = "") -> bytes:
+    """The answer that turns this connection into a WebSocket, for `subprotocol` if one is given.
 
     Raises:
-        HandshakeError: the request does not ask for a WebSocket as §4.2.1 demands.
+        HandshakeError: the request does not ask for a WebSocket as §4.2.1 demands, or does not
+            offer the subprotocol.
     """
     headers = request.headers
     if request.method != "GET":
@@ -78,10 +79,16 @@ def accept_upgrade(request: Request) -> bytes:
         nonce = b""
     if len(nonce) != 16:
         raise HandshakeError(400, "`Sec-WebSocket-Key` is not 16 bytes in base64")
+    chosen = b""
+    if subprotocol:
+        offered = [each.strip() for each in headers.get("sec-websocket-protocol", "").split(",")]
+        if subprotocol not in offered:
+            raise HandshakeError(400, f"send `Sec-WebSocket-Protocol: {subprotocol}`")
+        chosen = f"Sec-WebSocket-Protocol: {subprotocol}\r\n".encode()
     accept = base64.b64encode(hashlib.sha1(key.encode() + _GUID, usedforsecurity=False).digest())
     return (
         b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+        b"Sec-WebSocket-Accept: " + accept + b"\r\n" + chosen + b"\r\n"
     )
 
 

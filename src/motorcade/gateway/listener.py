@@ -1,4 +1,4 @@
-"""Accepts sockets, with admission: so many TLS handshakes at once, so many connections in all.
+"""Accepts sockets, with admission: so many handshakes at once, so many connections in all.
 
 What is over a limit waits in the kernel's listen queue, so a storm of reconnecting cars costs the
 cars that are in no more than the handshakes that were let in (design §5.4).
@@ -26,12 +26,13 @@ class Listener:
         self,
         loop: asyncio.AbstractEventLoop,
         protocol_factory: Callable[[], asyncio.BufferedProtocol],
-        ssl_context: ssl.SSLContext,
+        ssl_context: ssl.SSLContext | None,
         *,
         handshakes_concurrent_max: int,
         handshake_s_max: float,
         has_room: Callable[[], bool],
     ) -> None:
+        """`ssl_context` is `None` for plain TCP."""
         self._loop = loop
         self._protocol_factory = protocol_factory
         self._ssl_context = ssl_context
@@ -95,9 +96,7 @@ class Listener:
             self.consider()
 
     def _wait_for_the_system(self, error: OSError) -> None:
-        logger.warning(
-            "telemetry: the system refuses sockets", error=str(error), retry_s=ACCEPT_RETRY_S
-        )
+        logger.warning("the system refuses sockets", error=str(error), retry_s=ACCEPT_RETRY_S)
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
         self._accepting = False
@@ -109,11 +108,11 @@ class Listener:
                 self._protocol_factory,
                 accepted,
                 ssl=self._ssl_context,
-                ssl_handshake_timeout=self._handshake_s_max,
-                ssl_shutdown_timeout=TLS_SHUTDOWN_S,
+                ssl_handshake_timeout=self._handshake_s_max if self._ssl_context else None,
+                ssl_shutdown_timeout=TLS_SHUTDOWN_S if self._ssl_context else None,
             )
         except (OSError, ssl.SSLError) as error:  # a peer without a good certificate, or gone
-            logger.debug("telemetry: a TLS handshake failed", error=str(error))
+            logger.debug("a handshake failed", error=str(error))
             accepted.close()
 
     def _shook_hands(self, task: asyncio.Task[None]) -> None:
