@@ -26,6 +26,7 @@ from motorcade.log.port import Edge, LogWriter
 from motorcade.log.topics import Lane
 from motorcade.registry.port import Principal, PrincipalKind
 from motorcade.wire.mqtt import kernels as wire_kernels
+from motorcade.wire.websocket import kernels as web_kernels
 
 Result = TypeVar("Result")
 
@@ -163,6 +164,7 @@ class RunningDoor:
     def __enter__(self) -> "RunningDoor":
         wire_kernels.warm()
         kernels.warm()
+        web_kernels.warm()
         self._thread.start()
         self.call(self._start())
         return self
