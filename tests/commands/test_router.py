@@ -194,6 +194,20 @@ def test_hello_gets_the_time_and_a_question_about_what_is_unknown() -> None:
     assert query.ids == [command_id]
 
 
+def test_a_question_names_all_that_is_open_and_takes_the_place_of_the_one_before() -> None:
+    router = make_router()
+    first = ask(router)
+    confirm(router, router.tick(NOW + 60 * US))
+    tracked, _ = router.request(Request(CAR, "honk_horn", {}, "owner"), NOW + 61 * US)
+    _, entry = router.tick(NOW + 120 * US)
+    query = down(entry)
+    assert isinstance(query, Query)
+    assert query.ids == [first, tracked.id]
+    time_entry, query_entry = router.message(Hello(nonce="n"), CAR, NOW, NOW + 20 * US)
+    slots = [each.payload.slot for each in (entry, time_entry, query_entry)]  # type: ignore[union-attr]
+    assert slots == ["query-0", "time", "query-0"]
+
+
 def test_an_old_hello_gets_no_time() -> None:
     router = make_router()
     assert router.message(Hello(nonce="n1"), CAR, NOW - 31 * US, NOW) == []

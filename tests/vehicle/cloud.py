@@ -265,11 +265,11 @@ class Server:
             case Subscribe():
                 self.send(Suback(packet.packet_id, (Reason.GRANTED_QOS_1,)))
             case Publish():
-                assert packet.packet_id is not None
                 properties = decode_properties(packet.properties, Place.PUBLISH)
                 got = Received(packet.topic, packet.payload, properties, packet.dup)
                 self.received.append(got)
-                self.unacked.append(packet.packet_id)
+                if packet.packet_id is not None:
+                    self.unacked.append(packet.packet_id)
                 if self.acks:
                     self.acknowledge_all()
                 self.on_publish(got)

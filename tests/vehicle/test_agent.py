@@ -213,6 +213,26 @@ def test_the_time_is_asked_again_when_it_is_old(clock: SimulatedClock) -> None:
     assert talk.outcome(command(1, now_us=clock.now_us())) == ("executed", "")
 
 
+def test_hello_is_said_again_until_somebody_answers(clock: SimulatedClock) -> None:
+    """The cloud asks at a hello what became of commands: one that got lost leaves them open."""
+    talk = Conversation(agent_of(clock), clock)
+    talk.connect()
+    talk.agent.disconnected("tunnel")
+    talk.agent.connected()
+    assert len(talk.heard()) == 1  # and no answer comes
+    hellos = []
+    for _ in range(40):
+        clock.advance(1.0)
+        talk.agent.sample()
+        hellos += [said for said in talk.heard() if isinstance(said, Hello)]
+    assert len(hellos) == 2
+    talk.tell(time_answer(hellos[-1].nonce, clock.now_us()))
+    for _ in range(60):
+        clock.advance(1.0)
+        talk.agent.sample()
+    assert talk.heard() == []
+
+
 def test_a_wrong_clock_is_told(talk: Conversation, clock: SimulatedClock) -> None:
     clock.set_wall(clock.now_us() + 120_000_000)
     talk.agent.sample()

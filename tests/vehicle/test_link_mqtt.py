@@ -164,20 +164,50 @@ def test_the_backlog_of_an_earlier_run_goes_first() -> None:
 
 def test_no_more_is_in_flight_than_the_server_takes() -> None:
     async def scene(road: Road) -> None:
+        await road.drive(10)
         road.server.acks = False
         await road.drive(30)
         assert len(road.server.unacked) == 4
         road.server.acks = True
         road.server.acknowledge_all()
         await road.time.settle()
-        assert len(road.server.telemetry()) == 30
+        assert len(road.server.telemetry()) == 40
 
     play(scene, Server(connack=Connack(properties=Properties(receive_max=4))))
 
 
+def test_a_connection_begins_with_little_and_grows_with_the_acks() -> None:
+    """A link that loses what is on the way after every few packets: all of it would be lost."""
+
+    async def scene(road: Road) -> None:
+        await road.drive(10)
+        road.server.acks = False
+        await road.drive(10)
+        assert len(road.server.unacked) == 10
+        passed = 0
+
+        def cut_at_the_third(received: Received) -> None:
+            nonlocal passed
+            passed += not received.payload.startswith(b'{"type":"hello"')
+            if passed == 3:
+                road.server.cut()
+
+        road.server.on_publish = cut_at_the_third
+        road.server.acks = True
+        road.server.cut()
+        for _ in range(30):
+            passed = 0
+            road.server.unacked.clear()
+            road.server.reachable = True
+            await road.time.pass_(1.0)
+        assert road.agent.buffer.backlog_records == 0
+
+    play(scene)
+
+
 def test_a_server_that_takes_less_than_before_gets_no_more_than_that() -> None:
     async def scene(road: Road) -> None:
-        await road.drive(1)
+        await road.drive(10)
         road.server.acks = False
         await road.drive(12)
         assert len(road.server.unacked) == 10
@@ -188,11 +218,16 @@ def test_a_server_that_takes_less_than_before_gets_no_more_than_that() -> None:
         road.server.received.clear()
         road.server.unacked.clear()
         await road.time.pass_(20.0)
-        assert sequences(road.server.telemetry()) == [2, 3, 4]
+        flights = []
+        for _ in range(5):
+            flights.append(len(road.server.unacked))
+            road.server.acknowledge_all()
+            await road.time.settle()
+        assert flights == [1, 2, 3, 3, 3]
         road.server.acks = True
         road.server.acknowledge_all()
         await road.time.settle()
-        assert list(dict.fromkeys(sequences(road.server.telemetry()))) == list(range(2, 15))
+        assert list(dict.fromkeys(sequences(road.server.telemetry()))) == list(range(11, 24))
 
     play(scene)
 
@@ -246,6 +281,35 @@ def test_each_connection_asks_for_the_time_anew() -> None:
         await road.drive(5)
         hellos = [one for one in road.server.answers() if isinstance(one, Hello)]
         assert len({one.nonce for one in hellos}) == 2
+
+    play(scene)
+
+
+def test_what_goes_up_again_does_not_grow_with_every_cut() -> None:
+    """A link that is cut before the acks come: one command, delivered again in each connection."""
+
+    async def scene(road: Road) -> None:
+        def answer_hello(received: Received) -> None:
+            if b"hello" in received.payload:
+                nonce = road.server.answers()[-1].nonce  # type: ignore[union-attr]
+                road.server.publish(time_answer(nonce, road.time.clock.now_us()), 1)
+
+        road.server.on_publish = answer_hello
+        await road.time.pass_(1.0)
+        road.server.acks = False
+        order = command(1, now_us=road.time.clock.now_us())
+        for _ in range(20):
+            road.server.received.clear()
+            road.server.publish(order, 2)
+            await road.time.settle()
+            road.server.cut()
+            road.server.reachable = True
+            await road.time.pass_(1.0)
+        road.server.acks = True
+        road.server.acknowledge_all()
+        await road.time.settle()
+        assert [type(one) for one in road.server.answers()] == [Answer, Hello]
+        assert road.agent.counters.executed == 1
 
     play(scene)
 

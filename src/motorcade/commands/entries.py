@@ -85,22 +85,28 @@ class Downlink:
         message = ServerTime(
             vehicle=vehicle, nonce=nonce, server_time_us=now_us, key_id=self.key_id
         )
-        return self._entry(vehicle, message, message_id, now_us)
+        return self._entry(vehicle, message, "time", message_id, now_us)
 
     def query(
-        self, vehicle: VehicleToken, ids: Sequence[str], message_id: str, now_us: int
+        self, vehicle: VehicleToken, ids: Sequence[str], part: int, message_id: str, now_us: int
     ) -> Entry:
-        """Ask a car's journal what became of commands."""
+        """Ask a car's journal what became of commands; `part` of a question in several."""
         message = Query(vehicle=vehicle, ids=list(ids), server_time_us=now_us, key_id=self.key_id)
-        return self._entry(vehicle, message, message_id, now_us)
+        return self._entry(vehicle, message, f"query-{part}", message_id, now_us)
 
     def _entry(
-        self, vehicle: VehicleToken, message: ServerTime | Query, message_id: str, now_us: int
+        self,
+        vehicle: VehicleToken,
+        message: ServerTime | Query,
+        slot: str,
+        message_id: str,
+        now_us: int,
     ) -> Entry:
         expires_time_us = now_us + self.message_expires_s * US
         payload = Down(
             id=message_id,
             expires_time_us=expires_time_us,
             message=Raw(sign(message, self.signer)),
+            slot=slot,
         )
         return Entry(vehicle, now_us, payload)

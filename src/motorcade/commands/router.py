@@ -152,15 +152,15 @@ class Router:
     def tick(self, now_us: int) -> list[Entry]:
         """Let time pass: what is overdue becomes unknown, and its car is asked."""
         entries: list[Entry] = []
-        ask: dict[VehicleToken, list[str]] = {}
+        ask: dict[VehicleToken, None] = {}
         for tracked in self._roll.due(now_us):
             if tracked.state is State.OUTCOME_UNKNOWN:
                 self._roll.drop(tracked)  # as old as the ledger reaches back: nobody will know
                 continue
             entries += self._enter(tracked, Event.OVERDUE, "", now_us)
-            ask.setdefault(tracked.vehicle, []).append(tracked.id)
-        for vehicle, ids in ask.items():
-            entries += self._ask(vehicle, ids, now_us)
+            ask[tracked.vehicle] = None
+        for vehicle in ask:
+            entries += self._ask(vehicle, now_us)
         return entries
 
     def confirm(self, entry: Entry) -> Tracked | None:
@@ -204,12 +204,15 @@ class Router:
         if now_us - received_us <= self._config.hello_age_s_max * US:
             message_id = self._new_id(now_us)
             entries.append(self._downlink.server_time(vehicle, hello.nonce, message_id, now_us))
-        return entries + self._ask(vehicle, self._roll.unresolved(vehicle), now_us)
+        return entries + self._ask(vehicle, now_us)
 
-    def _ask(self, vehicle: VehicleToken, ids: list[str], now_us: int) -> list[Entry]:
+    def _ask(self, vehicle: VehicleToken, now_us: int) -> list[Entry]:
+        """Ask for everything that is open, so that a question replaces the one before it."""
+        ids = self._roll.unresolved(vehicle)
+        parts = [ids[at : at + IDS_MAX] for at in range(0, len(ids), IDS_MAX)]
         return [
-            self._downlink.query(vehicle, ids[at : at + IDS_MAX], self._new_id(now_us), now_us)
-            for at in range(0, len(ids), IDS_MAX)
+            self._downlink.query(vehicle, asked, part, self._new_id(now_us), now_us)
+            for part, asked in enumerate(parts)
         ]
 
     def _answer(

@@ -40,6 +40,7 @@ from motorcade.wire.command.signing import verify
 
 WAITING_MAX: Final = 64  # commands held until the time is known; the server keeps the others
 HELLO_S: Final = 5.0  # between hellos while the time is unknown
+HELLO_AGAIN_S: Final = 15.0  # while it is known, but nobody has answered in this connection
 _FINAL: Final = ("executed", "refused", "expired")
 
 Acknowledge = Callable[[], None]
@@ -114,6 +115,8 @@ class Agent:
         self.outbox.store(Topic.TELEMETRY, parts.sampler.encoding, payload)
         if self.online and self._now() is None:
             self._ask_time(every_s=HELLO_S)
+        elif self.online and not self.time.heard:  # nor asked what became of our commands
+            self._ask_time(every_s=HELLO_AGAIN_S)
 
     def _own_signals(self) -> Signals:
         """What the program says about itself rather than the car."""
@@ -243,7 +246,7 @@ class Agent:
         if not self._parts.commanded or (every_s and now_s - self._hello_s < every_s):
             return
         self._hello_s = now_s
-        self._say(Hello(nonce=self.time.ask(now_s), stream=self._answer_stream))
+        self.outbox.hello(write_up(Hello(nonce=self.time.ask(now_s), stream=self._answer_stream)))
 
     def _say(self, message: UpMessage) -> None:
         self.outbox.answer(write_up(message))

@@ -18,7 +18,7 @@ DRAIN_CHECK_S: Final = 0.02
 
 
 class Link(Protocol):
-    """What `link_mqtt` and `link_telemetry` have in common."""
+    """What a fleet needs of `vehicle.link.Link`."""
 
     async def run(self) -> None:
         """Keep connected until cancelled."""

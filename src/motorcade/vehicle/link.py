@@ -9,12 +9,13 @@ import contextlib
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import ClassVar, Protocol, cast
 
 import numpy as np
 
 from motorcade.config import VehicleConfig
-from motorcade.vehicle.errors import LinkError
+from motorcade.vehicle.errors import LinkError, VehicleError
+from motorcade.vehicle.outbox import Outbox
 from motorcade.vehicle.vehicle_file import Address, VehicleFile
 
 Sleep = Callable[[float], Awaitable[None]]
@@ -126,18 +127,59 @@ class Conversation(asyncio.Protocol):
         raise NotImplementedError
 
 
-async def converse(
-    conversation: Conversation, dial: Dial, watching: Coroutine[object, object, None]
-) -> None:
-    """Dial, and stay until the conversation ends; `watching` runs beside it. Raises its error."""
-    watch = asyncio.ensure_future(watching)
-    dialled = asyncio.ensure_future(dial(lambda: conversation))
-    dialled.add_done_callback(conversation.dialled)
-    try:
-        await conversation.closed
-    finally:
-        dialled.cancel()
-        watch.cancel()
-        conversation.say_goodbye()
-        with contextlib.suppress(asyncio.CancelledError):
-            await watch
+class Link:
+    """Connects, sends what the outbox has, hands messages to the inbox, starts over."""
+
+    protocol_error: ClassVar[type[Exception]]  # what the protocol's library raises
+
+    def __init__(
+        self, outbox: Outbox, inbox: Inbox, *, dial: Dial, sleep: Sleep, backoff: Backoff
+    ) -> None:
+        self.outbox = outbox
+        self.inbox = inbox
+        self.backoff = backoff
+        self._dial = dial
+        self._sleep = sleep
+        self._conversation: Conversation | None = None
+
+    async def run(self) -> None:
+        """Keep connected until cancelled."""
+        self.outbox.listen(self._pump)
+        while True:
+            try:
+                await self._connect_once()
+            except (VehicleError, self.protocol_error, OSError) as error:
+                self.inbox.disconnected(str(error))
+            await self._sleep(self.backoff.next_s())
+
+    def cut(self) -> None:
+        """Break the connection as a tunnel does, for tests and simulations of bad roads."""
+        if self._conversation is not None:
+            self._conversation.fail(LinkError("the link was cut on purpose"))
+
+    async def _connect_once(self) -> None:
+        """One connection, by way of `_stay`."""
+        raise NotImplementedError
+
+    async def _stay(
+        self, conversation: Conversation, watching: Coroutine[object, object, None]
+    ) -> None:
+        """Dial, and stay until the conversation ends; `watching` runs beside it. Raises its
+        error."""
+        self._conversation = conversation
+        watch = asyncio.ensure_future(watching)
+        dialled = asyncio.ensure_future(self._dial(lambda: conversation))
+        dialled.add_done_callback(conversation.dialled)
+        try:
+            await conversation.closed
+        finally:
+            self._conversation = None
+            dialled.cancel()
+            watch.cancel()
+            conversation.say_goodbye()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watch
+
+    def _pump(self) -> None:
+        if self._conversation is not None:
+            self._conversation.pump()

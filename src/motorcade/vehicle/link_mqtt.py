@@ -3,7 +3,7 @@
 from typing import Final
 
 from motorcade.vehicle.errors import LinkError, VehicleError
-from motorcade.vehicle.link import Backoff, Conversation, Dial, Inbox, Sleep, converse
+from motorcade.vehicle.link import Backoff, Conversation, Dial, Inbox, Link, Sleep
 from motorcade.vehicle.mqtt_session import Alive, ClientSession, Done, Down, Welcome
 from motorcade.vehicle.outbox import Outbox
 from motorcade.wire.mqtt.errors import MqttError
@@ -14,8 +14,10 @@ WELCOME_S_MAX: Final = 10.0  # from dialling to CONNACK
 _GOODBYE: Final = encode_disconnect(Disconnect(), ProtocolLevel.V5)
 
 
-class MqttLink:
-    """Connects, sends what the outbox has, hands messages to the inbox, starts over."""
+class MqttLink(Link):
+    """See `Link`. The session outlives the connections."""
+
+    protocol_error = MqttError
 
     def __init__(
         self,
@@ -27,36 +29,12 @@ class MqttLink:
         sleep: Sleep,
         backoff: Backoff,
     ) -> None:
-        self._session = session
-        self._outbox = outbox
-        self._inbox = inbox
-        self._dial = dial
-        self._sleep = sleep
-        self._backoff = backoff
-        self._connection: _Connection | None = None
-
-    async def run(self) -> None:
-        """Keep connected until cancelled."""
-        self._outbox.listen(self._pump)
-        while True:
-            try:
-                await self._connect_once()
-            except (VehicleError, MqttError, OSError) as error:
-                self._inbox.disconnected(str(error))
-            await self._sleep(self._backoff.next_s())
-
-    def cut(self) -> None:
-        """Break the connection as a tunnel does, for tests and simulations of bad roads."""
-        if self._connection is not None:
-            self._connection.fail(LinkError("the link was cut on purpose"))
+        super().__init__(outbox, inbox, dial=dial, sleep=sleep, backoff=backoff)
+        self.session = session
 
     async def _connect_once(self) -> None:
-        connection = _Connection(self._session, self._outbox, self._inbox, self._backoff)
-        self._connection = connection
-        try:
-            await converse(connection, self._dial, self._watch(connection))
-        finally:
-            self._connection = None
+        connection = _Connection(self)
+        await self._stay(connection, self._watch(connection))
 
     async def _watch(self, connection: "_Connection") -> None:
         """Close a connection that shows no life: no welcome, no answer to pings."""
@@ -71,22 +49,14 @@ class MqttLink:
                 connection.fail(LinkError("the server does not answer pings"))
                 return
 
-    def _pump(self) -> None:
-        if self._connection is not None:
-            self._connection.pump()
-
 
 class _Connection(Conversation):
     """One TCP connection from CONNECT to its end."""
 
-    def __init__(
-        self, session: ClientSession, outbox: Outbox, inbox: Inbox, backoff: Backoff
-    ) -> None:
+    def __init__(self, link: MqttLink) -> None:
         super().__init__()
-        self._session = session
-        self._outbox = outbox
-        self._inbox = inbox
-        self._backoff = backoff
+        self._link = link
+        self._session = link.session
         self.keep_alive_s: int | None = None  # known from the welcome on; 0: no pings
         self.ping_unanswered = False
 
@@ -123,31 +93,36 @@ class _Connection(Conversation):
     def pump(self) -> None:
         """Write what there is, as far as the window and the socket allow."""
         packets = [self._session.resend()] if self._session.welcomed else []
-        while self.writable and self._session.has_room and not self.closed.done():
-            outgoing = self._outbox.next()
+        while self.writable and not self.closed.done() and self._may_publish():
+            outgoing = self._link.outbox.next()
             if outgoing is None:
                 break
             packet = self._session.publish(outgoing)
             if packet is None:
-                self._outbox.done(outgoing, refused=True)
+                self._link.outbox.done(outgoing, refused=True)
             else:
                 packets.append(packet)
         data = b"".join(packets)
         if data and self.transport is not None:
             self.transport.write(data)
 
+    def _may_publish(self) -> bool:
+        """A hello needs no room: it is not in flight."""
+        session = self._session
+        return session.has_room or (session.welcomed and self._link.outbox.hello_waits)
+
     def _handle(self, event: Welcome | Down | Done | Alive) -> None:
         match event:
             case Done(outgoing=outgoing, refused=refused):
-                self._outbox.done(outgoing, refused=refused)
+                self._link.outbox.done(outgoing, refused=refused)
             case Down(payload=payload, packet_id=packet_id):
-                self._inbox.message(payload, lambda: self._acknowledge(packet_id))
+                self._link.inbox.message(payload, lambda: self._acknowledge(packet_id))
             case Welcome():
                 assert self.transport is not None  # It sent us bytes.
                 self.keep_alive_s = event.keep_alive_s
-                self._backoff.reset()
+                self._link.backoff.reset()
                 self.transport.write(self._session.subscribe())
-                self._inbox.connected()
+                self._link.inbox.connected()
             case Alive():
                 self.ping_unanswered = False
 

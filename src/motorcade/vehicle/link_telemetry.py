@@ -5,7 +5,6 @@ A record counts as delivered when the ack with its txid is here; without one it 
 the same txid and time, so that the receiver can tell it is the same (design P2).
 """
 
-import ssl
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,7 +25,7 @@ from wsproto.utilities import ProtocolError
 from motorcade.clock import Clock
 from motorcade.events import Encoding, Topic
 from motorcade.vehicle.errors import LinkError, LinkRefusedError, VehicleError
-from motorcade.vehicle.link import Backoff, Conversation, Dial, Inbox, Sleep, converse
+from motorcade.vehicle.link import Backoff, Conversation, Dial, Inbox, Link, Sleep
 from motorcade.vehicle.outbox import Outbox, Outgoing
 from motorcade.wire.tesla_telemetry.envelope import INCORRECT_FORMAT, decode_answer, encode_stream
 from motorcade.wire.tesla_telemetry.errors import MalformedEnvelopeError
@@ -45,8 +44,10 @@ class _Sent:
     sent_s: float
 
 
-class TelemetryLink:
-    """Connects, streams, waits for acks, starts over."""
+class TelemetryLink(Link):
+    """See `Link`. What was in flight when a connection ended goes again in the next one."""
+
+    protocol_error = ProtocolError
 
     def __init__(
         self,
@@ -61,35 +62,18 @@ class TelemetryLink:
         backoff: Backoff,
         inflight_max: int,
     ) -> None:
-        self._outbox = outbox
-        self._inbox = inbox
-        self._vin = vin.encode()
-        self._host = host
-        self._dial = dial
-        self._sleep = sleep
-        self._clock = clock
-        self._backoff = backoff
-        self._inflight_max = inflight_max
-        self._connection: _Connection | None = None
-
-    async def run(self) -> None:
-        """Keep connected until cancelled."""
-        self._outbox.listen(self._pump)
-        while True:
-            try:
-                await self._connect_once()
-            except (VehicleError, ProtocolError, ssl.SSLError, OSError) as error:
-                self._inbox.disconnected(str(error))
-            self._outbox.rewind()
-            await self._sleep(self._backoff.next_s())
+        super().__init__(outbox, inbox, dial=dial, sleep=sleep, backoff=backoff)
+        self.vin = vin.encode()
+        self.host = host
+        self.clock = clock
+        self.inflight_max = inflight_max
 
     async def _connect_once(self) -> None:
         connection = _Connection(self)
-        self._connection = connection
         try:
-            await converse(connection, self._dial, self._watch(connection))
+            await self._stay(connection, self._watch(connection))
         finally:
-            self._connection = None
+            self.outbox.rewind()
 
     async def _watch(self, connection: "_Connection") -> None:
         await self._sleep(WELCOME_S_MAX)
@@ -98,10 +82,6 @@ class TelemetryLink:
         while not connection.closed.done():
             await self._sleep(CHECK_S)
             connection.resend_unacked()
-
-    def _pump(self) -> None:
-        if self._connection is not None:
-            self._connection.pump()
 
 
 class _Connection(Conversation):
@@ -118,7 +98,7 @@ class _Connection(Conversation):
     def begin(self) -> None:
         assert self.transport is not None  # asyncio has just made it
         headers = [(b"Version", b"motorcade"), (b"X-Network-Interface", b"cellular")]
-        request = Request(host=self._link._host, target="/", extra_headers=headers)
+        request = Request(host=self._link.host, target="/", extra_headers=headers)
         self.transport.write(self._web.send(request))
 
     def data_received(self, data: bytes) -> None:
@@ -142,13 +122,13 @@ class _Connection(Conversation):
         """Stream what there is, as far as window and socket allow."""
         frames = []
         while self._may_send():
-            outgoing = self._link._outbox.next()
+            outgoing = self._link.outbox.next()
             if outgoing is None:
                 break
             if outgoing.topic is Topic.COMMAND_ANSWERS or outgoing.encoding not in _RECORD_TYPES:
-                self._link._outbox.done(outgoing, refused=True)
+                self._link.outbox.done(outgoing, refused=True)
                 continue
-            sent = _Sent(outgoing, self._frame(outgoing), self._link._clock.monotonic_s())
+            sent = _Sent(outgoing, self._frame(outgoing), self._link.clock.monotonic_s())
             self._inflight[_txid(outgoing)] = sent
             frames.append(self._web.send(BytesMessage(sent.frame)))
         if frames and self.transport is not None:
@@ -156,7 +136,7 @@ class _Connection(Conversation):
 
     def resend_unacked(self) -> None:
         """Send again what waits too long for its ack."""
-        now_s = self._link._clock.monotonic_s()
+        now_s = self._link.clock.monotonic_s()
         for sent in self._inflight.values():
             if self.accepted and self.transport and now_s - sent.sent_s >= RESEND_S:
                 sent.sent_s = now_s
@@ -164,7 +144,7 @@ class _Connection(Conversation):
 
     def _may_send(self) -> bool:
         open_ = self.accepted and self.writable and not self.closed.done()
-        return open_ and len(self._inflight) < self._link._inflight_max
+        return open_ and len(self._inflight) < self._link.inflight_max
 
     def _frame(self, outgoing: Outgoing) -> bytes:
         created_at_s = 0
@@ -174,7 +154,7 @@ class _Connection(Conversation):
             txid=_txid(outgoing),
             topic=_RECORD_TYPES[outgoing.encoding],
             payload=outgoing.payload,
-            device_id=self._link._vin,
+            device_id=self._link.vin,
             created_at_s=created_at_s,
         )
 
@@ -183,8 +163,8 @@ class _Connection(Conversation):
         match event:
             case AcceptConnection():
                 self.accepted = True
-                self._link._backoff.reset()
-                self._link._inbox.connected()
+                self._link.backoff.reset()
+                self._link.inbox.connected()
             case BytesMessage():
                 self._answer += event.data
                 if len(self._answer) > ANSWER_BYTES_MAX:
@@ -209,7 +189,7 @@ class _Connection(Conversation):
             return
         if answer.acked or answer.reason == INCORRECT_FORMAT:
             del self._inflight[answer.txid]
-            self._link._outbox.done(sent.outgoing, refused=not answer.acked)
+            self._link.outbox.done(sent.outgoing, refused=not answer.acked)
         # Any other error (the rate limit) means later: `resend_unacked` comes back to it.
 
 

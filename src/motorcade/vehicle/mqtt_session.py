@@ -3,6 +3,9 @@
 One object lives as long as the program; connections come and go under it. What is in flight keeps
 its packet identifier, and goes again with DUP when the server still has the session
 [MQTT-4.4.0-1]; otherwise it goes as new. Order is kept in both cases.
+
+Each connection begins with one publish in flight and one more per ack: what goes up at once is lost
+at once where connections die young, and then the same would go up for ever.
 """
 
 from collections.abc import Iterator
@@ -27,6 +30,7 @@ SESSION_EXPIRY_S: Final = 86_400  # commands wait for a car in a tunnel, never f
 PACKET_BYTES_MAX: Final = 256 << 10  # the server is told; commands are below 64 KiB
 RECEIVE_MAX: Final = 64  # commands in flight to us
 _DUP: Final = 0x08
+_FIRST_WINDOW: Final = 1  # publishes in flight at the beginning of a connection
 _SUBSCRIBE_ID: Final = 0xFFFF  # never used by a publish: the window is far smaller
 _FINAL_REFUSALS: Final = frozenset(
     {
@@ -76,7 +80,7 @@ class ClientSession:
     def __init__(self, access: MqttAccess, *, inflight_max: int, keep_alive_s: int) -> None:
         self._access = access
         self._inflight_max = min(inflight_max, _SUBSCRIBE_ID - 1)
-        self._window = self._inflight_max
+        self._window = self._window_max = self._inflight_max
         self._packet_bytes_max = 1 << 28
         self._keep_alive_s = keep_alive_s
         self._inflight: dict[int, tuple[Outgoing, bytes]] = {}
@@ -151,18 +155,25 @@ class ClientSession:
 
     def publish(self, outgoing: Outgoing) -> bytes | None:
         """The PUBLISH for a record; `None` if the server takes no packet of that size."""
-        assert self.has_room
-        head = self._head(outgoing)
-        digits = b"%d" % outgoing.sequence
-        properties = head + write_u16(len(digits)) + digits
+        assert self.has_room or outgoing.qos == 0
         topic = f"{self._access.publish_topic_prefix}/{outgoing.topic.word}"
-        packet_id = self._next_id()
-        publish = Publish(topic, outgoing.payload, 1, packet_id, properties=properties)
+        packet_id = self._next_id() if outgoing.qos else None
+        properties = self._properties(outgoing)
+        publish = Publish(topic, outgoing.payload, outgoing.qos, packet_id, properties=properties)
         wire = encode_publish(publish, LEVEL)
         if len(wire) > self._packet_bytes_max:
             return None
-        self._inflight[packet_id] = (outgoing, wire)
+        if packet_id is not None:
+            self._inflight[packet_id] = (outgoing, wire)
         return wire
+
+    def _properties(self, outgoing: Outgoing) -> bytes:
+        if not outgoing.stream:
+            return encode_bare(
+                Properties(content_type=outgoing.encoding.content_type), Place.PUBLISH
+            )
+        digits = b"%d" % outgoing.sequence
+        return self._head(outgoing) + write_u16(len(digits)) + digits
 
     def acknowledge(self, packet_id: int) -> bytes:
         """The PUBACK for a message that was dealt with."""
@@ -192,7 +203,8 @@ class ClientSession:
             said = connack.properties.reason_string or ""
             raise LinkRefusedError(f"the server refused us: {connack.reason.name} {said}".rstrip())
         properties = connack.properties
-        self._window = min(self._inflight_max, properties.receive_max or U16_MAX)
+        self._window_max = min(self._inflight_max, properties.receive_max or U16_MAX)
+        self._window = min(_FIRST_WINDOW, self._window_max)
         self._packet_bytes_max = properties.packet_bytes_max or 1 << 28
         self._session_present = connack.session_present
         self._unsent = list(self._inflight)
@@ -207,6 +219,7 @@ class ClientSession:
             raise LinkError("the server acknowledged what this connection did not send")
         found = self._inflight.pop(packet_id, None)
         if found is not None:
+            self._window = min(self._window + 1, self._window_max)
             yield Done(found[0], refused=reason in _FINAL_REFUSALS)
 
     def _head(self, outgoing: Outgoing) -> bytes:

@@ -2,6 +2,9 @@
 
 A link takes with `next` and reports with `done`. `rewind` puts everything not done back in line,
 for links that forget what was in flight when a connection ends.
+
+What is not done goes up again in each connection, so it must not grow with their number: an answer
+that is under way is not queued again, and a hello is for one connection.
 """
 
 from collections import deque
@@ -22,8 +25,9 @@ class Outgoing:
     topic: Topic
     encoding: Encoding
     payload: bytes
-    stream: str
+    stream: str  # "": it has no identity
     sequence: int
+    qos: int = 1  # 0: worth nothing beyond this connection; nobody is told when it is done
 
 
 class Outbox:
@@ -35,6 +39,7 @@ class Outbox:
         self._answer_stream = answer_stream
         self._answers: deque[Outgoing] = deque(maxlen=ANSWERS_MAX)
         self._answers_taken: dict[int, Outgoing] = {}
+        self._hello: Outgoing | None = None
         self._answer_sequence = 0
         self._cursor = buffer.acked + 1
         self._done_ahead: set[int] = set()
@@ -46,7 +51,9 @@ class Outbox:
         self._listener = listener
 
     def answer(self, payload: bytes) -> None:
-        """Queue an answer to a command, before all telemetry."""
+        """Queue an answer to a command, before all telemetry, unless it is under way already."""
+        if self._under_way(payload):
+            return
         self._answer_sequence += 1
         self._answers.append(
             Outgoing(
@@ -59,6 +66,16 @@ class Outbox:
         )
         self._listener()
 
+    def hello(self, payload: bytes) -> None:
+        """Say hello in this connection, before all else; one not yet sent is forgotten."""
+        self._hello = Outgoing(Topic.COMMAND_ANSWERS, Encoding.COMMAND, payload, "", 0, qos=0)
+        self._listener()
+
+    @property
+    def hello_waits(self) -> bool:
+        """Whether `next` is a hello."""
+        return self._hello is not None
+
     def store(self, topic: Topic, encoding: Encoding, payload: bytes) -> None:
         """Store a record durably and queue it. Raises `OSError`, `RecordTooLargeError`."""
         self._buffer.append(topic, encoding, payload)
@@ -67,6 +84,9 @@ class Outbox:
 
     def next(self) -> Outgoing | None:
         """Take the next record, `None` when there is none."""
+        if self._hello is not None:
+            hello, self._hello = self._hello, None
+            return hello
         if self._answers:
             answer = self._answers.popleft()
             self._answers_taken[answer.sequence] = answer
@@ -82,6 +102,8 @@ class Outbox:
     def done(self, outgoing: Outgoing, *, refused: bool = False) -> None:
         """The cloud has it durably, or will never take it. In any order."""
         self.refused += refused
+        if outgoing.qos == 0:
+            return
         if outgoing.stream == self._answer_stream:
             self._answers_taken.pop(outgoing.sequence, None)
             return
@@ -97,6 +119,10 @@ class Outbox:
         if upto != self._buffer.acked:
             self._buffer.acknowledge(upto)
         self._done_ahead = {sequence for sequence in self._done_ahead if sequence > upto}
+
+    def _under_way(self, payload: bytes) -> bool:
+        taken = any(answer.payload == payload for answer in self._answers_taken.values())
+        return taken or any(answer.payload == payload for answer in self._answers)
 
     def rewind(self) -> None:
         """Put what was taken and is not done back in line."""

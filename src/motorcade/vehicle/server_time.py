@@ -35,6 +35,7 @@ class ServerTimeKeeper:
         self._age_s_max = age_s_max
         self._asked: dict[str, float] = {}
         self._base: tuple[int, int, float] | None = None  # server time, round trip, arrival
+        self.heard = False  # in this connection
 
     def ask(self, monotonic_s: float) -> str:
         """Return a fresh nonce for a hello that is sent now."""
@@ -47,12 +48,14 @@ class ServerTimeKeeper:
     def forget_asked(self) -> None:
         """The connection ended: an answer that still comes says little, a new one is asked for."""
         self._asked.clear()
+        self.heard = False
 
     def answered(self, nonce: str, server_time_us: int, monotonic_s: float) -> bool:
         """Take an authentic answer. False if nobody asked, or what we have is better."""
         asked_s = self._asked.pop(nonce, None)
         if asked_s is None:
             return False
+        self.heard = True
         round_trip_us = round((monotonic_s - asked_s) * 1e6)
         known = self.now(monotonic_s)
         if known is not None and known.uncertainty_us <= round_trip_us:

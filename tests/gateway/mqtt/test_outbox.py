@@ -50,10 +50,10 @@ class Router:
         )
         self._write(TRANSITION, command_id, write_record(payload), token)
 
-    def down(self, message_id: str, raw: bytes) -> None:
+    def down(self, message_id: str, raw: bytes, slot: str = "") -> None:
         expires_us = time.time_ns() // 1_000 + 60_000_000
-        payload = write_record(Down(id=message_id, expires_time_us=expires_us, message=Raw(raw)))
-        self._write(MESSAGE, message_id, payload, TOKEN)
+        down = Down(id=message_id, expires_time_us=expires_us, message=Raw(raw), slot=slot)
+        self._write(MESSAGE, message_id, write_record(down), TOKEN)
 
     def _write(self, name: bytes, stream: str, payload: bytes, token: str) -> None:
         now_us = time.time_ns() // 1_000
@@ -134,6 +134,44 @@ def test_without_puback_it_comes_again_with_dup_and_one_notice(
     with car(door, resume=True) as client:
         assert client.is_silent()
     wait_for_notices(door, (HANDED_OVER, "c1"))
+
+
+def test_times_and_questions_of_dead_connections_do_not_stand_before_a_command(
+    door: RunningDoor, router: Router
+) -> None:
+    """A car whose connections end before its PUBACKs arrive, with a small window."""
+
+    def connected(*, resume: bool) -> Client:
+        client = Client(door.port)
+        client.connect(clean_start=not resume, session_expiry_s=600, receive_max=4)
+        return client
+
+    with connected(resume=False) as client:
+        client.subscribe(COMMANDS)
+    for number in range(6):
+        with connected(resume=True) as client:
+            router.down(f"t{number}", b'{"time": %d}' % number, "time")
+            router.down(f"q{number}", b'{"query": %d}' % number, "query-0")
+            latest = [client.expect(Publish).payload for _ in range(4 if number else 2)][-2:]
+            assert latest == [b'{"time": %d}' % number, b'{"query": %d}' % number]
+    router.request("c1")
+    with connected(resume=True) as client:
+        payloads = [client.expect(Publish).payload for _ in range(3)]
+        assert payloads == [b'{"time": 5}', b'{"query": 5}', b'{"id": "c1"}']
+        assert client.is_silent()
+
+
+def test_a_clean_start_gets_what_the_old_session_did_not_acknowledge(
+    door: RunningDoor, router: Router
+) -> None:
+    with car(door) as client:
+        client.subscribe(COMMANDS)
+        router.request("c1")
+        client.expect(Publish)
+    with car(door) as client:
+        client.subscribe(COMMANDS)
+        assert client.take().payload == b'{"id": "c1"}'
+        assert client.is_silent()
 
 
 def test_a_clean_session_gets_it_again_too(door: RunningDoor, router: Router) -> None:

@@ -67,9 +67,10 @@ class Pending:
     payload: bytes
     expires_time_us: int
     is_command: bool  # other messages end without notice
+    slot: str = ""  # of other messages: the newest alone is worth delivering
     handed_over: bool = False  # by this process, or noticed by an earlier one
     seen_from_start: bool = True  # this process was there before anyone could hand it over
-    in_session: bool = False  # in some session's window
+    holder: Session | None = None  # in whose window it is, acknowledged or not
     done: bool = False
 
 
@@ -94,6 +95,7 @@ class Outbox:
         self._expiries: list[tuple[int, int, Pending]] = []
         self._added = 0
         self._sessions: dict[VehicleToken, Session] = {}
+        self._stalled: set[Session] = set()  # they wait for room in their windows
         self._poll_handle: asyncio.TimerHandle | None = None
         self._rebuilding = True
 
@@ -131,14 +133,11 @@ class Outbox:
             self._send(session)
 
     def closed(self, session: Session) -> None:
-        """The vehicle is gone; what it did not acknowledge waits."""
+        """The vehicle is gone; what it did not acknowledge waits in its session, and for another
+        session if that one ends."""
         token = session.token
-        if token is None or self._sessions.get(token) is not session:
-            return
-        del self._sessions[token]
-        if not session.persistent:  # its window is gone with it
-            for pending in self._by_vehicle.get(token, {}).values():
-                pending.in_session = False
+        if token is not None and self._sessions.get(token) is session:
+            del self._sessions[token]
 
     def _send(self, session: Session) -> None:
         """Hand over everything that is not under way yet, in the order it came."""
@@ -152,14 +151,17 @@ class Outbox:
             return
         now_us = self._clock.now_us()
         for pending in list(pendings.values()):
-            if pending.in_session or pending.expires_time_us <= now_us:
+            if pending.holder is session or pending.expires_time_us <= now_us:
                 continue
             if not session.may_send():
-                session.waiting.append(lambda: self._send_if_there(session))
+                if session not in self._stalled:
+                    self._stalled.add(session)
+                    session.waiting.append(lambda: self._go_on(session))
                 return
             self._hand_over(session, pending, topic, max(granted))
 
-    def _send_if_there(self, session: Session) -> None:
+    def _go_on(self, session: Session) -> None:
+        self._stalled.discard(session)
         if session.connection is not None:
             self._send(session)
 
@@ -173,7 +175,7 @@ class Outbox:
             session.send(publish, None)
             self._finish(pending)
             return
-        pending.in_session = True
+        pending.holder = session
         sent = Sent(
             publish,
             None,
@@ -220,8 +222,7 @@ class Outbox:
             if record.name == TRANSITION:
                 return self._take_transition(record)
             if record.name == MESSAGE:
-                down = read_down(record.payload)
-                return self._add(record, down.id, bytes(down.message), down.expires_time_us, False)
+                return self._take_message(record)
         except CommandCodecError:
             return False  # written by a newer router: not ours to deliver
         return False
@@ -230,12 +231,21 @@ class Outbox:
         transition = read_transition(record.payload)
         if transition.state == REQUESTED:
             message = bytes(transition.message)
-            return self._add(record, transition.id, message, transition.expires_time_us, True)
+            return self._add(record, transition.id, message, transition.expires_time_us, None)
         if transition.state not in OPEN_STATES:
             pending = self._by_vehicle.get(record.vehicle, {}).get(transition.id)
             if pending is not None:
                 self._finish(pending)
         return False
+
+    def _take_message(self, record: Record) -> bool:
+        """A time or a question: what waits of its kind is out of date, and would only fill the
+        window of a vehicle whose connections are short."""
+        down = read_down(record.payload)
+        for pending in list(self._by_vehicle.get(record.vehicle, {}).values()):
+            if down.slot and pending.slot == down.slot and pending.id != down.id:
+                self._finish(pending)
+        return self._add(record, down.id, bytes(down.message), down.expires_time_us, down.slot)
 
     def _take_notice(self, record: Record) -> None:
         """What this or an earlier process said of a message; only the latter is news."""
@@ -248,8 +258,14 @@ class Outbox:
             self._finish(pending)
 
     def _add(
-        self, record: Record, message_id: str, payload: bytes, expires_time_us: int, command: bool
+        self,
+        record: Record,
+        message_id: str,
+        payload: bytes,
+        expires_time_us: int,
+        slot: str | None,
     ) -> bool:
+        """`slot` is `None` for a command."""
         pendings = self._by_vehicle.setdefault(record.vehicle, {})
         if message_id in pendings or not payload:
             return False
@@ -258,7 +274,8 @@ class Outbox:
             record.vehicle,
             payload,
             expires_time_us,
-            command,
+            is_command=slot is None,
+            slot=slot or "",
             seen_from_start=not self._rebuilding,
         )
         pendings[message_id] = pending

@@ -45,6 +45,7 @@ class Down(Struct, frozen=True, kw_only=True, omit_defaults=True):
     id: str
     expires_time_us: int
     message: Raw
+    slot: str = ""  # a newer message for the same slot of a car takes the place of this one
 
 
 _encoder: Final = msgspec.json.Encoder()
