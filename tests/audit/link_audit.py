@@ -1,10 +1,11 @@
-"""Commands while the vehicle's link is cut again and again: does any execute twice, or late, or end
-in a state that the car's own journal contradicts?
+"""Commands while the vehicles' links are cut again and again: does any execute twice, or late, or
+end in a state that the car's own journal contradicts?
 
-`make link-audit COMMANDS=10000` runs it long; the suite runs it short. Real cars
-(`motorcade drive`) talk through a proxy that cuts where it hurts: when a command is on its way
-down, when the answer is on its way up (between execution and answer), when the answer's PUBACK is
-on its way down.
+`make link-audit COMMANDS=10000` runs it long; the suite runs it short. Cars talk through a proxy
+that cuts where it hurts: when a command is on its way down, when its answer is on its way up
+(between execution and answer), when the answer comes again, when a PUBACK is on its way. Now and
+then it holds a command until it is too late. What the cars did is told by their journals and
+by a witness that sees each execution.
 """
 
 import argparse
@@ -12,24 +13,33 @@ import asyncio
 import contextlib
 import json
 import random
-import subprocess
+import re
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from tests.http_link import HttpLink
-from tests.platform_process import MOTORCADE, Platform, add_vehicles
+from tests.platform_process import Platform, add_vehicles, platform
 
-CARS = 8
+CARS = 16
 SENDERS_PER_CAR = 3
-EXPIRES_S = 8
+EXPIRES_S = 4
+HOLD_S = 4.5  # a command that is held comes too late
 FINAL_WAIT_S = 90.0
-CUT_PAUSE_S = 0.4  # between cuts of one car: a link that is only ever cut carries nothing
 NAMES = ("honk_horn", "flash_lights", "honk_horn", "flash_lights", "honk_horn", "door_lock")
 PUBLISH, PUBACK = 3, 4
+COMMAND, ANSWER, AGAIN, ACK = (
+    "command going down",
+    "between execution and answer",
+    "answer going up again",
+    "PUBACK",
+)
+RATES = {COMMAND: 0.05, ANSWER: 0.1, AGAIN: 0.1, ACK: 0.02}
+HOLD_RATE = 0.004
 
 
 @dataclass
@@ -38,6 +48,7 @@ class Findings:
 
     commands: int = 0
     cuts: Counter[str] = field(default_factory=Counter)
+    held: int = 0
     states: Counter[str] = field(default_factory=Counter)
     twice: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
@@ -47,7 +58,8 @@ class Findings:
     def text(self) -> str:
         return (
             f"{self.commands} commands, {self.cuts.total()} cuts {dict(self.cuts)}, "
-            f"ends {dict(self.states)}; executed twice {len(self.twice)}, late {len(self.late)}, "
+            f"{self.held} held until too late, ends {dict(self.states)}; "
+            f"executed twice {len(self.twice)}, late {len(self.late)}, "
             f"contradicted by the journal {len(self.contradicted)}, "
             f"not final {len(self.not_final)}"
         )
@@ -57,12 +69,15 @@ class Findings:
 
 
 class CuttingProxy:
-    """A TCP proxy for one car that knows just enough MQTT to cut at the worst moment."""
+    """A TCP proxy for cars that knows just enough MQTT to cut at the worst moment."""
 
-    def __init__(self, chance: random.Random, rates: dict[str, float], cuts: Counter[str]) -> None:
-        self._chance, self._rates, self._cuts = chance, rates, cuts
-        self.upstream: tuple[str, int] = ("", 0)
-        self._cut_s = 0.0
+    def __init__(
+        self, upstream: dict[str, Any], chance: random.Random, hold_rate: float, findings: Findings
+    ) -> None:
+        self._upstream = (upstream["host"], upstream["port"])
+        self._chance, self._hold_rate = chance, hold_rate
+        self._findings = findings
+        self._answered: set[bytes] = set()  # ids whose answers got through here
 
     async def start(self) -> int:
         """Listen on a port of the system's choice."""
@@ -71,13 +86,13 @@ class CuttingProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            server_reader, server_writer = await asyncio.open_connection(*self.upstream)
+            server_reader, server_writer = await asyncio.open_connection(*self._upstream)
         except OSError:
             writer.close()
             return
         pumps = [
-            asyncio.create_task(self._pump(reader, server_writer, self._up)),
-            asyncio.create_task(self._pump(server_reader, writer, self._down)),
+            asyncio.create_task(self._pump(reader, server_writer)),
+            asyncio.create_task(self._pump(server_reader, writer)),
         ]
         await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         for pump in pumps:
@@ -85,18 +100,21 @@ class CuttingProxy:
         for side in (writer, server_writer):
             side.transport.abort()
 
-    async def _pump(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, judge: Any
-    ) -> None:
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, EOFError):
             while True:
                 packet = await self._packet(reader)
-                where, now_s = judge(packet), asyncio.get_running_loop().time()
-                paused = now_s < self._cut_s + CUT_PAUSE_S
-                if where and not paused and self._chance.random() < self._rates[where]:
-                    self._cuts[where] += 1
-                    self._cut_s = now_s
+                where, command_id = self._place(packet)
+                if where and self._chance.random() < RATES[where]:
+                    self._findings.cuts[where] += 1
                     return  # the packet is lost, and the connection with it
+                if where == COMMAND and self._chance.random() < self._hold_rate:
+                    self._findings.held += 1
+                    await asyncio.sleep(HOLD_S)
+                if writer.is_closing():
+                    return
+                if where == ANSWER:
+                    self._answered.add(command_id)
                 writer.write(packet)
 
     @staticmethod
@@ -109,42 +127,61 @@ class CuttingProxy:
             shift += 7
         return head + await reader.readexactly(size)
 
-    @staticmethod
-    def _up(packet: bytes) -> str:
-        if packet[0] >> 4 == PUBLISH and b'"type":"answer"' in packet:
-            return "answer going up"
-        return ""
+    def _place(self, packet: bytes) -> tuple[str, bytes]:
+        """Which of the places that hurt this is, and the command's id."""
+        kind = packet[0] >> 4
+        if kind == PUBACK:
+            return ACK, b""  # either way it leaves a message to be sent again
+        found = re.search(rb'"id":"([^"]+)"', packet) if kind == PUBLISH else None
+        if found is None:
+            return "", b""
+        if b'"type":"command"' in packet:
+            return COMMAND, found[1]
+        if b'"type":"answer"' in packet:
+            return (AGAIN if found[1] in self._answered else ANSWER), found[1]
+        return "", b""
+
+
+@dataclass
+class CarsSaw:
+    """What the cars know of their commands."""
+
+    journal: dict[str, dict[str, Any]] = field(default_factory=dict)  # the last entry of each id
+    begun: Counter[str] = field(default_factory=Counter)  # in journals
+    executed_us: dict[str, list[int]] = field(default_factory=dict)  # seen by the witness
 
     @staticmethod
-    def _down(packet: bytes) -> str:
-        if packet[0] >> 4 == PUBLISH and b'"type":"command"' in packet:
-            return "command going down"
-        return "puback going down" if packet[0] >> 4 == PUBACK else ""
+    def read(journals: Sequence[Path], witness: Path) -> "CarsSaw":
+        """Line by line, as they were written."""
+        saw = CarsSaw()
+        for journal in journals:
+            for line in journal.read_text().splitlines():
+                entry = json.loads(line[9:]).get("entry")
+                if entry is not None:
+                    saw.begun[entry["id"]] += entry["state"] == "started"
+                    saw.journal[entry["id"]] = entry
+        for line in witness.read_text().splitlines():
+            command_id, time_us = line.split()
+            saw.executed_us.setdefault(command_id, []).append(int(time_us))
+        return saw
 
 
-def judge(findings: Findings, journal_file: Path, ends: dict[str, dict[str, Any]]) -> None:
-    """Hold one car's journal, line by line as it was written, against the API's ends."""
-    begun: Counter[str] = Counter()
-    outcome: dict[str, dict[str, Any]] = {}
-    for line in journal_file.read_text().splitlines():
-        entry = json.loads(line[9:]).get("entry")
-        if entry is None:
-            continue
-        begun[entry["id"]] += entry["state"] == "started"
-        outcome[entry["id"]] = entry
+def judge(findings: Findings, saw: CarsSaw, ends: dict[str, dict[str, Any]]) -> None:
+    """Hold what the cars did against what the API says of each command."""
     for command_id, end in ends.items():
         state = end["state"]
         findings.states[state] += 1
-        entry = outcome.get(command_id, {"state": "absent", "time_us": 0})
-        executed = entry["state"] in ("executed", "started")
-        if begun[command_id] > 1:
-            findings.twice.append(command_id)
-        if executed and entry["time_us"] > end["expires_time_us"]:
-            findings.late.append(command_id)
+        noted = saw.journal.get(command_id, {"state": "absent"})["state"]
+        times_us = saw.executed_us.get(command_id, [])
+        told = f"{command_id} {state}, journal {noted}, executed {len(times_us)} times"
+        if len(times_us) > 1 or saw.begun[command_id] > 1:
+            findings.twice.append(told)
+        if any(time_us > end["expires_time_us"] for time_us in times_us):
+            findings.late.append(told)
         if not end["final"]:
-            findings.not_final.append(f"{command_id} {state}, journal {entry['state']}")
-        elif (state == "executed") != executed:
-            findings.contradicted.append(f"{command_id} {state}, journal {entry['state']}")
+            findings.not_final.append(told)
+        elif not (state == "executed") == (noted == "executed") == bool(times_us):
+            findings.contradicted.append(told)
 
 
 async def send_all(
@@ -182,50 +219,7 @@ async def send_all(
     return ends
 
 
-async def run_cars(
-    directory: Path, platform: Platform, files: dict[str, dict[str, Any]], count: int, seed: int
-) -> Findings:
-    """All cars, all commands, all cuts."""
-    findings = Findings(count)
-    rates = {"answer going up": 0.2, "command going down": 0.1, "puback going down": 0.04}
-    place = platform.ready["mqtt"]
-    proxies, cars = [], []
-    try:
-        for number, (vin, file) in enumerate(files.items()):
-            proxy = CuttingProxy(random.Random(seed + number), rates, findings.cuts)
-            proxy.upstream = (place["host"], place["port"])
-            file["servers"]["mqtt"] = {"host": "127.0.0.1", "port": await proxy.start()}
-            path = directory / "vehicles" / vin / "vehicle.json"
-            path.write_text(json.dumps(file))
-            cars.append(
-                await asyncio.create_subprocess_exec(
-                    MOTORCADE,
-                    "drive",
-                    "--vehicle",
-                    str(path),
-                    "--buffer",
-                    str(directory / "buffers" / vin),
-                    stdout=subprocess.DEVNULL,
-                )
-            )
-            proxies.append(proxy)
-        await wait_online(platform.ready, list(files))
-        share = count // len(files)
-        ends = await asyncio.gather(
-            *(send_all(platform.ready, vin, share, seed + n) for n, vin in enumerate(files))
-        )
-    finally:
-        for car in cars:
-            with contextlib.suppress(ProcessLookupError):
-                car.terminate()
-        await asyncio.gather(*(car.wait() for car in cars))
-    for vin, end in zip(files, ends, strict=True):
-        [journal] = (path for path in directory.glob(f"*/{vin}/**/journal") if path.is_file())
-        judge(findings, journal, end)
-    return findings
-
-
-async def wait_online(ready: dict[str, Any], vins: list[str]) -> None:
+async def wait_online(ready: dict[str, Any], vins: Sequence[str]) -> None:
     """Until the API takes every car for online."""
     link = HttpLink(ready["api"]["url"], ready["admin_token"])
     async with asyncio.timeout(60):
@@ -238,23 +232,58 @@ async def wait_online(ready: dict[str, Any], vins: list[str]) -> None:
     link.close()
 
 
-def audit(directory: Path, commands: int, seed: int) -> Findings:
-    """Run it in `directory`."""
-    data = directory / "data"
-    vins = [f"5YJ3E1EA7KF{number:06d}" for number in range(CARS)]
-    platform = Platform(data)
-    add_vehicles(data, vins, directory / "vehicles")
-    platform.start()
+async def run(
+    ready: dict[str, Any],
+    places: dict[str, Path],
+    commands: int,
+    seed: int,
+    hold_rate: float,
+    flaw: str,
+) -> Findings:
+    """Cars by VIN, their commands, the cuts, the judgement."""
+    findings = Findings(commands)
+    proxy = CuttingProxy(ready["mqtt"], random.Random(seed), hold_rate, findings)
+    witness = next(iter(places.values())).parent / "witness"
+    order = {
+        "places": [str(place) for place in places.values()],
+        "port": await proxy.start(),
+        "witness": str(witness),
+        "flaw": flaw,
+    }
+    cars = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.audit.audited_cars", json.dumps(order)
+    )
     try:
-        files = {
-            vin: json.loads((directory / "vehicles" / vin / "vehicle.json").read_text())
-            for vin in vins
-        }
-        for file in files.values():
-            file["servers"] = {name: platform.ready[name] for name in ("mqtt", "mqtts")}
-        return asyncio.run(run_cars(directory, platform, files, commands, seed))
+        await wait_online(ready, list(places))
+        share = commands // len(places)
+        every = await asyncio.gather(
+            *(send_all(ready, vin, share, seed + n) for n, vin in enumerate(places))
+        )
     finally:
-        platform.stop()
+        with contextlib.suppress(ProcessLookupError):
+            cars.terminate()
+        await cars.wait()
+    saw = CarsSaw.read([place / "journal" / "journal" for place in places.values()], witness)
+    for ends in every:
+        judge(findings, saw, ends)
+    return findings
+
+
+def audit(
+    up: Platform,
+    directory: Path,
+    commands: int,
+    seed: int,
+    *,
+    cars: int = CARS,
+    hold_rate: float = HOLD_RATE,
+    flaw: str = "",
+) -> Findings:
+    """Add new cars to a running platform, with their files in `directory`, and audit them."""
+    vins = [f"5YJ3E1EA7KF{seed:02d}{number:04d}" for number in range(cars)]
+    add_vehicles(up.data, vins, directory)
+    places = {vin: directory / vin for vin in vins}
+    return asyncio.run(run(up.ready, places, commands, seed, hold_rate, flaw))
 
 
 def main() -> None:
@@ -262,8 +291,10 @@ def main() -> None:
     parser.add_argument("--commands", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as directory:
-        findings = audit(Path(directory), options.commands, options.seed)
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        with platform(directory / "data") as up:
+            findings = audit(up, directory / "cars", options.commands, options.seed)
     print(findings.text())
     troubles = [*findings.twice, *findings.late, *findings.contradicted, *findings.not_final]
     for line in troubles[:20]:
