@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench bench-short kill-audit link-audit faults mutants mutants-short lock clean
+.PHONY: setup up test lint types bench bench-short kill-audit link-audit faults mutants mutants-short pages lock clean
 
 KILLS ?= 20
 COMMANDS ?= 10000
@@ -53,6 +53,9 @@ mutants: setup
 
 mutants-short: setup
 	$(BIN)/python -m tests.mutation --short
+
+pages: setup
+	$(BIN)/python -m motorcade.cli.pages docs
 
 lock:
 	$(BIN)/pip-compile --quiet --extra dev --extra kafka --generate-hashes --allow-unsafe --strip-extras \

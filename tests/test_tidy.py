@@ -14,7 +14,17 @@ ROOT = Path(__file__).parent.parent
 SRC = ROOT / "src" / "motorcade"
 MODULES = sorted(path for path in SRC.rglob("*.py") if "migrations" not in path.parts)
 
-SHARED = {"events", "signals", "clock", "config", "compiled", "kernels", "wire", "__init__"}
+SHARED = {
+    "events",
+    "signals",
+    "clock",
+    "config",
+    "compiled",
+    "counts",
+    "kernels",
+    "wire",
+    "__init__",
+}
 """What the vehicle and the cloud folders both may use."""
 
 CLOUD = {"gateway", "log", "streams", "state", "registry", "identity", "commands", "api"}
@@ -28,9 +38,10 @@ OPEN_DOORS = {
 }
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""
 
-ROOTS = {"app", "backup", "cli", "supervisor", "logs"}
+ROOTS = {"app", "backup", "cli", "doctor", "metrics", "supervisor", "logs"}
 """Composition: may import engines, read the clock and draw chance. Nobody imports them.
-`backup` copies what every engine stored, so it knows them all."""
+`backup` copies what every engine stored, so it knows them all; `metrics` reads what every part
+counts about itself, and no part knows of it; `doctor` looks at all of it from outside."""
 
 NO_IO_IN_WIRE = {
     *("asyncio", "io", "os", "pathlib", "random", "secrets", "select", "selectors", "shutil"),

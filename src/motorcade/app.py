@@ -60,6 +60,8 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     from motorcade.gateway.mqtt.store import SqliteSessionStore
     from motorcade.gateway.presence import Presence
     from motorcade.gateway.telemetry.door import TelemetryDoor
+    from motorcade.metrics.gateway import GatewayReporter
+    from motorcade.metrics.report import ReportSocket
 
     _settle()
     config, clock, log = parts.config, parts.clock, parts.log
@@ -110,11 +112,22 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     await telemetry.start(
         parts.link.listener("telemetry"), tls.telemetry_context(parts.authority, client_ca_file)
     )
+    report = GatewayReporter(
+        config=config,
+        clock=clock,
+        mqtt=mqtt,
+        telemetry=telemetry,
+        intakes={"gateway-bulk": bulk, "gateway-fast": fast},
+        lanes={"gateway-bulk": bulk_writer, "gateway-fast": fast_writer},
+    )
+    told = ReportSocket(parts.data, "gateway", report)
+    await told.start()
     parts.link.ready()
     await ends.doors_closed.wait()
     mqtt.close_doors()
     telemetry.close_doors()
     await ends.stopping.wait()
+    told.close()
     await asyncio.gather(mqtt.drain(), telemetry.drain())
     await asyncio.gather(bulk.drained(), fast.drained())
 
@@ -129,6 +142,8 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     from motorcade.commands.runner import CommandRunner
     from motorcade.identity.signing import command_signer
     from motorcade.identity.tokens import token_authority
+    from motorcade.metrics.api import ApiReporter
+    from motorcade.metrics.inside import PlatformInside
     from motorcade.state.embedded import EmbeddedLiveState
     from motorcade.state.follower import Follower
     from motorcade.state.snapshots import SnapshotStore
@@ -162,10 +177,11 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     signer = command_signer(parts.authority)
     (parts.data / "commands").mkdir(mode=0o700, exist_ok=True)
     ledger = Ledger(parts.data / "commands" / "ledger.sqlite")
+    writer = log.writer("api", Lane.FAST)
     commands = CommandRunner(
         config,
         log,
-        log.writer("api", Lane.FAST),
+        writer,
         ledger,
         Downlink(signer.key_id, signer, config.commands.message_expires_s),
         clock,
@@ -182,6 +198,8 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         state,
         os.urandom,
     )
+    report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
+    counter.inside = PlatformInside(config, clock, parts.data, report, follower)
     server = await serve(
         build_api(counter),
         [
@@ -236,7 +254,7 @@ async def _run(link: ChildLink) -> None:
 def main() -> None:
     """Run the role that the supervisor's argument names; exit 0 after a drain."""
     link = ChildLink.from_argument(sys.argv[1])
-    logs.configure(link.options["log_file"], link.options["role"])
+    logs.configure(link.options["log_file"], link.options["role"], link.options["log_level"])
     os.umask(0o077)
     try:
         uvloop.run(_run(link))

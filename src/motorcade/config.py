@@ -151,6 +151,15 @@ class ApiConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HealthConfig:
+    answer_s_max: float = 1.0  # a process that has not told its figures by then counts as down
+    commit_s_max: float = 10.0  # not ready while a commit takes longer: the disk is stuck
+    state_lag_s_max: float = 30.0  # not ready while live state is further behind the log
+    state_silent_s_max: float = 5.0  # not ready when its follower has not looked for so long
+    stuck_s_max: float = 60.0  # not live when it has not looked for so long: start it again
+
+
+@dataclass(frozen=True, slots=True)
 class VehicleConfig:
     buffer_bytes_max: int = (
         64 << 20
@@ -203,6 +212,7 @@ class Config:
     commands: CommandsConfig = field(default_factory=CommandsConfig)
     state: StateConfig = field(default_factory=StateConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
+    health: HealthConfig = field(default_factory=HealthConfig)
     vehicle: VehicleConfig = field(default_factory=VehicleConfig)
     registry: RegistryConfig = field(default_factory=RegistryConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)

@@ -72,6 +72,8 @@ class Child:
         self._config = config
         self.process: asyncio.subprocess.Process | None = None
         self._lifeline: int | None = None
+        self.restarts = 0
+        self.ready_s = 0.0  # loop time; 0: it is not ready
 
     async def start(self) -> None:
         """Start the process and wait until it says it is ready.
@@ -104,11 +106,13 @@ class Child:
         if said != b"ready":
             code = await self.process.wait()
             raise ChildFailedError(f"{self.spec.name}: ended with {code} before it was ready")
+        self.ready_s = asyncio.get_running_loop().time()
 
     async def ended(self) -> int:
         """Wait for the end of the process; return its exit code."""
         assert self.process is not None  # only after start
         code = await self.process.wait()
+        self.ready_s = 0.0
         self._drop_lifeline()
         return code
 
@@ -187,6 +191,14 @@ class Supervisor:
                 task.cancel()
             await asyncio.gather(*starts, stopping, return_exceptions=True)
 
+    def children_counts(self) -> dict[str, tuple[int, float]]:
+        """By child: how often it was started again, and for how many seconds it has been ready."""
+        now_s = asyncio.get_running_loop().time()
+        return {
+            child.spec.name: (child.restarts, now_s - child.ready_s if child.ready_s else 0.0)
+            for child in self._children
+        }
+
     async def _first_start(self, child: Child) -> None:
         await child.start()
         _log.info("child ready", child=child.spec.name, pid=_pid(child))
@@ -212,6 +224,7 @@ class Supervisor:
             _log.warning("child ended, restarting", child=child.spec.name, code=code, wait_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self._config.restart_s_max)
+            child.restarts += 1
             try:
                 await child.start()
                 _log.info("child ready again", child=child.spec.name, pid=_pid(child))

@@ -1,5 +1,6 @@
 """The writing end without a thread: when a segment ends, and what a failure leaves behind."""
 
+import errno
 from dataclasses import replace
 from pathlib import Path
 
@@ -98,3 +99,21 @@ def test_a_disk_that_lost_acknowledged_records_is_reported() -> None:
         appender.commit(group(batch(10, 5)))
     damaged = [log for log in logs if log["event"] == "log_segment_damaged"]
     assert [log["offset"] for log in damaged] == [start]
+
+
+def test_after_a_failed_commit_an_idle_writer_finds_out_that_the_disk_takes_writes_again() -> None:
+    files = FaultyFiles()
+    lane = LaneOnDisk(files, DIRECTORY, ROOMY)
+    appender = lane.open()
+    files.broken = errno.ENOSPC
+    with pytest.raises(LogWriteError):
+        appender.commit(group(batch(0, 10)))
+    appender.housekeep()
+    assert appender.counts.fault
+    files.broken = 0
+    appender.housekeep()
+    assert appender.counts.fault == ""
+    assert (appender.counts.failures, sum(appender.counts.records.counts)) == (1, 0)
+    appender.commit(group(batch(0, 10)))
+    assert numbers(read_on(lane.tail())) == list(range(10))
+    assert (appender.counts.records.total, appender.counts.begun_s) == (10, 0.0)

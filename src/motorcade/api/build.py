@@ -11,6 +11,7 @@ from motorcade.api.commands import list_commands, send_command, show_command
 from motorcade.api.counter import Counter
 from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
 from motorcade.api.errors import ApiError
+from motorcade.api.health import live, metrics, ready
 from motorcade.api.stream import stream
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
@@ -27,6 +28,9 @@ def build_api(counter: Counter) -> ASGIApp:
     app = Litestar(
         route_handlers=[
             status,
+            live,
+            ready,
+            metrics,
             list_vehicles,
             show_vehicle,
             vehicle_data,
@@ -49,4 +53,5 @@ def build_api(counter: Counter) -> ASGIApp:
         logging_config=None,
         debug=False,
     )
-    return WithTxid(app, counter.entropy)  # outermost: wrong paths and methods have one too
+    # Outermost: wrong paths and methods have one too, and are counted.
+    return WithTxid(app, counter.entropy, counter.requests)

@@ -9,10 +9,12 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 
 from motorcade.api.errors import TOKEN_EXPIRED, ApiError, missing_scopes, not_found, unauthorized
+from motorcade.api.inside import Inside
 from motorcade.api.streams import Streams
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
 from motorcade.config import Config
+from motorcade.counts import Tally
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import AccessToken, TokenVerifier
 from motorcade.registry.port import Registry, Vehicle
@@ -39,6 +41,8 @@ class Counter:
     commands: Commands
     state: LiveState
     entropy: Callable[[int], bytes]
+    inside: Inside | None = None  # what the platform says of itself
+    requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     streams: Streams = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
 

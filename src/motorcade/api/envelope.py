@@ -17,6 +17,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from motorcade.api.errors import ApiError
 from motorcade.api.shapes import Envelope
+from motorcade.counts import Tally
 
 TXID: Final = "motorcade_txid"  # key in the scope's state
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -40,10 +41,11 @@ ANSWER_STARTS: Final = ("http.response.start", "websocket.http.response.start")
 
 
 class WithTxid:
-    """ASGI middleware: draws the transaction id and puts it into the answer's header."""
+    """ASGI middleware: draws the transaction id, puts it into the answer's header, counts it."""
 
-    def __init__(self, app: ASGIApp, entropy: Callable[[int], bytes]) -> None:
+    def __init__(self, app: ASGIApp, entropy: Callable[[int], bytes], requests: Tally) -> None:
         self._app = app
+        self._requests = requests
         self._entropy = entropy
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -53,6 +55,7 @@ class WithTxid:
 
         async def send_with_txid(message: Message) -> None:
             if message["type"] in ANSWER_STARTS:
+                self._requests.add(str(message["status"]))
                 message["headers"] = [*message.get("headers", ()), header]
             await send(message)
 

@@ -17,7 +17,7 @@ from motorcade.log.files import FileLayer
 
 LOG: Final = "log"
 REGISTRY: Final = "registry.sqlite"
-LEFT_OUT: Final = {"lock", "ready.json", "log/doorbells", "state/writing"}
+LEFT_OUT: Final = {"lock", "ready.json", "run", "log/doorbells", "state/writing"}
 """Who runs now, sockets, a snapshot that is being written."""
 
 LEFT_OUT_ENDINGS: Final = (".tmp", "-wal", "-shm", "-journal")

@@ -61,6 +61,7 @@ class PlatformOptions:
     settings: Sequence[str] = ()
     log_file: Path | None = None  # None: standard error
     open_broker: bool = False  # MQTT without accounts, for tools and suites; on loopback alone
+    log_level: str = logs.DEFAULT_LEVEL
 
 
 Companion = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
@@ -83,7 +84,8 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
         raise OpenBrokerError(f"{reason} is not; leave --listen out, or add accounts instead")
     data = options.data.absolute()
     data.mkdir(parents=True, exist_ok=True, mode=0o700)
-    logs.configure(str(options.log_file) if options.log_file else None, "supervisor")
+    log_file = str(options.log_file) if options.log_file else None
+    logs.configure(log_file, "supervisor", options.log_level)
     with (data / "lock").open("a+") as lock:
         _hold(lock.fileno(), data)
         asyncio.run(_run(options, config, data, companion))
@@ -105,6 +107,8 @@ async def _run(
 ) -> None:
     from motorcade.identity.authority import open_authority
     from motorcade.identity.tokens import admin_token
+    from motorcade.metrics.process import supervisor_report
+    from motorcade.metrics.report import ReportSocket
 
     authority = open_authority(data, listen=options.listen, config=config.identity)
     sockets = {
@@ -117,6 +121,7 @@ async def _run(
         "settings": list(options.settings),
         "log_file": str(options.log_file) if options.log_file else None,
         "open_broker": options.open_broker,
+        "log_level": options.log_level,
     }
     specs = [
         ChildSpec(role, CHILD_MODULE, {**told, "role": role}, {n: sockets[n] for n in names})
@@ -126,6 +131,8 @@ async def _run(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
+    seen = ReportSocket(data, "supervisor", lambda: supervisor_report(supervisor))
+    await seen.start()
     companions: list[asyncio.Task[None]] = []
 
     def on_ready() -> None:
@@ -143,6 +150,7 @@ async def _run(
     try:
         await supervisor.run(on_ready)
     finally:
+        seen.close()
         (data / READY_FILE).unlink(missing_ok=True)
         for task in companions:
             task.cancel()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from motorcade.cli.data import DEFAULT_DATA, DataOption
+from motorcade.logs import DEFAULT_LEVEL, LEVELS
 
 if TYPE_CHECKING:
     from motorcade.cli.platform import Companion, PlatformOptions
@@ -25,6 +26,9 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", help="Override a setting of config.py: group.name=value."),
 ]
+LevelOption = Annotated[
+    str, typer.Option("--log-level", help="What to log: debug, info, warning or error.")
+]
 
 
 def up(
@@ -37,6 +41,7 @@ def up(
         bool,
         typer.Option("--open-broker", help="MQTT without accounts, for tools; on loopback alone."),
     ] = False,
+    log_level: LevelOption = DEFAULT_LEVEL,
 ) -> None:
     """Run the platform: MQTT, Fleet Telemetry and the API, until SIGTERM.
 
@@ -52,8 +57,16 @@ def up(
             ready_file=ready_file,
             settings=tuple(settings or ()),
             open_broker=open_broker,
+            log_level=level_word(log_level),
         )
     )
+
+
+def level_word(level: str) -> str:
+    """Check `--log-level`."""
+    if level not in LEVELS:
+        raise typer.BadParameter(f"--log-level {level!r}: write one of {', '.join(LEVELS)}")
+    return level
 
 
 def ports_word(ports: str) -> Literal["auto", "default"]:

@@ -52,6 +52,13 @@ class Roll:
         self._under_way, self._unresolved = _Group(), _Group()
         self._deadlines: list[tuple[int, str]] = []
 
+    def open_counts(self) -> dict[str, int]:
+        """How many commands are not final."""
+        return {
+            "under_way": self._under_way.count,
+            str(State.OUTCOME_UNKNOWN): self._unresolved.count,
+        }
+
     def find(self, command_id: str) -> Tracked | None:
         return self._tracked.get(command_id)
 

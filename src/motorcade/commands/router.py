@@ -65,6 +65,10 @@ class Router:
         self._hello_due_us: dict[VehicleToken, int] = {}  # GCRA: when the bucket is full again
         self.contradictions = 0  # cars that say another outcome than they said before
 
+    def open_counts(self) -> dict[str, int]:
+        """How many commands are not final."""
+        return self._roll.open_counts()
+
     def find(self, command_id: str) -> Tracked | None:
         """A command that is not final, or was not long ago."""
         return self._roll.find(command_id)

@@ -16,8 +16,9 @@ from typing import Final
 import structlog
 
 from motorcade.clock import Clock
+from motorcade.commands.counts import CommandCounts
 from motorcade.commands.entries import Downlink, Entry, batch_of
-from motorcade.commands.errors import RouterBusyError
+from motorcade.commands.errors import CommandError, RouterBusyError
 from motorcade.commands.follower import ANSWERS_CURSOR, LedgerFollower
 from motorcade.commands.ledger import Ledger
 from motorcade.commands.port import CommandView, Request, Watcher
@@ -29,6 +30,7 @@ from motorcade.log.errors import CursorError, LogBusyError, LogError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, LogWriter
 from motorcade.wire.command.answers import read_up
 from motorcade.wire.command.errors import CommandCodecError
+from motorcade.wire.command.records import Transition
 
 BUSY_RETRY_S: Final = 0.02  # the writer's queue is full: only a stalled disk does that
 DRAIN_S_MAX: Final = 10.0  # at `stop`, for what was taken
@@ -77,6 +79,7 @@ class CommandRunner:
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._watchers: dict[VehicleToken, set[Watcher]] = {}
         self._refusal: RouterBusyError | None = RouterBusyError("commands are not running yet")
+        self.counts = CommandCounts()
         self.malformed = 0  # messages of vehicles that nobody could read
 
     def start(self) -> None:
@@ -108,6 +111,19 @@ class CommandRunner:
 
     async def submit(self, request: Request) -> CommandView:
         """See `Commands.submit`."""
+        try:
+            tracked = self._take(request)
+        except CommandError as error:
+            self.counts.refuse(error)
+            raise
+        if isinstance(tracked, CommandView):
+            return tracked
+        while not tracked.durable:
+            await self._change_of(tracked.id)
+        return tracked.view()
+
+    def _take(self, request: Request) -> Tracked | CommandView:
+        """A new command on its way into the log, or the one that its key stands for."""
         if self._refusal is not None:
             raise self._refusal
         if self._busy:
@@ -117,9 +133,7 @@ class CommandRunner:
             return earlier
         tracked, entries = self._router.request(request, self._clock.now_us())
         self._emit(entries)
-        while not tracked.durable:
-            await self._change_of(tracked.id)
-        return tracked.view()
+        return tracked
 
     async def settle(self, command_id: str, timeout_s: float) -> CommandView:
         """See `Commands.settle`."""
@@ -134,6 +148,20 @@ class CommandRunner:
                 while not (tracked.final and tracked.durable == len(tracked.steps)):
                     await self._change_of(command_id)
         return tracked.view()
+
+    @property
+    def refusal(self) -> str:
+        """Why no command is taken now; "" while they are."""
+        return str(self._refusal) if self._refusal is not None else ""
+
+    @property
+    def contradictions(self) -> int:
+        """Vehicles that told another outcome than before."""
+        return self._router.contradictions
+
+    def open_counts(self) -> dict[str, int]:
+        """How many commands are not final."""
+        return self._router.open_counts()
 
     def find(self, command_id: str) -> CommandView | None:
         """See `Commands.find`."""
@@ -240,6 +268,8 @@ class CommandRunner:
         for entry in entries:
             tracked = self._router.confirm(entry)
             if tracked is not None:
+                if isinstance(entry.payload, Transition):
+                    self.counts.entered(tracked, entry.payload.state)
                 self._tell(tracked)
 
     def _tell(self, tracked: Tracked) -> None:

@@ -102,6 +102,7 @@ class Intake:
         self._next_s = 0.0  # loop time before which no commit starts
         self._scheduled = False
         self._paused = False
+        self.pauses = 0  # how often the doors had to stop reading
         self._telling_doors = False  # they still read the arrays of the staging that committed
         self._overflow: deque[tuple[Record, OnDurable | None]] = deque()
         self._doors: list[Door] = []
@@ -128,6 +129,7 @@ class Intake:
             return self._fits(records + RESERVE_RECORDS, record_bytes)
         if not self._paused:
             self._paused = True
+            self.pauses += 1
             for door in self._doors:
                 door.pause()
         return False
@@ -145,6 +147,17 @@ class Intake:
             self._overflow.append((record, on_durable))
             return -1
         return self._place(record, on_durable)
+
+    @property
+    def paused(self) -> bool:
+        """Both buffers are in use."""
+        return self._paused
+
+    @property
+    def fill_ratio(self) -> float:
+        """How full the open buffer is, 0 to 1."""
+        records, used_bytes = self.staging.used.tolist()
+        return float(max(records / self._records_max, used_bytes / self._bytes_max))
 
     def schedule(self) -> None:
         """Records were added: commit them at the end of this turn, or after the running commit."""

@@ -13,6 +13,7 @@ SCOPES: Final[dict[str, str]] = {
     "vehicle_cmds": "commands to vehicles",
     "vehicle_charging_cmds": "charging history and charging commands",
     "vehicle_specs": "specifications of vehicles (partner tokens)",
+    "metrics": "figures about the platform itself, none about a vehicle (ours)",
     "energy_device_data": "energy sites and their live data",
     "energy_cmds": "commands to energy sites",
 }

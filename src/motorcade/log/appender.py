@@ -15,6 +15,7 @@ import structlog
 from motorcade.clock import Clock
 from motorcade.config import LogConfig
 from motorcade.log.active import ActiveSegment, Group
+from motorcade.log.counts import LaneCounts
 from motorcade.log.errors import LogWriteError, disk_errors
 from motorcade.log.files import FileLayer
 from motorcade.log.kernels import number_rows
@@ -54,6 +55,7 @@ class Appender:
         with disk_errors(directory):
             self._watermark = Watermark(files, directory)
         self._retention = Retention(directory, lane, config, files)
+        self.counts = LaneCounts()
         self._active: ActiveSegment | None = None
         self._active_since_s = 0.0
 
@@ -63,9 +65,11 @@ class Appender:
         Raises:
             LogWriteError: nothing of the group will ever be read. The next commit may succeed.
         """
+        began_s = self.counts.begun_s = self._clock.monotonic_s()
         try:
             active = self._active = self._active or self._create()
         except OSError as error:
+            self.counts.failed(error)
             raise self._not_durable(group, error) from error
         number_rows(group.rows, self._positions)
         try:
@@ -73,10 +77,13 @@ class Appender:
         except Exception as error:
             keys = (group.rows["topic"], group.rows["partition"])
             np.subtract.at(self._positions, keys, 1)
+            self.counts.failed(error)
             self._give_up(active, error)
             raise self._not_durable(group, error) from error
         self.input_cursor = group.input_cursor or self.input_cursor
         self._watermark.publish(Mark(active.number, active.end))
+        nbytes = group.rows.nbytes + group.buffer_bytes
+        self.counts.committed(self._clock.monotonic_s() - began_s, len(group.rows), nbytes)
         if self._is_full(active) or self._is_old():
             self.rotate()
             self.housekeep()
@@ -88,9 +95,23 @@ class Appender:
         # The last durable segment stays: it holds the positions.
         kept = self._active.number if self._active else self._next_segment - 1
         try:
-            self._retention.act(kept, self._clock.now_us())
+            self.counts.retired += self._retention.act(kept, self._clock.now_us())
         except OSError as error:
             logger.error("log_retention_failed", directory=str(self._directory), error=str(error))
+        if self.counts.fault and self._active is None:
+            self._try_again()
+
+    def _try_again(self) -> None:
+        """Nobody appends, perhaps because we said that we cannot: find out whether we can again.
+
+        A new segment's head is written and synced, as a commit would be.
+        """
+        try:
+            self._active = self._create()
+        except OSError as error:
+            self.counts.fault = str(error)
+        else:
+            self.counts.fault = ""
 
     def rotate(self) -> None:
         """Seal the active segment, if there is one; the next commit starts a new one."""

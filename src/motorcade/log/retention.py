@@ -28,8 +28,8 @@ class Retention:
         self._bytes_max = config.retention_bulk_bytes if bulk else config.retention_fast_bytes
         self._sizes: dict[int, _Size] = {}
 
-    def act(self, kept: int, now_us: int) -> None:
-        """Delete what is too old or too much of the segments before number `kept`."""
+    def act(self, kept: int, now_us: int) -> int:
+        """Delete what is too old or too much of the segments before number `kept`; how many."""
         numbers = segment_numbers(self._files, self._directory)
         sealed = [number for number in numbers if number < kept]
         for number in sealed:
@@ -41,9 +41,10 @@ class Retention:
             times = (self._sizes[later].time_us_max for later in sealed[index:])
             time_us_max = next((time for time in times if time is not None), now_us)
             if total <= self._bytes_max and time_us_max >= oldest_us:
-                return
+                return index
             total -= self._sizes.pop(number).bytes
             self._delete(number)
+        return len(sealed)
 
     def _look(self, number: int) -> _Size:
         fd = self._files.open(segment_path(self._directory, number), create=False)

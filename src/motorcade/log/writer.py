@@ -18,6 +18,7 @@ from motorcade.config import LogConfig
 from motorcade.events import RECORD_DTYPE, RecordBatch
 from motorcade.log.active import Group
 from motorcade.log.appender import Appender
+from motorcade.log.counts import LaneCounts
 from motorcade.log.errors import LogBusyError, LogClosedError, LogError, LogWriteError
 from motorcade.log.files import PARTS_MAX
 from motorcade.log.kernels import check_rows
@@ -72,6 +73,21 @@ class EmbeddedWriter:
     def input_cursor(self) -> bytes:
         """The newest durable `input_cursor`, for who appends what it derived from a log."""
         return self._appender.input_cursor
+
+    @property
+    def counts(self) -> LaneCounts:
+        """What this lane has done since it was opened."""
+        return self._appender.counts
+
+    @property
+    def ended(self) -> bool:
+        """Whether its thread is gone: nothing will ever be committed again."""
+        return not self._thread.is_alive()
+
+    @property
+    def queued_bytes(self) -> int:
+        """Appended and not yet durable."""
+        return self._queued_bytes
 
     def append(self, batch: RecordBatch, input_cursor: bytes = b"") -> Future[RecordBatch]:
         """See `LogWriter.append`. `input_cursor` becomes durable together with the records.

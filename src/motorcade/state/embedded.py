@@ -75,6 +75,11 @@ class EmbeddedLiveState:
         return self._decoder.counts
 
     @property
+    def dropped_samples(self) -> int:
+        """Samples of vehicles that have `state.signals_per_vehicle_max` sparse signals."""
+        return self._cells.dropped
+
+    @property
     def vehicle_count(self) -> int:
         return self._slots.count
 

@@ -84,7 +84,15 @@ class Follower:
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-state", daemon=True)
         self.caught_up = threading.Event()
+        self.records = self.duplicates = 0  # read, and of these dropped
+        self.lag_us = 0  # age of the newest record applied; 0 when the log has no more
+        self.polled_s = clock.monotonic_s()  # when it last looked into the log
         self.gaps = 0  # times that records were lost to us: damage at rest, or retention was faster
+
+    @property
+    def snapshot_age_s(self) -> float:
+        """Since the last snapshot, or the start."""
+        return self._clock.monotonic_s() - self._saved_s
 
     def start(self) -> None:
         self._thread.start()
@@ -133,9 +141,12 @@ class Follower:
                 except (LogCorruptError, CursorError) as error:
                     reader = self._after(error, reader)
                     continue
+                self.polled_s = self._clock.monotonic_s()
                 for part in slices:
                     self.apply(part)
-                if not slices or slices[-1].batch.rows["received_time_us"][-1] >= started_us:
+                newest_us = int(slices[-1].batch.rows["received_time_us"][-1]) if slices else 0
+                self.lag_us = self._clock.now_us() - newest_us if slices else 0
+                if not slices or newest_us >= started_us:
                     self.caught_up.set()
                 if self._snapshot_due():
                     self._save(disk)
@@ -154,7 +165,11 @@ class Follower:
     def apply(self, part: LogSlice) -> None:
         """One slice: duplicates dropped, the rest into the state."""
         keep = self._dedup.keep(part.batch, part.writer)
-        self._state.apply(part.batch if keep.all() else part.batch.select(keep), part.writer)
+        kept = int(np.count_nonzero(keep))
+        whole = kept == len(part.batch)
+        self._state.apply(part.batch if whole else part.batch.select(keep), part.writer)
+        self.records += len(part.batch)
+        self.duplicates += len(part.batch) - kept
         self._cursor = part.cursor
         self._unsaved += len(part.batch)
 

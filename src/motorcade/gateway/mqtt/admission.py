@@ -147,6 +147,7 @@ class Admission:
         return principal
 
     def _refuse(self, connection: Connection, reason: Reason) -> None:
+        self.ingest.counts.refusals.add(reason.name.lower())
         if connection.level is not ProtocolLevel.V5:
             reason = _REASONS_3_1_1.get(reason, reason)
         connection.write(encode_connack(Connack(reason=reason), connection.level))
@@ -249,6 +250,7 @@ class Admission:
         for connection, since_s in list(self._waiting.items()):
             if now_s - since_s > self._config.mqtt.connect_s_max:
                 del self._waiting[connection]
+                self.ingest.counts.refusals.add("connect_s_max")
                 connection.abort()
         rows = self.ingest.rows
         silent = int(now_s * 1e6) - rows["heard_us"] > self._keep_alive_us

@@ -20,6 +20,7 @@ from motorcade.gateway.intake import Intake
 from motorcade.gateway.listener import Listener
 from motorcade.gateway.mqtt.admission import Admission, PresenceTeller
 from motorcade.gateway.mqtt.connection import Connection
+from motorcade.gateway.mqtt.counts import DOORS, MqttCounts
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.outbox import Outbox
 from motorcade.gateway.mqtt.packets import Packets
@@ -152,6 +153,24 @@ class MqttDoor:
     def connections(self) -> int:
         """How many sockets are open."""
         return sum(each is not None for each in self._ingest.connections)
+
+    @property
+    def counts(self) -> MqttCounts:
+        """What has happened since the start."""
+        return self._ingest.counts
+
+    @property
+    def session_count(self) -> int:
+        """Sessions, connected or kept."""
+        return len(self._sessions)
+
+    def connections_by_door(self) -> dict[str, int]:
+        """Open sockets. Looks at each: for when somebody asks."""
+        doors = dict.fromkeys(DOORS, 0)
+        for connection in self._ingest.connections:
+            if connection is not None:
+                doors[connection.door] += 1
+        return doors
 
     async def _listen(self, listening: socket.socket) -> None:
         server = await self._loop.create_server(

@@ -23,6 +23,7 @@ from motorcade.config import Config
 from motorcade.events import RecordBatch, pack_token
 from motorcade.gateway.intake import RESERVE_RECORDS, Intake
 from motorcade.gateway.mqtt.connection import Connection
+from motorcade.gateway.mqtt.counts import MqttCounts
 from motorcade.gateway.mqtt.kernels import (
     CLOSED,
     CONNECTION_DTYPE,
@@ -45,6 +46,7 @@ from motorcade.log.topics import TOPICS, Lane
 EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return early
 REJOIN_BYTES_MAX: Final = 16 << 10  # a longer spill is completed apart, not copied at each read
 HEADER_BYTES_MAX: Final = 5
+ACK_BYTES: Final = 4  # PUBACK without properties, §3.4
 STREAK_MIN: Final = 8  # turns that followed each other closely before the loop begins to rest
 
 logger = structlog.get_logger(__name__)
@@ -94,6 +96,7 @@ class Ingest:
         self._clock = clock
         self._intake = intake
         self._reader = reader
+        self.counts = MqttCounts()
         self._acks_per_turn_max = config.gateway.acks_per_turn_max
         self._write_bytes_max = (
             config.gateway.write_buffer_bytes_max + config.mqtt.packet_bytes_max
@@ -150,6 +153,7 @@ class Ingest:
         """Give a new socket its slot, or close it when there is none left."""
         assert connection.transport is not None
         if not self._free:
+            self.counts.refusals.add("connections_max")
             connection.busy, connection.spill = True, bytearray()  # whatever comes, nobody reads
             connection.abort()
             return
@@ -161,6 +165,7 @@ class Ingest:
         row["generation"], row["state"] = connection.generation, SLOW
         row["heard_us"] = self.monotonic_us()
         self.connections[slot] = connection
+        self.counts.opened.add(connection.door)
         connection.transport.set_write_buffer_limits(high=self._write_bytes_max)
         self._reader.opened(connection)
 
@@ -269,6 +274,7 @@ class Ingest:
         while status != DONE and not self.paused:
             staging = self._intake.staging
             table = self._tables[staging.index]
+            before = int(staging.used[0])
             status = scan(
                 self._arena,
                 self._segments,
@@ -286,12 +292,14 @@ class Ingest:
             )
             if staging.used[0]:
                 self._intake.schedule()
+                self.counts.records += int(staging.used[0]) - before
             if progress[3]:
                 self._handle_events()
             if status == STAGING_FULL:
                 self._intake.room(1, self.packet_bytes_max)
         if status == DONE:
             progress[:] = 0
+            self.counts.received_bytes += self.end
             self.count = self.end = 0
 
     def _handle_events(self) -> None:
@@ -318,8 +326,10 @@ class Ingest:
     def _read(self, connection: Connection, data: memoryview) -> None:
         """Bytes of a connection that is not in `scan`'s hands, behind those that wait."""
         if connection.spill is not None:
+            self.counts.received_bytes += len(connection.spill)
             connection.spill += data
             if connection.busy or len(connection.spill) < connection.need:
+                self.counts.received_bytes -= len(connection.spill)
                 return
             data = memoryview(bytes(connection.spill))
             connection.spill = None
@@ -335,6 +345,7 @@ class Ingest:
 
     def _keep(self, connection: Connection, data: memoryview) -> None:
         connection.spill = bytearray(data)
+        self.counts.received_bytes -= len(data)
         connection.need = _packet_bytes(data)
 
     def _release(self, connection: Connection) -> None:
@@ -475,6 +486,7 @@ class Ingest:
             return
         slots, ends = self._order[:groups].tolist(), self._ends[:groups].tolist()
         data = self._out[: ends[-1]].tobytes()
+        self.counts.acks += ends[-1] // ACK_BYTES
         connections = self.connections
         start = 0
         for slot, end in zip(slots, ends, strict=True):

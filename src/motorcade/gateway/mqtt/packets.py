@@ -173,12 +173,14 @@ class Packets:
         if connection.session is not None:
             self.disconnect(connection, error.reason)
             return
+        self.ingest.counts.refusals.add(error.reason.name.lower())
         if isinstance(error, UnsupportedVersionError | ClientIdentifierError):
             connection.write(encode_connack(Connack(reason=error.reason), ProtocolLevel.V3_1_1))
         connection.close()
 
     def disconnect(self, connection: Connection, reason: Reason) -> None:
         """Close from our side; the will is published, as after any end without goodbye."""
+        self.ingest.counts.refusals.add(reason.name.lower())
         if connection.level is ProtocolLevel.V5 and connection.session is not None:
             if reason not in ALLOWED[PacketType.DISCONNECT]:
                 reason = Reason.UNSPECIFIED_ERROR
@@ -255,6 +257,7 @@ class Packets:
 
     def _store(self, connection: Connection, publish: Publish, record: Record) -> None:
         """Into the log; the ack leaves when it is durable."""
+        self.ingest.counts.records += 1
         intake = self._intakes[TOPICS[record.topic].lane]
         packet_id, generation = publish.packet_id, connection.generation
         if packet_id is None:
@@ -268,6 +271,7 @@ class Packets:
             if error is not None:
                 self.failed(connection)
                 return
+            self.ingest.counts.acks += 1
             puback = Puback(packet_id)
             connection.write(encode_acknowledgement(puback, connection.level))
             self.ingest.count_in_flight(connection, -1)
@@ -276,6 +280,7 @@ class Packets:
 
     def _refuse(self, connection: Connection, publish: Publish, reason: Reason) -> None:
         """5.0 is told; 3.1.1 has no word for it and is closed [3.1.1: MQTT-3.3.5-2]."""
+        self.ingest.counts.refusals.add(reason.name.lower())
         if connection.level is not ProtocolLevel.V5:
             connection.close()
         elif publish.packet_id is not None:

@@ -53,6 +53,11 @@ class _Inner(Connection):
 
     __slots__ = ()
 
+    @property
+    def door(self) -> str:
+        """See `Connection.door`."""
+        return "mqtt_wss" if self.is_encrypted else "mqtt_ws"
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
         self.ingest.opened(self)

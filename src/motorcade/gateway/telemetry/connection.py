@@ -112,6 +112,7 @@ class Connection(asyncio.BufferedProtocol):
             if not self._pending[index]:
                 self._door.wait_for_commit(self, index)
             self._pending[index] += answers
+            self._desk.counts.awaiting[index] += records
             self._desk.intake.schedule()
         elif self._pending[index]:
             self._pending[index] += answers

@@ -30,6 +30,10 @@ class Counts:
     too_big: int = 0
     unregistered: int = 0
     slow_readers: int = 0
+    opened: int = 0  # connections past the TLS handshake
+    received_bytes: int = 0  # of whole frames
+    acks: int = 0  # answers to durable records
+    awaiting: list[int] = field(default_factory=lambda: [0, 0])  # acks due, by staging
     partial_bytes: int = 0  # now held for frames that have come in part
 
 

@@ -90,6 +90,11 @@ class TelemetryDoor:
         """Sockets past the TLS handshake."""
         return len(self._connections)
 
+    @property
+    def handshakes(self) -> int:
+        """TLS handshakes under way."""
+        return self._listener.handshakes if self._listener is not None else 0
+
     async def start(self, listening: socket.socket, ssl_context: ssl.SSLContext) -> int:
         """Serve a listening socket, which is ours from here on; returns its port.
 
@@ -135,6 +140,8 @@ class TelemetryDoor:
     def committed(self, index: int, batch: RecordBatch) -> None:
         connections = self._waiting_for_commit[index]
         self._waiting_for_commit[index] = []
+        counts = self.counts
+        counts.acks, counts.awaiting[index] = counts.acks + counts.awaiting[index], 0
         for connection in connections:  # now, because the staging is filled anew from here on
             connection.committed(index)
         self._ready.extend(connections)
@@ -143,6 +150,7 @@ class TelemetryDoor:
     def failed(self, index: int, error: LogError) -> None:
         connections = self._waiting_for_commit[index]
         self._waiting_for_commit[index] = []
+        self.counts.awaiting[index] = 0
         logger.error(
             "telemetry: records are not durable", error=str(error), connections=len(connections)
         )
@@ -166,6 +174,7 @@ class TelemetryDoor:
     def opened(self, connection: Connection, ssl_object: Any) -> None:
         """The TLS handshake is done."""
         self._connections.add(connection)
+        self.counts.opened += 1
         certificate, der = ssl_object.getpeercert(), ssl_object.getpeercert(binary_form=True)
         connection.identity = identify(certificate, der) if der else None
 

@@ -170,7 +170,7 @@ class Inbound:
         assert car is not None  # a refused peer's bytes are read past
         staging = desk.intake.staging
         allowance = car.bucket.available(desk.clock.monotonic_s())
-        why, at, answer_bytes, records, frames = receive(
+        why, stop, answer_bytes, records, frames = receive(
             data, at, end, desk.clock.now_us(), allowance, car.numbers, car.names,
             staging.rows, staging.buffer, staging.used, desk.answers, desk.scratch,
         )  # fmt: skip
@@ -181,8 +181,9 @@ class Inbound:
             counts.records += records
             counts.refused += allowed - records
             counts.rate_limited += frames - allowed
+            counts.received_bytes += stop - at
             self._link.answer(bytes(desk.answers_view[:answer_bytes]), records)
-        return why, at
+        return why, stop
 
     def _has_room(self, data: Bytes, at: int, end: int) -> bool:
         header = read_header(data[at : at + HEADER_BYTES_MAX].tobytes())
@@ -292,6 +293,7 @@ class Inbound:
         if allowed:
             car.bucket.take(1)
         desk.counts.records += records
+        desk.counts.received_bytes += len(message)
         desk.counts.refused += int(allowed) - records
         desk.counts.rate_limited += int(not allowed)
         self._message, self._whole = None, False

@@ -1,0 +1,27 @@
+"""Writes the pages of `docs/` that are drawn from code: `python -m motorcade.cli.pages [DOCS]`."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from motorcade.cli import settings_page
+from motorcade.metrics import page as metrics_page
+from motorcade.signals import page as signals_page
+
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "operating/configuration.md": settings_page.page,
+    "operating/metrics.md": metrics_page.page,
+    "protocols/signals.md": signals_page.page,
+}
+
+
+def main() -> None:
+    """Write every page."""
+    docs = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
+    for name, page in PAGES.items():
+        (docs / name).write_text(page())
+
+
+if __name__ == "__main__":
+    main()
