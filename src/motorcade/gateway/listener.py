@@ -42,6 +42,7 @@ class Listener:
         self._handshakes: set[asyncio.Task[None]] = set()
         self._socket: socket.socket | None = None
         self._accepting = False
+        self.failed_handshakes = 0
 
     @property
     def handshakes(self) -> int:
@@ -112,6 +113,7 @@ class Listener:
                 ssl_shutdown_timeout=TLS_SHUTDOWN_S if self._ssl_context else None,
             )
         except (OSError, ssl.SSLError) as error:  # a peer without a good certificate, or gone
+            self.failed_handshakes += 1
             logger.debug("a handshake failed", error=str(error))
             accepted.close()
 

@@ -42,7 +42,9 @@ class GatewayReporter:
     def _mqtt(self) -> list[Figure]:
         counts = self.mqtt.counts
         open_now = self.mqtt.connections_by_door()
+        under_way, failed = self.mqtt.handshakes
         doors = {
+            "handshakes": under_way,
             "records_total": counts.records,
             "received_bytes_total": counts.received_bytes,
             "acks_total": counts.acks,
@@ -58,20 +60,23 @@ class GatewayReporter:
                 _figure("refusals_total", number, "mqtt", reason)
                 for reason, number in sorted(counts.refusals.counts.items())
             ),
+            _figure("refusals_total", failed, "mqtt", "handshake"),
             _figure("sessions", self.mqtt.session_count),
         ]
 
     def _telemetry(self) -> list[Figure]:
         counts = self.telemetry.counts
+        under_way, failed = self.telemetry.handshakes
         door = {
             "connections": self.telemetry.connection_count,
             "connections_total": counts.opened,
-            "handshakes": self.telemetry.handshakes,
+            "handshakes": under_way,
             "records_total": counts.records,
             "received_bytes_total": counts.received_bytes,
             "acks_total": counts.acks,
         }
         refusals = {
+            "handshake": failed,
             "malformed": counts.refused,
             "rate_limit": counts.rate_limited,
             "too_big": counts.too_big,

@@ -21,11 +21,11 @@ PROCESSES: Final = (
 )  # fmt: skip
 
 GATEWAY: Final = (
-    Metric("motorcade_gateway_connections", G, "", "Open connections.", ("door",)),
+    Metric("motorcade_gateway_connections", G, "", "Open connections, by door: mqtt, mqtts, mqtt_ws, mqtt_wss, telemetry.", ("door",)),
     Metric("motorcade_gateway_connections_total", C, "", "Connections that were accepted.", ("door",)),
-    Metric("motorcade_gateway_handshakes", G, "", "TLS handshakes under way.", ("door",)),
+    Metric("motorcade_gateway_handshakes", G, "", "TLS and WebSocket handshakes under way.", ("door",)),
     Metric("motorcade_gateway_sessions", G, "", "MQTT sessions, connected or kept.", ()),
-    Metric("motorcade_gateway_records_total", C, "", "Records taken in; presence is our own news of who is connected.", ("door",)),
+    Metric("motorcade_gateway_records_total", C, "", "Records taken in; door mqtt here and below: all four of MQTT.", ("door",)),
     Metric("motorcade_gateway_received_bytes_total", C, "B", "Bytes read from sockets, after TLS.", ("door",)),
     Metric("motorcade_gateway_acks_total", C, "", "Acknowledgements written: each after its commit.", ("door",)),
     Metric("motorcade_gateway_refusals_total", C, "", "Connections, packets and records refused, by reason.", ("door", "reason")),

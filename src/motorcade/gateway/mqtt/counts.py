@@ -1,7 +1,6 @@
 """What the MQTT door counts: per turn of the loop and per commit on the hot road."""
 
 from dataclasses import dataclass, field
-
 from typing import Final
 
 from motorcade.counts import Tally

@@ -164,6 +164,12 @@ class MqttDoor:
         """Sessions, connected or kept."""
         return len(self._sessions)
 
+    @property
+    def handshakes(self) -> tuple[int, int]:
+        """Of TLS and WebSocket: under way now, and failed since the start."""
+        under_way = sum(listener.handshakes for listener in self._listeners)
+        return under_way, sum(listener.failed_handshakes for listener in self._listeners)
+
     def connections_by_door(self) -> dict[str, int]:
         """Open sockets. Looks at each: for when somebody asks."""
         doors = dict.fromkeys(DOORS, 0)

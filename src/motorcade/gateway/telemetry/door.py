@@ -91,9 +91,11 @@ class TelemetryDoor:
         return len(self._connections)
 
     @property
-    def handshakes(self) -> int:
-        """TLS handshakes under way."""
-        return self._listener.handshakes if self._listener is not None else 0
+    def handshakes(self) -> tuple[int, int]:
+        """TLS handshakes: under way now, and failed since the start."""
+        if self._listener is None:
+            return 0, 0
+        return self._listener.handshakes, self._listener.failed_handshakes
 
     async def start(self, listening: socket.socket, ssl_context: ssl.SSLContext) -> int:
         """Serve a listening socket, which is ours from here on; returns its port.
