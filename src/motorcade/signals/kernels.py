@@ -13,7 +13,7 @@ more than reading it (measured: 1.27 µs for ten datums, against 0.31 now).
 
 import numpy as np
 
-from motorcade.compiled import kernel
+from motorcade.compiled import borrowed, inlined, kernel
 from motorcade.signals.json.kernels import read_json_record
 from motorcade.signals.text.kernels import find_name, read_boolean, read_number
 
@@ -335,6 +335,12 @@ def read_record(data, position, end, fields, names, out, at, slow, slow_at):
     return at, slow_at
 
 
+@inlined
+def borrowed_pair(pair):
+    """Two arrays without their owners."""
+    return borrowed(pair[0]), borrowed(pair[1])
+
+
 @kernel
 def decode_telemetry(data, bounds, encodings, times, first, fields, tables, out, counts, slow):
     """Decode rows from `first` on, until the next might not fit.
@@ -350,6 +356,10 @@ def decode_telemetry(data, bounds, encodings, times, first, fields, tables, out,
     """
     samples, slow_count, bounded = 0, 0, 0
     starts, ends = bounds
+    data, slow = borrowed(data), borrowed(slow)
+    fields = (borrowed(fields[0]), borrowed(fields[1]), borrowed(fields[2]), borrowed(fields[3]))
+    out = (borrowed(out[0]), borrowed(out[1]), borrowed(out[2]))
+    tables = (borrowed_pair(tables[0]), borrowed_pair(tables[1]), borrowed_pair(tables[2]))
     room, slow_room = len(out[0]), len(slow)
     for row in range(first, len(starts)):
         start, end = starts[row], ends[row]
