@@ -27,6 +27,7 @@ LOADERS = 100
 STEAL_MAX = 0.02
 OTHER_MAX = 0.05
 TRIES = 4
+HEARD_S_MAX = 45  # above a command's own expiry, which a car that is not there yet makes it wait for
 NAMES = ("honk_horn", "flash_lights")
 
 
@@ -81,7 +82,7 @@ class App:
         command_id = fields["x-command-id"]
         while command_id not in self._heard:
             self._wake.clear()
-            await asyncio.wait_for(self._wake.wait(), 20)
+            await asyncio.wait_for(self._wake.wait(), HEARD_S_MAX)
         done = bool(said.get("response") and said["response"]["result"])
         return self._heard.pop(command_id) - began, answered - began, done
 
