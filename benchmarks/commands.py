@@ -27,7 +27,7 @@ LOADERS = 100
 STEAL_MAX = 0.02
 OTHER_MAX = 0.05
 TRIES = 4
-HEARD_S_MAX = 45  # above a command's own expiry, which a car that is not there yet makes it wait for
+HEARD_S_MAX = 45  # longer than a command to a car that is not there yet takes to expire
 NAMES = ("honk_horn", "flash_lights")
 
 
