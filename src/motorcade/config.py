@@ -156,6 +156,7 @@ class HealthConfig:
     commit_s_max: float = 10.0  # not ready while a commit takes longer: the disk is stuck
     state_lag_s_max: float = 30.0  # not ready while live state is further behind the log
     state_silent_s_max: float = 5.0  # not ready when its follower has not looked for so long
+    disk_free_bytes_min: int = 1 << 30  # `motorcade doctor` calls a disk with less nearly full
     stuck_s_max: float = 60.0  # not live when it has not looked for so long: start it again
 
 

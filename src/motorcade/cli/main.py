@@ -38,6 +38,9 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "watch": CommandRow("motorcade.cli.watch", "Show a vehicle's signals as they change"),
     "drive": CommandRow("motorcade.cli.drive", "Run one simulated car, or many"),
     "export": CommandRow("motorcade.cli.export", "Print a vehicle's stored records as JSON lines"),
+    "doctor": CommandRow("motorcade.cli.doctor", "Find what is broken, and what mends it"),
+    "ledger": CommandRow("motorcade.cli.ledger", "Sent, acked, stored, read: the differences"),
+    "why": CommandRow("motorcade.cli.why", "The causal chain of a value or a command"),
     "backup": CommandRow("motorcade.cli.backup", "Copy the data directory of a running platform"),
     "verify": CommandRow("motorcade.cli.verify", "Check a backup; name what is damaged"),
     "restore": CommandRow("motorcade.cli.restore", "Make a data directory of a backup"),
@@ -78,13 +81,15 @@ def root_help() -> str:
             "",
             "Every command has --help with an example. --data DIR says where the platform keeps",
             "its files (default: $MOTORCADE_DATA, else ./motorcade-data).",
-            "",
             "Example: motorcade demo",
         ]
     )
 
 
 def _run(name: str, row: CommandRow, words: list[str]) -> NoReturn:
+    from motorcade import logs
+
+    logs.configure(None, name, "warning")  # to standard error: standard output is for results
     module = importlib.import_module(row.module)
     app = module.app if hasattr(module, "app") else _app_of(getattr(module, name))
     try:

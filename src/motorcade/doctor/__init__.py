@@ -1,0 +1,1 @@
+"""`motorcade doctor`: walks what must hold for a platform to serve, names the broken link."""
