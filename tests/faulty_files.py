@@ -45,6 +45,7 @@ class FaultyFiles:
     """A `FileLayer`. Directories exist when something was made in them."""
 
     def __init__(self, seed: int = 0) -> None:
+        self.free_bytes = 1 << 40  # what `space` tells; nothing else here runs out
         self.calls = 0  # those that change something
         self.broken = 0  # while set: the errno that every changing call fails with
         self._chance = random.Random(seed)
@@ -214,6 +215,9 @@ class FaultyFiles:
             if inode.mapped is None:
                 inode.mapped = np.frombuffer(bytes(inode.cache[:size]), np.uint64).copy()
             return inode.mapped
+
+    def space(self, directory: Path) -> tuple[int, int]:
+        return self.free_bytes, 1 << 40
 
     def names(self, directory: Path) -> list[str]:
         with self._mutex:

@@ -76,7 +76,7 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
         spacing_s=config.log.bulk_commit_spacing_ms / 1e3,
     )
     fast = Intake(fast_writer, loop, records_max=FAST_RECORDS_MAX, bytes_max=FAST_BYTES_MAX)
-    presence = Presence(bulk, clock, config)
+    presence = Presence(bulk, clock, config, loop.call_later)
     presence.started()
     mqtt = MqttDoor(
         loop=loop,
@@ -187,6 +187,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         clock,
         os.urandom,
         fail,
+        log.space.has_room_for_commands,
     )
     commands.start()
     counter = Counter(

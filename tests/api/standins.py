@@ -212,6 +212,7 @@ class Platform:
         self.registry, self.live, self.tokens = FakeRegistry(), FakeLive(), FakeTokens()
         self.bearers = self.tokens.names
         self.failures: list[Exception] = []
+        self.has_room = True
         self.log = EmbeddedLog(directory / "log", config.log, self.clock)
         self.gateway = FakeGateway(self.log, config, self.clock)
         self._writer = self.log.writer("api", Lane.FAST)
@@ -225,6 +226,7 @@ class Platform:
             self.clock,
             os.urandom,
             self.failures.append,
+            lambda: self.has_room,
         )
         self._listeners = [listen("127.0.0.1", 0)]
         if tls is not None:

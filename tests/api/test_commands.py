@@ -169,6 +169,23 @@ def test_more_commands_under_way_than_allowed_are_429(tmp_path: Path) -> None:
     assert answers[2].headers["retry-after"] == answers[2].headers["ratelimit-reset"] == "1"
 
 
+def test_a_full_disk_takes_no_new_command_and_still_answers_for_old_ones(
+    platform: Platform, client: httpx.Client
+) -> None:
+    known = {"Idempotency-Key": "known"}
+    before = client.post(f"{CAR}/command/honk_horn", headers=known)
+    platform.has_room = False
+    try:
+        refused = client.post(f"{CAR}/command/honk_horn")
+        repeated = client.post(f"{CAR}/command/honk_horn", headers=known)
+    finally:
+        platform.has_room = True
+    assert (refused.status_code, refused.json()["error"]) == (507, "insufficient storage")
+    assert "disk is full" in refused.json()["error_description"]
+    assert refused.headers["retry-after"] == "30"
+    assert repeated.headers["x-command-id"] == before.headers["x-command-id"]
+
+
 def test_a_router_that_cannot_take_more_is_503(platform: Platform, client: httpx.Client) -> None:
     platform.runner._busy = True
     try:

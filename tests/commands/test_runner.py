@@ -44,6 +44,7 @@ class Desk:
         self.writer = self.log.writer("api", Lane.FAST)
         self.ledger = Ledger(directory / "ledger.sqlite")
         self.failures: list[Exception] = []
+        self.has_room = True
         self.runner = CommandRunner(
             CONFIG,
             self.log,
@@ -53,6 +54,7 @@ class Desk:
             SystemClock(),
             os.urandom,
             self.failures.append,
+            lambda: self.has_room,
         )
 
     def says(self, payload: bytes, name: bytes = b"", stream: str = "") -> None:

@@ -1,11 +1,18 @@
 """Presence as records: what a reader of the log will find."""
 
-from tesla_protocol.telemetry.vehicle_connectivity_pb2 import CONNECTED, VehicleConnectivity
+from collections.abc import Callable
+
+from tesla_protocol.telemetry.vehicle_connectivity_pb2 import (
+    CONNECTED,
+    DISCONNECTED,
+    VehicleConnectivity,
+)
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import Config
 from motorcade.events import NO_VEHICLE, Encoding, Record, Topic, make_token, partition_of
 from motorcade.gateway.presence import Presence
+from motorcade.log.errors import LogError, LogFullError
 
 NOW_US = 1_790_000_000_123_456
 TOKEN = make_token(bytes(range(16)))
@@ -14,15 +21,21 @@ TOKEN = make_token(bytes(range(16)))
 class Taker:
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.told: list[Callable[[LogError | None], None]] = []
 
-    def add(self, record: Record) -> int:
+    def add(self, record: Record, on_durable: Callable[[LogError | None], None]) -> int:
         self.records.append(record)
+        self.told.append(on_durable)
         return len(self.records) - 1
+
+
+def no_timer(seconds: float, call: Callable[[], None]) -> None:
+    raise AssertionError("nothing failed, so nothing is retried")
 
 
 def presence() -> tuple[Presence, list[Record]]:
     taker = Taker()
-    return Presence(taker, SimulatedClock(NOW_US), Config()), taker.records
+    return Presence(taker, SimulatedClock(NOW_US), Config(), no_timer), taker.records
 
 
 def test_a_connection_is_told_with_token_time_and_interface() -> None:
@@ -57,3 +70,26 @@ def test_a_start_concerns_no_vehicle_and_so_all_of_this_writer() -> None:
     (record,) = records
     assert (record.vehicle, record.name) == (NO_VEHICLE, b"gateway_started")
     assert (record.topic, record.partition) == (Topic.CONNECTIVITY, 0)
+
+
+def test_what_a_full_disk_refused_is_told_again_in_its_order() -> None:
+    taker = Taker()
+    timers: list[Callable[[], None]] = []
+    subject = Presence(taker, SimulatedClock(NOW_US), Config(), lambda _, call: timers.append(call))
+    subject.connected(TOKEN, "c-1", "")
+    subject.disconnected(TOKEN, "c-1", "")  # another commit, which succeeds
+    taker.told[0](LogFullError("no room"))
+    taker.told[1](None)
+    subject.connected(TOKEN, "c-2", "")  # waits behind those
+    assert len(taker.records) == 2
+    assert len(timers) == 1
+    timers.pop()()
+    told = [VehicleConnectivity.FromString(record.payload) for record in taker.records[2:]]
+    assert [(each.connection_id, each.status) for each in told] == [
+        ("c-1", CONNECTED),
+        ("c-1", DISCONNECTED),
+        ("c-2", CONNECTED),
+    ]
+    for durable in taker.told[2:]:
+        durable(None)
+    assert timers == []

@@ -28,6 +28,7 @@ from motorcade.commands.errors import (
     IdempotencyMismatchError,
     InvalidParameterError,
     RouterBusyError,
+    RouterFullError,
     TooManyCommandsError,
     UnknownCommandError,
 )
@@ -37,6 +38,7 @@ from motorcade.commands.table import read_parameters, row_of
 from motorcade.wire.command.errors import CommandCodecError
 
 KEY_CHARACTERS_MAX: Final = 64
+FULL_RETRY_S: Final = 30
 RECENT_DEFAULT: Final = 20
 RECENT_MAX: Final = 200
 
@@ -126,6 +128,9 @@ def _refused(error: Exception) -> ApiError:
         return retry_later(error.retry_s, str(error))
     if isinstance(error, RouterBusyError):
         return ApiError(503, "service unavailable", str(error), headers={"Retry-After": "1"})
+    if isinstance(error, RouterFullError):
+        headers = {"Retry-After": str(FULL_RETRY_S)}
+        return ApiError(507, "insufficient storage", str(error), headers=headers)
     return ApiError(400, "invalid_request", str(error))
 
 

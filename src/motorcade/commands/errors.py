@@ -29,5 +29,9 @@ class TooManyCommandsError(CommandError):
         self.retry_s = retry_s
 
 
+class RouterFullError(CommandError):
+    """The disk has no room for a new command; those under way go on."""
+
+
 class RouterBusyError(CommandError):
     """The router is full, behind, starting or stopping: no fault of the caller."""

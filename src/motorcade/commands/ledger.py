@@ -169,6 +169,11 @@ class Ledger:
         return row
 
 
+def is_full(error: Exception) -> bool:
+    """Whether SQLite had no room on the disk: no damage, and over as soon as there is room."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
@@ -188,7 +193,9 @@ def _is_good(path: Path) -> bool:
         with closing(_connect(path)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute("SELECT count(*) FROM cursors").fetchone()
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if is_full(error):
+            raise
         return False
     return bool(version == SCHEMA_VERSION)
 

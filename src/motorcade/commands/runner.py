@@ -18,7 +18,7 @@ import structlog
 from motorcade.clock import Clock
 from motorcade.commands.counts import CommandCounts
 from motorcade.commands.entries import Downlink, Entry, batch_of
-from motorcade.commands.errors import CommandError, RouterBusyError
+from motorcade.commands.errors import CommandError, RouterBusyError, RouterFullError
 from motorcade.commands.follower import ANSWERS_CURSOR, LedgerFollower
 from motorcade.commands.ledger import Ledger
 from motorcade.commands.port import CommandView, Request, Watcher
@@ -51,6 +51,7 @@ class CommandRunner:
         clock: Clock,
         entropy: Callable[[int], bytes],
         on_failure: Callable[[Exception], None],
+        has_room: Callable[[], bool],
     ) -> None:
         """Catch up with the log and restore what is not final. Blocks: seconds after a long gap.
 
@@ -61,7 +62,7 @@ class CommandRunner:
             sqlite3.DatabaseError: the ledger is damaged; it is condemned and built anew next time.
         """
         self._config, self._clock, self._writer = config, clock, writer
-        self._ledger, self._on_failure = ledger, on_failure
+        self._ledger, self._on_failure, self._has_room = ledger, on_failure, has_room
         self._follower = LedgerFollower(config, log, ledger, clock)
         try:
             self._follower.catch_up()
@@ -131,6 +132,8 @@ class CommandRunner:
         earlier = self._find_earlier(request)
         if earlier is not None:
             return earlier
+        if not (self._is_known(request) or self._has_room()):
+            raise RouterFullError("the server's disk is full: try again when there is room")
         tracked, entries = self._router.request(request, self._clock.now_us())
         self._emit(entries)
         return tracked
@@ -193,12 +196,17 @@ class CommandRunner:
     def _find_earlier(self, request: Request) -> CommandView | None:
         """A command under this key that only the ledger remembers."""
         key = request.idempotency_key
-        if not key or self._router.find_key(request.account, key) is not None:
+        if not key or self._is_known(request):
             return None
         view = self._ledger.find_key(request.account, key)
         if view is not None:
             check_same(request, view.vehicle, view.name, view.parameters)
         return view
+
+    def _is_known(self, request: Request) -> bool:
+        """Whether the router itself has a command under this key."""
+        key = request.idempotency_key
+        return bool(key) and self._router.find_key(request.account, key) is not None
 
     def _on_timer(self) -> None:
         """Time passes; and a lost ring of the doorbell is made good."""

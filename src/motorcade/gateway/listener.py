@@ -1,7 +1,10 @@
 """Accepts sockets, with admission: so many handshakes at once, so many connections in all.
 
 What is over a limit waits in the kernel's listen queue, so a storm of reconnecting cars costs the
-cars that are in no more than the handshakes that were let in (design §5.4).
+cars that are in no more than the handshakes that were let in (design §5.4). The queue is first come
+first served. When all places are taken, a peer that has been at its handshake for long makes way:
+whoever opens sockets and says nothing holds a place for seconds, not for the whole time limit. Long
+is measured by those who did complete theirs, so that a machine short of CPU turns nobody away.
 """
 
 import asyncio
@@ -16,6 +19,8 @@ logger = structlog.get_logger(__name__)
 
 ACCEPTS_PER_TURN: Final = 16
 ACCEPT_RETRY_S: Final = 0.5  # after the system refused a socket, e.g. out of file descriptors
+LONG_TIMES: Final = 4  # what a handshake takes lately, before it counts as long
+LATELY: Final = 8  # handshakes
 TLS_SHUTDOWN_S: Final = 2.0  # how long a closed connection waits for the peer's close_notify
 
 
@@ -30,6 +35,7 @@ class Listener:
         *,
         handshakes_concurrent_max: int,
         handshake_s_max: float,
+        handshake_crowded_s_max: float,
         has_room: Callable[[], bool],
     ) -> None:
         """`ssl_context` is `None` for plain TCP."""
@@ -38,8 +44,11 @@ class Listener:
         self._ssl_context = ssl_context
         self._handshakes_concurrent_max = handshakes_concurrent_max
         self._handshake_s_max = handshake_s_max
+        self._crowded_s_max = handshake_crowded_s_max
         self._has_room = has_room
-        self._handshakes: set[asyncio.Task[None]] = set()
+        self._handshakes: dict[asyncio.Task[bool], float] = {}  # since when; the oldest first
+        self._usual_s = 0.0  # what a handshake took lately
+        self._looking: asyncio.TimerHandle | None = None
         self._socket: socket.socket | None = None
         self._accepting = False
         self.failed_handshakes = 0
@@ -60,12 +69,28 @@ class Listener:
         """Accept or leave waiting, by the limits as they stand. Call when a connection is gone."""
         if self._socket is None:
             return
-        wanted = len(self._handshakes) < self._handshakes_concurrent_max and self._has_room()
+        crowded = len(self._handshakes) >= self._handshakes_concurrent_max
+        if crowded and self._looking is None:
+            self._look_at_oldest()
+        wanted = not crowded and self._has_room()
         if wanted and not self._accepting:
             self._loop.add_reader(self._socket, self._accept)
         elif not wanted and self._accepting:
             self._loop.remove_reader(self._socket)
         self._accepting = wanted
+
+    def _look_at_oldest(self) -> None:
+        """While every place is taken: the oldest handshake makes way, or is looked at again."""
+        self._looking = None
+        if self._socket is None or len(self._handshakes) < self._handshakes_concurrent_max:
+            return
+        task, since_s = next(iter(self._handshakes.items()))
+        long_s = max(self._crowded_s_max, LONG_TIMES * self._usual_s)
+        wait_s = since_s + long_s - self._loop.time()
+        if wait_s <= 0:
+            task.cancel()  # `_shook_hands` gives its place away
+            return
+        self._looking = self._loop.call_later(wait_s, self._look_at_oldest)
 
     def close(self) -> None:
         """Accept no more, and give up handshakes that are under way."""
@@ -92,7 +117,7 @@ class Listener:
             accepted.setblocking(False)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._shake_hands(accepted))
-            self._handshakes.add(task)
+            self._handshakes[task] = self._loop.time()
             task.add_done_callback(self._shook_hands)
             self.consider()
 
@@ -103,7 +128,8 @@ class Listener:
         self._accepting = False
         self._loop.call_later(ACCEPT_RETRY_S, self.consider)
 
-    async def _shake_hands(self, accepted: socket.socket) -> None:
+    async def _shake_hands(self, accepted: socket.socket) -> bool:
+        """Whether the connection was handed over."""
         try:
             await self._loop.connect_accepted_socket(
                 self._protocol_factory,
@@ -116,7 +142,14 @@ class Listener:
             self.failed_handshakes += 1
             logger.debug("a handshake failed", error=str(error))
             accepted.close()
+            return False
+        except asyncio.CancelledError:  # it had to make way, or the door closes
+            accepted.close()
+            raise
+        return True
 
-    def _shook_hands(self, task: asyncio.Task[None]) -> None:
-        self._handshakes.discard(task)
+    def _shook_hands(self, task: asyncio.Task[bool]) -> None:
+        took_s = self._loop.time() - self._handshakes.pop(task)
+        if not task.cancelled() and task.exception() is None and task.result():
+            self._usual_s += (took_s - self._usual_s) / LATELY
         self.consider()

@@ -6,9 +6,12 @@ connection id of it is CONNECTED without a later DISCONNECTED**. A process that 
 ids open; its successor's `gateway_started` record closes all of them: readers then take every
 vehicle of that writer as offline.
 
-Nothing waits for these records: they tell, they do not promise.
+Nothing waits for these records: they tell, they do not promise. But on a full disk they are kept
+and told again, in their order, or a vehicle that came meanwhile would stay offline for everybody.
 """
 
+from collections import deque
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Final, Protocol
 
@@ -25,6 +28,7 @@ from motorcade.events import (
     VehicleToken,
     partition_of,
 )
+from motorcade.log.errors import LogError
 
 CONNECTIVITY_NAME: Final = b"connectivity"
 GATEWAY_STARTED_NAME: Final = b"gateway_started"
@@ -37,25 +41,35 @@ class Status(IntEnum):
     DISCONNECTED = 2
 
 
+RETRY_S: Final = 1.0  # after the log refused
+KEPT_MAX: Final = 100_000  # some 50 MB; beyond, the oldest are forgotten
+
+Later = Callable[[float, Callable[[], None]], object]
+
+
 class RecordTaker(Protocol):
     """The one method of `Intake` that is needed here."""
 
-    def add(self, record: Record) -> int:
+    def add(self, record: Record, on_durable: Callable[[LogError | None], None]) -> int:
         """Take a record, never refused; -1 when it waits for the next staging."""
 
 
 class Presence:
     """Writes connectivity records. Every door calls it; the readers draw the conclusions."""
 
-    def __init__(self, intake: RecordTaker, clock: Clock, config: Config) -> None:
+    def __init__(self, intake: RecordTaker, clock: Clock, config: Config, later: Later) -> None:
+        """`later` calls back after so many seconds: `loop.call_later`."""
         self._intake = intake
+        self._later = later
+        self._kept: deque[Record] = deque(maxlen=KEPT_MAX)  # refused, or come behind those
+        self._retrying = False
         self._clock = clock
         self._partitions = config.log.partitions
 
     def started(self) -> None:
         """Say that this gateway process holds no connection yet. Call once, before the doors."""
         now_us = self._clock.now_us()
-        self._intake.add(
+        self._tell(
             Record(
                 vehicle=NO_VEHICLE,
                 topic=Topic.CONNECTIVITY,
@@ -65,6 +79,31 @@ class Presence:
                 name=GATEWAY_STARTED_NAME,
             )
         )
+
+    def _tell(self, record: Record) -> None:
+        if self._retrying:
+            self._kept.append(record)
+            return
+
+        def durable(error: LogError | None) -> None:
+            # What was told behind a record that failed is told again behind it: the order counts.
+            if error is not None or self._retrying:
+                self._kept.append(record)
+                self._retry_later()
+
+        self._intake.add(record, durable)
+
+    def _retry_later(self) -> None:
+        if not self._retrying:
+            self._retrying = True
+            self._later(RETRY_S, self._retry)
+
+    def _retry(self) -> None:
+        self._retrying = False
+        kept = list(self._kept)
+        self._kept.clear()
+        for record in kept:
+            self._tell(record)
 
     def connected(self, token: VehicleToken, connection_id: str, network_interface: str) -> None:
         """A connection of this vehicle was accepted. The id is ours, unique, never the peer's."""
@@ -86,7 +125,7 @@ class Presence:
             network_interface=network_interface,
         )
         message.created_at.seconds, message.created_at.nanos = seconds, rest_us * 1_000
-        self._intake.add(
+        self._tell(
             Record(
                 vehicle=token,
                 topic=Topic.CONNECTIVITY,

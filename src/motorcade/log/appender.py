@@ -7,6 +7,7 @@ next commit starts a new segment, whose head says where the old one ends, so tha
 failed belongs to nothing. While the disk stays full or broken, each commit tries anew.
 """
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +17,13 @@ from motorcade.clock import Clock
 from motorcade.config import LogConfig
 from motorcade.log.active import ActiveSegment, Group
 from motorcade.log.counts import LaneCounts
-from motorcade.log.errors import LogWriteError, disk_errors
+from motorcade.log.errors import LogFullError, LogWriteError, disk_errors
 from motorcade.log.files import FileLayer
 from motorcade.log.kernels import number_rows
 from motorcade.log.recovery import recover
 from motorcade.log.retention import Retention
 from motorcade.log.segment import SegmentHead, pack_positions
+from motorcade.log.space import DiskSpace
 from motorcade.log.topics import Lane
 from motorcade.log.watermark import Mark, Watermark
 
@@ -54,6 +56,8 @@ class Appender:
         self._positions = opening.positions
         with disk_errors(directory):
             self._watermark = Watermark(files, directory)
+        self._space = DiskSpace(files, directory, config)
+        self._full = False
         self._retention = Retention(directory, lane, config, files)
         self.counts = LaneCounts()
         self._active: ActiveSegment | None = None
@@ -64,7 +68,10 @@ class Appender:
 
         Raises:
             LogWriteError: nothing of the group will ever be read. The next commit may succeed.
+            LogFullError: of these, because there is no room.
         """
+        if self._lane is Lane.BULK:
+            self._demand_space()
         began_s = self.counts.begun_s = self._clock.monotonic_s()
         try:
             active = self._active = self._active or self._create()
@@ -88,6 +95,20 @@ class Appender:
             self.rotate()
             self.housekeep()
 
+    def _demand_space(self) -> None:
+        """Raises `LogFullError`; the log of events hears of it once, and once of its end."""
+        try:
+            self._space.demand_bulk()
+        except LogFullError as error:
+            if not self._full:
+                logger.error("log_disk_full", directory=str(self._directory), error=str(error))
+            self._full = True
+            self.counts.failed(error)
+            raise
+        if self._full:
+            logger.info("log_disk_has_room_again", directory=str(self._directory))
+        self._full = False
+
     def housekeep(self) -> None:
         """Rotate a segment that is old enough, and let retention act. For when there is time."""
         if self._active is not None and self._is_old():
@@ -98,7 +119,7 @@ class Appender:
             self.counts.retired += self._retention.act(kept, self._clock.now_us())
         except OSError as error:
             logger.error("log_retention_failed", directory=str(self._directory), error=str(error))
-        if self.counts.fault and self._active is None:
+        if self.counts.fault and (self._active is None or self._full):
             self._try_again()
 
     def _try_again(self) -> None:
@@ -107,8 +128,10 @@ class Appender:
         A new segment's head is written and synced, as a commit would be.
         """
         try:
-            self._active = self._create()
-        except OSError as error:
+            if self._lane is Lane.BULK:
+                self._space.demand_bulk()
+            self._active = self._active or self._create()
+        except (OSError, LogFullError) as error:
             self.counts.fault = str(error)
         else:
             self.counts.fault = ""
@@ -172,7 +195,9 @@ class Appender:
         active.close()
 
     def _not_durable(self, group: Group, error: Exception) -> LogWriteError:
-        return LogWriteError(
+        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+        kind = LogFullError if full else LogWriteError
+        return kind(
             f"{len(group.rows)} records for {self._directory} are not durable: {error}; "
             "acknowledge none of them; free or mend the disk, the writer goes on by itself"
         )

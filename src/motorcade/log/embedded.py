@@ -26,6 +26,7 @@ from motorcade.log.files import FileLayer, OsFiles
 from motorcade.log.lanes import lane_name, lock_for_writing
 from motorcade.log.port import Cursor, Edge, Start
 from motorcade.log.reader import EmbeddedReader
+from motorcade.log.space import DiskSpace
 from motorcade.log.topics import Lane, lanes_of
 from motorcade.log.writer import EmbeddedWriter
 
@@ -42,6 +43,7 @@ class EmbeddedLog:
         with disk_errors(directory):
             self._files.make_directory(directory)
         self._bells.mkdir(mode=0o700, parents=True, exist_ok=True)  # Sockets are no stored bytes.
+        self.space = DiskSpace(self._files, directory, config)
         self._cursors = GroupCursors(self._files, directory / "cursors")
         self._opened: set[EmbeddedWriter | EmbeddedReader] = set()
         self._lock = threading.Lock()

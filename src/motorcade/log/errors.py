@@ -17,6 +17,10 @@ class LogDiskError(LogError):
     """The disk failed while something was opened or read: nothing is lost by it, try again."""
 
 
+class LogFullError(LogWriteError):
+    """Nothing of this append is durable, for want of room: its sender may try again later."""
+
+
 class LogBusyError(LogError):
     """The writer's queue is at `log.queue_bytes_max`; nothing of this append was taken."""
 

@@ -71,6 +71,9 @@ class FileLayer(Readable, Protocol):
     def map(self, fd: int, size: int) -> npt.NDArray[np.uint64]:
         """The file's first bytes as shared memory. Survives the process, not the machine."""
 
+    def space(self, directory: Path) -> tuple[int, int]:
+        """Bytes that may still be written below `directory`, and the size of its disk."""
+
     def names(self, directory: Path) -> list[str]:
         """Names in the directory, in no order; empty when there is no such directory."""
 
@@ -150,6 +153,10 @@ class OsFiles:
 
     def map(self, fd: int, size: int) -> npt.NDArray[np.uint64]:
         return np.frombuffer(mmap.mmap(fd, size), np.uint64)
+
+    def space(self, directory: Path) -> tuple[int, int]:
+        disk = os.statvfs(directory)
+        return disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
 
     def names(self, directory: Path) -> list[str]:
         try:

@@ -113,6 +113,7 @@ class Oracle:
         self.intake = intake
         self.limit = config.mqtt.packet_bytes_max
         self.pings = 0
+        self.refused: list[tuple[Connection, list[int]]] = []
         self.owners: dict[Connection, Owner] = {}
 
     def opened(self, connection: Connection) -> None: ...
@@ -133,6 +134,9 @@ class Oracle:
     def closed(self, connection: Connection) -> None: ...
 
     def failed(self, connection: Connection) -> None: ...
+
+    def full(self, connection: Connection, packet_ids: list[int]) -> None:
+        self.refused.append((connection, packet_ids))
 
 
 class Bench:

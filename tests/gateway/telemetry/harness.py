@@ -243,7 +243,7 @@ async def serving(keys: Keys, *settings: str) -> AsyncIterator[Server]:
     loop = asyncio.get_running_loop()
     log, registry, clock = GatedLog(), FakeRegistry(), SimulatedClock(NOW_US)
     intake = Intake(log, loop, records_max=4_096, bytes_max=8 << 20)
-    presence = Presence(intake, clock, config)
+    presence = Presence(intake, clock, config, loop.call_later)
     door = TelemetryDoor(loop, config, clock, registry, intake, presence, os.urandom)  # type: ignore[arg-type]
     port = await door.start(socket.create_server(("127.0.0.1", 0)), keys.server_context())
     server = Server(door, log, registry, clock, intake, port, keys)

@@ -196,6 +196,7 @@ class MqttDoor:
             protocol_factory,
             ssl_context,
             handshakes_concurrent_max=self._config.gateway.handshakes_concurrent_max,
+            handshake_crowded_s_max=self._config.gateway.handshake_crowded_s_max,
             handshake_s_max=self._config.mqtt.connect_s_max,
             has_room=self._ingest.has_room,
         )

@@ -25,6 +25,7 @@ from motorcade.gateway.intake import RESERVE_RECORDS, Intake
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.counts import MqttCounts
 from motorcade.gateway.mqtt.kernels import (
+    ACK_SLOT_SHIFT,
     CLOSED,
     CONNECTION_DTYPE,
     DONE,
@@ -33,6 +34,7 @@ from motorcade.gateway.mqtt.kernels import (
     HELD,
     PACKET,
     PREFIX_BYTES,
+    SLOT_MASK,
     SLOW,
     STAGING_FULL,
     TAIL,
@@ -40,7 +42,7 @@ from motorcade.gateway.mqtt.kernels import (
     scan,
 )
 from motorcade.gateway.mqtt.records import WORDS, Owner
-from motorcade.log.errors import LogError
+from motorcade.log.errors import LogError, LogFullError
 from motorcade.log.topics import TOPICS, Lane
 
 EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return early
@@ -69,6 +71,9 @@ class Reader(Protocol):
 
     def failed(self, connection: Connection) -> None:
         """Records of this connection could not be stored: no ack will ever come."""
+
+    def full(self, connection: Connection, packet_ids: list[int]) -> None:
+        """These publishes were not stored because the disk is full."""
 
 
 @dataclass(slots=True)
@@ -504,9 +509,13 @@ class Ingest:
         acks = table.acks[: int(table.used[0])].copy()
         table.used[0] = 0
         build_acks(acks, len(acks), self.rows, np.zeros_like(acks), np.zeros_like(acks), _out(acks))
-        for slot in np.unique((acks[acks >= 0] >> 16) & 0xFFFFF).tolist():
+        acks = acks[acks >= 0]
+        slots = (acks >> ACK_SLOT_SHIFT) & SLOT_MASK
+        for slot in np.unique(slots).tolist():
             connection = self.connections[slot]
-            if connection is not None:
+            if connection is not None and isinstance(error, LogFullError):
+                self._reader.full(connection, (acks[slots == slot] & 0xFFFF).tolist())
+            elif connection is not None:
                 self._reader.failed(connection)
             self._settle(slot)
 

@@ -7,7 +7,7 @@ becomes a task; behind a CONNECT the connection's other bytes wait.
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -27,7 +27,7 @@ from motorcade.gateway.mqtt.records import (
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.sessions import Sessions, written
 from motorcade.gateway.mqtt.store import SessionStoreError
-from motorcade.log.errors import LogError
+from motorcade.log.errors import LogError, LogFullError
 from motorcade.log.topics import TOPICS, Lane
 from motorcade.registry.errors import RegistryError
 from motorcade.wire.mqtt.connect import Connack, Will, encode_connack, parse_connect
@@ -38,7 +38,7 @@ from motorcade.wire.mqtt.errors import (
     UnsupportedVersionError,
 )
 from motorcade.wire.mqtt.framing import RawPacket, split_packet
-from motorcade.wire.mqtt.properties import Place, decode_properties, encode_bare
+from motorcade.wire.mqtt.properties import Place, Properties, decode_properties, encode_bare
 from motorcade.wire.mqtt.publish import (
     Puback,
     Publish,
@@ -63,6 +63,8 @@ from motorcade.wire.mqtt.subscribe import (
     parse_subscribe,
     parse_unsubscribe,
 )
+
+DISK_FULL: Final = Properties(reason_string="the server's disk is full: send it again later")
 
 logger = structlog.get_logger(__name__)
 
@@ -207,6 +209,15 @@ class Packets:
     def failed(self, connection: Connection) -> None:
         self.disconnect(connection, Reason.IMPLEMENTATION_SPECIFIC_ERROR)
 
+    def full(self, connection: Connection, packet_ids: list[int]) -> None:
+        """5.0 is told for each publish and stays; 3.1.1 has no word for it and is closed."""
+        if connection.level is not ProtocolLevel.V5:
+            connection.close()
+            return
+        for packet_id in packet_ids:
+            puback = Puback(packet_id, Reason.QUOTA_EXCEEDED, DISK_FULL)
+            connection.write(encode_acknowledgement(puback, connection.level))
+
     def _disconnect(self, connection: Connection, packet: RawPacket) -> None:
         message = parse_disconnect(packet, connection.level, from_client=True)
         session = connection.session
@@ -267,6 +278,10 @@ class Packets:
 
         def durable(error: LogError | None) -> None:
             if connection.slot < 0 or connection.generation != generation:
+                return
+            if isinstance(error, LogFullError):
+                self.ingest.count_in_flight(connection, -1)
+                self.full(connection, [packet_id])
                 return
             if error is not None:
                 self.failed(connection)

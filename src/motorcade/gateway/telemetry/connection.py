@@ -175,6 +175,15 @@ class Connection(asyncio.BufferedProtocol):
             return
         self._close(encode_close(code, reason), hang_up=False)
 
+    def full(self, index: int) -> None:
+        """The answers that wait for `index` never leave: the disk is full. Say so, and end.
+
+        Tesla's protocol has no answer that means "keep it and send it later"; a car whose
+        connection ends does just that.
+        """
+        self._pending[index] = b""
+        self.close(CloseCode.TRY_AGAIN_LATER, "the server's disk is full: send it again later")
+
     def abort(self) -> None:
         """Close TCP now; whatever was to be sent is lost."""
         self.phase = Phase.CLOSED

@@ -24,7 +24,7 @@ from motorcade.gateway.telemetry.connection import Connection, Phase
 from motorcade.gateway.telemetry.desk import Counts, make_car, make_desk
 from motorcade.gateway.telemetry.identity import identify
 from motorcade.gateway.telemetry.rate import TokenBucket
-from motorcade.log.errors import LogError
+from motorcade.log.errors import LogError, LogFullError
 from motorcade.registry.port import Principal, Registry
 from motorcade.wire.websocket.errors import CloseCode
 
@@ -108,6 +108,7 @@ class TelemetryDoor:
             lambda: Connection(self, self._desk),
             ssl_context,
             handshakes_concurrent_max=self._config.gateway.handshakes_concurrent_max,
+            handshake_crowded_s_max=self._config.gateway.handshake_crowded_s_max,
             handshake_s_max=self._config.telemetry.handshake_s_max,
             has_room=self._has_room,
         )
@@ -153,11 +154,16 @@ class TelemetryDoor:
         connections = self._waiting_for_commit[index]
         self._waiting_for_commit[index] = []
         self.counts.awaiting[index] = 0
-        logger.error(
-            "telemetry: records are not durable", error=str(error), connections=len(connections)
-        )
+        full = isinstance(error, LogFullError)
+        if not full:  # of a full disk the log itself tells, once
+            logger.error(
+                "telemetry: records are not durable", error=str(error), connections=len(connections)
+            )
         for connection in connections:
-            connection.abort()
+            if full:
+                connection.full(index)
+            else:
+                connection.abort()
 
     def pause(self) -> None:
         """Nothing to do: a connection stops reading when it is its turn and there is no room.

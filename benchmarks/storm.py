@@ -1,0 +1,172 @@
+"""A reconnect storm: 10,000 TLS vehicles lose their links at once and all come back.
+
+Claim (docs/operating/faults.md): sessions resume, all are back in the time that the handshakes' CPU
+cost allows, and vehicles that are in keep their acks. Printed: how long the first arrival and the
+storm took, the gateway's CPU for them, how many sessions resumed, and the ack latency of witnesses
+that publish at QoS 1 all the time. `python -m benchmarks.storm [--cars N] [--door telemetry]`.
+
+The vehicles' half of the handshakes runs on the same machine and costs about as much again.
+"""
+
+import argparse
+import multiprocessing
+import os
+import socket
+import ssl
+import sys
+import tempfile
+import threading
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks.ingest import connect, field, length
+from benchmarks.machine import cpu_us, describe, name_of, tree
+from tests.platform_process import Platform, add_vehicles
+from tests.tls_fleet import Arrival, connect_all, tls_car
+
+CARS_PER_PROCESS = 5_000  # below the limit of open files
+WITNESSES = 20
+WITNESS_PAUSE_S = 0.05
+LIMIT_S = 240.0
+SHARE_LIMIT = 1.5  # wall time over the time that the cores need for both halves
+ACK_MS_LIMIT = 500.0
+
+
+def herd(
+    pipe: Connection, vehicles: list[dict[str, Any]], door: str, version: str, place: dict[str, Any]
+) -> None:
+    """A process full of vehicles: connects on "come", drops on "lose"."""
+    cars = [tls_car(vehicle, door, ssl.TLSVersion[version]) for vehicle in vehicles]
+    pipe.send("ready")
+    while (word := pipe.recv()) != "end":
+        if word == "lose":
+            for car in cars:
+                car.drop()
+            pipe.send("lost")
+        else:
+            pipe.send(connect_all(cars, place, LIMIT_S))
+
+
+class Witness(threading.Thread):
+    """Vehicles that are in, publishing in turn; notes how long each ack took."""
+
+    def __init__(self, ready: dict[str, Any], vehicles: list[dict[str, Any]]) -> None:
+        super().__init__(daemon=True)
+        place = ready["mqtt"]
+        self._links = [
+            connect(place["host"], place["port"], v["mqtt"]["client_id"], v["mqtt"])
+            for v in vehicles
+        ]
+        self._packets = []
+        for v in vehicles:
+            body = field(f"{v['mqtt']['publish_topic_prefix']}/telemetry") + b"\x00\x01{}"
+            self._packets.append(b"\x32" + length(len(body)) + body)
+        self.ack_ms: list[float] = []
+        self._stop = threading.Event()
+
+    def run(self) -> None:
+        while not self._stop.wait(WITNESS_PAUSE_S / len(self._links)):
+            link, packet = self._links[0], self._packets[0]
+            began_s = time.perf_counter()
+            link.sendall(packet)
+            assert link.recv(4, socket.MSG_WAITALL) == b"\x40\x02\x00\x01"
+            self.ack_ms.append((time.perf_counter() - began_s) * 1e3)
+            self._links = [*self._links[1:], link]
+            self._packets = [*self._packets[1:], packet]
+
+    def end(self) -> None:
+        self._stop.set()
+        self.join()
+
+
+def phase(
+    name: str, pipes: list[Connection], gateway: int, ready: dict[str, Any], witnesses: list[Any]
+) -> tuple[float, float, float, int, int]:
+    """Everybody comes at once: (wall s, gateway CPU s, worst ack ms, resumed, tries)."""
+    witness = Witness(ready, witnesses)
+    witness.start()
+    cpu, began_s = cpu_us(gateway), time.monotonic()
+    for pipe in pipes:
+        pipe.send("come")
+    arrivals: list[Arrival] = [pipe.recv() for pipe in pipes]
+    took_s, cpu_s = time.monotonic() - began_s, (cpu_us(gateway) - cpu) / 1e6
+    witness.end()
+    came = np.concatenate([arrival.came_s for arrival in arrivals])
+    resumed = sum(arrival.resumed for arrival in arrivals)
+    tries = sum(arrival.tries for arrival in arrivals)
+    acks = np.array(witness.ack_ms)
+    print(
+        f"  {name:14s} {took_s:6.1f} s for {len(came)} ({len(came) / took_s:.0f}/s), "
+        f"half after {np.median(came):.1f} s; gateway CPU {cpu_s:.1f} s "
+        f"({cpu_s * 1e3 / len(came):.2f} ms each); resumed {resumed}, tries {tries}; "
+        f"witnesses: {len(acks)} acks, p50 {np.median(acks):.1f} ms, "
+        f"p99 {np.percentile(acks, 99):.0f} ms, max {acks.max():.0f} ms",
+        flush=True,
+    )
+    return took_s, cpu_s, float(np.percentile(acks, 99)), resumed, tries
+
+
+def run(directory: Path, cars: int, door: str, version: str) -> bool:
+    """The whole story; whether the limits hold."""
+    vins = [f"5YJ3E1EA7KF{number:06d}" for number in range(cars + WITNESSES)]
+    began_s = time.monotonic()
+    files = list(add_vehicles(directory / "data", vins, directory / "vehicles").values())
+    print(f"  {len(files)} vehicles made in {time.monotonic() - began_s:.0f} s", flush=True)
+    platform = Platform(directory / "data")
+    platform.start()
+    pipes, herds = [], []
+    try:
+        spawn = multiprocessing.get_context("spawn")
+        for first in range(0, cars, CARS_PER_PROCESS):
+            ours, theirs = spawn.Pipe()
+            share = files[first : min(first + CARS_PER_PROCESS, cars)]
+            place = platform.ready[door]
+            arguments = (theirs, share, door, version, place)
+            herds.append(spawn.Process(target=herd, args=arguments, daemon=True))
+            herds[-1].start()
+            pipes.append(ours)
+        for pipe in pipes:
+            assert pipe.recv() == "ready"
+        [gateway] = [pid for pid in tree(platform.pid) if name_of(pid) == "gateway"]
+        told = (pipes, gateway, platform.ready, files[cars:])
+        phase("first arrival", *told)
+        for pipe in pipes:
+            pipe.send("lose")
+        for pipe in pipes:
+            pipe.recv()
+        took_s, cpu_s, ack_ms, resumed, tries = phase("storm", *told)
+        for pipe in pipes:
+            pipe.send("end")
+    finally:
+        for process in herds:
+            process.terminate()
+        platform.stop()
+    cores = min(2, len(os.sched_getaffinity(0)))
+    allowed_s = cpu_s * 2 / cores  # the vehicles' half costs about the same, on the same cores
+    print(f"  storm: {took_s:.1f} s, the cores need {allowed_s:.1f} s", flush=True)
+    return (
+        took_s <= SHARE_LIMIT * max(allowed_s, cpu_s)
+        and ack_ms <= ACK_MS_LIMIT
+        and (resumed == cars and tries >= cars)
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cars", type=int, default=10_000)
+    parser.add_argument("--door", choices=["mqtts", "telemetry"], default="mqtts")
+    parser.add_argument("--version", choices=["TLSv1_2", "TLSv1_3"], default="TLSv1_3")
+    options = parser.parse_args()
+    print(describe())
+    print(f"{options.cars} cars, door {options.door}, {options.version}")
+    with tempfile.TemporaryDirectory(prefix="storm-") as name:
+        good = run(Path(name), options.cars, options.door, options.version)
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
