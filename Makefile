@@ -2,10 +2,12 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench bench-short kill-audit link-audit faults mutants mutants-short pages lock clean
+.PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages lock clean
 
 KILLS ?= 20
 COMMANDS ?= 10000
+FAULTS ?= 500
+SEED ?= 1
 
 setup: .venv/.installed
 
@@ -56,6 +58,9 @@ mutants-short: setup
 
 pages: setup
 	$(BIN)/python -m motorcade.cli.pages docs
+
+torture: setup
+	$(BIN)/python -m tests.audit.torture --faults $(FAULTS) --seed $(SEED)
 
 lock:
 	$(BIN)/pip-compile --quiet --extra dev --extra kafka --generate-hashes --allow-unsafe --strip-extras \

@@ -197,9 +197,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     directory = tmp_path_factory.mktemp("drain")
     files = add_vehicles(directory / "data", VINS, directory / "vehicles")
     platform = Platform(directory / "data")
-    platform.start()
     result = Seen()
     try:
+        platform.start()
         asyncio.run(scene(platform, files, result))
     finally:
         platform.stop()

@@ -25,6 +25,7 @@ class Sender:
         self.sent = 0
         self.acked: set[int] = set()
         self.connections = 0
+        self.ack_s_max = 20.0  # without an ack for so long the link is taken for dead
         self._unacked: dict[int, None] = {}
         self._stop = asyncio.Event()
         self._address: dict[str, Any] = {}
@@ -92,7 +93,7 @@ class MqttSender(Sender):
             body = b"\x00\x04MQTT\x04\xc2\x00\x3c"
             body += b"".join(struct.pack(">H", len(f)) + f.encode() for f in fields)
             writer.write(b"\x10" + _varint(len(body)) + body)
-            answer = await asyncio.wait_for(reader.readexactly(4), 20)
+            answer = await asyncio.wait_for(reader.readexactly(4), self.ack_s_max)
             if answer[3] != 0:
                 raise OSError(f"refused: {answer.hex()}")
             self.connections += 1
@@ -112,7 +113,7 @@ class MqttSender(Sender):
                 packet_id = packet_id % 65_535 + 1
                 by_id[packet_id] = number
                 writer.write(self._publish(number, packet_id, duplicate=False))
-            head = await asyncio.wait_for(reader.readexactly(4), 20)
+            head = await asyncio.wait_for(reader.readexactly(4), self.ack_s_max)
             if head[:2] != b"\x40\x02":
                 raise OSError(f"not a PUBACK: {head.hex()}")
             self._acknowledged(by_id.pop(struct.unpack(">H", head[2:])[0]))
@@ -180,7 +181,7 @@ class TelemetrySender(Sender):
         context.load_cert_chain(self.vehicle["cert_file"], self.vehicle["key_file"])
         uri = f"wss://{place['host']}:{place['port']}/"
         async with websockets.connect(
-            uri, ssl=context, compression=None, open_timeout=20, ping_interval=None
+            uri, ssl=context, compression=None, open_timeout=self.ack_s_max, ping_interval=None
         ) as link:
             self.connections += 1
             resend = list(self._unacked)
@@ -190,7 +191,7 @@ class TelemetrySender(Sender):
                     if number is None:
                         break
                     await link.send(self._frame(number))
-                answer = await asyncio.wait_for(link.recv(), 20)
+                answer = await asyncio.wait_for(link.recv(), self.ack_s_max)
                 assert isinstance(answer, bytes)
                 if b"rate limit exceeded" in answer or b"incorrect message" in answer:
                     raise OSError(f"refused: {answer!r}")
