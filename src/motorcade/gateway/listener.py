@@ -86,6 +86,7 @@ class Listener:
             return
         task, since_s = next(iter(self._handshakes.items()))
         long_s = max(self._crowded_s_max, LONG_TIMES * self._usual_s)
+        long_s = min(long_s, self._handshake_s_max / 2)
         wait_s = since_s + long_s - self._loop.time()
         if wait_s <= 0:
             task.cancel()  # `_shook_hands` gives its place away
