@@ -136,6 +136,8 @@ def turned_away(place: dict[str, Any]) -> bool:
     try:
         with socket.create_connection((place["host"], place["port"]), 5):
             return False
+    except ConnectionResetError:  # it was in the queue when the door closed
+        return False
     except ConnectionRefusedError:
         return True
 

@@ -18,15 +18,16 @@ CONFIG = SupervisorConfig(restart_s=0.01, restart_s_max=0.05, ready_s_max=20, dr
 
 ECHO = """
 import asyncio, json, os, sys
-from motorcade.supervisor import ChildLink
+from motorcade.supervisor import ChildLink, StopEvents
 
 async def main(link):
-    ends = link.stop_events()
+    link.end_with_supervisor()
+    ends = StopEvents()
     async def answer(reader, writer):
         writer.write(str(os.getpid()).encode())
         writer.close()
     server = await asyncio.start_server(answer, sock=link.listener("door"))
-    link.ready()
+    link.ready(ends)
     await ends.doors_closed.wait()
     server.close()
     await ends.stopping.wait()
@@ -35,13 +36,24 @@ asyncio.run(main(ChildLink.from_argument(sys.argv[1])))
 """
 STUBBORN = """
 import asyncio, os, signal, sys
+from motorcade.supervisor import ChildLink, StopEvents
+
+async def main(link):
+    link.ready(StopEvents())
+    asyncio.get_running_loop().remove_signal_handler(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    await asyncio.sleep(60)
+
+asyncio.run(main(ChildLink.from_argument(sys.argv[1])))
+"""
+MUTE = """
+import os, sys, time
 from motorcade.supervisor import ChildLink
 
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
-ChildLink.from_argument(sys.argv[1]).ready()
-signal.pause()
+ChildLink.from_argument(sys.argv[1]).end_with_supervisor()
+print("pid", os.getpid(), flush=True)
+time.sleep(60)
 """
-MUTE = "import time, sys\nassert sys.argv[1]\ntime.sleep(60)\n"
 BROKEN = "raise SystemExit(3)\n"
 
 
@@ -50,7 +62,7 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sources = {"echo": ECHO, "stubborn": STUBBORN, "mute": MUTE, "broken": BROKEN}
     for name, source in sources.items():
         (tmp_path / f"{name}_child.py").write_text(source)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     return tmp_path
 
 
@@ -83,6 +95,8 @@ async def refused(host: str, port: int) -> None:
                 _, writer = await asyncio.open_connection(host, port)
             except ConnectionRefusedError:
                 return
+            except ConnectionResetError:  # it was in the queue when the door closed
+                continue
             writer.close()
 
 
@@ -104,17 +118,21 @@ def test_a_killed_child_is_back_behind_the_same_socket(modules: Path) -> None:
     asyncio.run(test())
 
 
-def test_children_end_when_the_supervisor_is_killed(modules: Path) -> None:
+@pytest.mark.parametrize("kind", ["echo", "mute"])
+def test_children_end_when_the_supervisor_is_killed(modules: Path, kind: str) -> None:
+    """One that serves drains; one that is still starting ends at once."""
     source = (
         "import asyncio, sys\n"
         "from motorcade.config import SupervisorConfig\n"
         "from motorcade.supervisor import ChildSpec, Supervisor, open_listener\n"
         "door = open_listener('127.0.0.1', 0)\n"
-        "spec = ChildSpec('echo', 'echo_child', {}, {'door': door})\n"
+        "spec = ChildSpec('odd', sys.argv[1], {}, {'door': door})\n"
         "s = Supervisor([spec], SupervisorConfig())\n"
         "asyncio.run(s.run(lambda: print('pid', s._children[0].process.pid, flush=True)))\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [sys.executable, "-c", source, f"{kind}_child"], stdout=subprocess.PIPE, text=True
+    )
     assert process.stdout is not None
     said = next(line for line in process.stdout if line.startswith("pid "))
     child = int(said.split()[1])

@@ -122,7 +122,7 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     )
     told = ReportSocket(parts.data, "gateway", report)
     await told.start()
-    parts.link.ready()
+    parts.link.ready(ends)
     await ends.doors_closed.wait()
     mqtt.close_doors()
     telemetry.close_doors()
@@ -208,7 +208,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
             Listener(parts.link.listener("api_tls"), tls.api_context(parts.authority)),
         ],
     )
-    parts.link.ready()
+    parts.link.ready(ends)
     await ends.doors_closed.wait()
     await counter.streams.close(GOODBYE_S_MAX)
     await server.stop()
@@ -232,7 +232,7 @@ ROLES: Final[dict[str, Role]] = {"gateway": run_gateway, "api": run_api}
 
 
 async def _run(link: ChildLink) -> None:
-    ends = link.stop_events()
+    ends = StopEvents()
     config = Config().with_overrides(list(link.options["settings"]))
     data = Path(link.options["data"])
     clock = SystemClock()
@@ -255,6 +255,7 @@ async def _run(link: ChildLink) -> None:
 def main() -> None:
     """Run the role that the supervisor's argument names; exit 0 after a drain."""
     link = ChildLink.from_argument(sys.argv[1])
+    link.end_with_supervisor()
     logs.configure(link.options["log_file"], link.options["role"], link.options["log_level"])
     os.umask(0o077)
     try:

@@ -3,7 +3,8 @@
 The supervisor opens every listening socket and hands them down, so addresses outlive a process: a
 peer that connects while its process restarts waits in the listen queue instead of being refused.
 Each child holds the read end of a lifeline pipe; when the supervisor dies, however it dies, the
-child reads end-of-file there and drains. No child outlives its supervisor.
+child reads end-of-file there and drains. A child that does not serve yet has nothing to drain: the
+kernel ends it with its parent. No child outlives its supervisor.
 
 The orderly stop: every door closes at once, then the children drain one after the other, the last
 in the list first. The first one, the gateway, goes on serving the peers it has until then, so that
@@ -12,6 +13,7 @@ a car can still answer the command that an app is waiting for.
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import signal
@@ -29,6 +31,7 @@ LISTEN_BACKLOG: Final = 4_096  # connections waiting in one listen queue; the ke
 SHARE_OF_REST: Final = 0.6  # of the drain's time left, for each child but the last
 STEADY_S: Final = 30.0  # a child that ran this long starts its restart waits anew
 
+PR_SET_PDEATHSIG: Final = 1  # prctl(2)
 ENTER_NO_MORE: Final = b"q"  # written into a lifeline: close the doors, serve those who are in
 
 _log = structlog.get_logger("supervisor")
@@ -85,6 +88,7 @@ class Child:
         life_read, self._lifeline = os.pipe()
         fds = {name: listener.fileno() for name, listener in self.spec.sockets.items()}
         told = {**self.spec.options, "fds": fds, "ready_fd": ready_write, "lifeline_fd": life_read}
+        told["supervisor_pid"] = os.getpid()
         try:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
@@ -265,17 +269,17 @@ class ChildLink:
         handed.setblocking(False)
         return handed
 
-    def ready(self) -> None:
-        """Say that this process serves."""
-        os.write(self.options["ready_fd"], b"ready")
-        os.close(self.options["ready_fd"])
-
-    def stop_events(self) -> "StopEvents":
-        """Begin to listen to the supervisor. Call it once, inside the running loop."""
-        loop = asyncio.get_running_loop()
-        events = StopEvents()
-        loop.add_signal_handler(signal.SIGTERM, events.stop)
+    def end_with_supervisor(self) -> None:
+        """Until `ready`, SIGTERM and the supervisor's death end this process at once."""
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C: the supervisor decides
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != self.options["supervisor_pid"]:
+            sys.exit(1)  # it died before that
+
+    def ready(self, events: "StopEvents") -> None:
+        """Say that this process serves; from now on the supervisor is listened to."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, events.stop)
         lifeline = self.options["lifeline_fd"]
 
         def told() -> None:
@@ -286,7 +290,8 @@ class ChildLink:
             events.stop()
 
         loop.add_reader(lifeline, told)
-        return events
+        os.write(self.options["ready_fd"], b"ready")
+        os.close(self.options["ready_fd"])
 
 
 @dataclass(frozen=True, slots=True)
