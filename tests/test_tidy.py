@@ -39,6 +39,7 @@ OPEN_DOORS = {
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""
 
 ROOTS = {"app", "backup", "cli", "doctor", "metrics", "supervisor", "logs"}
+ROOTS |= {"traces"}
 """Composition: may import engines, read the clock and draw chance. Nobody imports them.
 `backup` copies what every engine stored, so it knows them all; `metrics` reads what every part
 counts about itself, and no part knows of it; `doctor` looks at all of it from outside."""
@@ -137,3 +138,26 @@ def test_nothing_names_a_machine() -> None:
             continue
         found = forbidden.search(path.read_bytes().decode("utf-8", "replace"))
         assert not found, f"{name} names {found.group() if found else ''}"
+
+
+def _log_calls(path: Path) -> list[ast.Call]:
+    """Calls of a module's own structlog logger."""
+    levels = {"debug", "info", "warning", "error", "critical", "exception"}
+    return [
+        node
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in levels
+        and isinstance(node.func.value, ast.Name)
+        and node.func.value.id in ("logger", "_log")
+    ]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: ".".join(place(path)))
+def test_log_events_are_words_and_no_field_is_a_vin(path: Path) -> None:
+    for call in _log_calls(path):
+        event = call.args[0]
+        assert isinstance(event, ast.Constant), f"{path}:{call.lineno}: a constant names the event"
+        assert re.fullmatch(r"[a-z][a-z0-9_]*", str(event.value)), f"{path}: {event.value!r}"
+        assert "vin" not in {keyword.arg for keyword in call.keywords}, f"{path}:{call.lineno}"

@@ -62,6 +62,8 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     from motorcade.gateway.telemetry.door import TelemetryDoor
     from motorcade.metrics.gateway import GatewayReporter
     from motorcade.metrics.report import ReportSocket
+    from motorcade.traces.records import CommitTracer
+    from motorcade.traces.switch import span_out
 
     _settle()
     config, clock, log = parts.config, parts.clock, parts.log
@@ -112,6 +114,10 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     await telemetry.start(
         parts.link.listener("telemetry"), tls.telemetry_context(parts.authority, client_ca_file)
     )
+    traces = span_out(config.traces, "gateway")
+    if traces is not None and config.traces.record_sample_every:
+        every = config.traces.record_sample_every
+        bulk.add_door(CommitTracer("gateway", every, clock, traces.end))
     report = GatewayReporter(
         config=config,
         clock=clock,
@@ -130,6 +136,8 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     told.close()
     await asyncio.gather(mqtt.drain(), telemetry.drain())
     await asyncio.gather(bulk.drained(), fast.drained())
+    if traces is not None:
+        await asyncio.to_thread(traces.close)
 
 
 async def run_api(parts: Parts, ends: StopEvents) -> None:
@@ -148,6 +156,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     from motorcade.state.follower import Follower
     from motorcade.state.snapshots import SnapshotStore
     from motorcade.streams.dedup import Dedup
+    from motorcade.traces.switch import span_out
 
     _settle()
     config, clock, log = parts.config, parts.clock, parts.log
@@ -163,6 +172,13 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         loop.call_soon_threadsafe(fail, error)
 
     state = EmbeddedLiveState(config)
+    spans = span_out(config.traces, "api")
+    traces = None
+    if spans is not None:
+        from motorcade.traces.api import ApiTraces
+
+        traces = ApiTraces(spans, config.traces, log, clock)
+        traces.start()
     follower = Follower(
         log,
         state,
@@ -172,6 +188,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         snapshot_s=config.state.snapshot_s,
         snapshot_records=config.state.snapshot_records,
         failed=fail_from_thread,
+        applied=traces.applied if traces is not None else None,
     )
     follower.start()
     signer = command_signer(parts.authority)
@@ -200,6 +217,8 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         os.urandom,
     )
     report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
+    if traces is not None:
+        counter.answered = traces.answered
     counter.inside = PlatformInside(config, clock, parts.data, report, follower)
     server = await serve(
         build_api(counter),
@@ -214,6 +233,8 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     await server.stop()
     await commands.stop()
     await asyncio.to_thread(follower.stop)
+    if traces is not None:
+        await asyncio.to_thread(traces.stop)
     ledger.close()
     if failed:
         raise failed[0]
@@ -261,7 +282,7 @@ def main() -> None:
     try:
         uvloop.run(_run(link))
     except Exception:
-        _log.exception("process failed")
+        _log.exception("process_failed")
         sys.exit(1)
 
 

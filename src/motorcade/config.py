@@ -168,6 +168,12 @@ class HealthConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class TracesConfig:
+    otlp_endpoint: str = ""  # where traces go by OTLP over HTTP; none: nothing is traced
+    record_sample_every: int = 10_000  # one record in so many of a partition is traced; 0: none
+
+
+@dataclass(frozen=True, slots=True)
 class VehicleConfig:
     buffer_bytes_max: int = (
         64 << 20
@@ -221,6 +227,7 @@ class Config:
     state: StateConfig = field(default_factory=StateConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
+    traces: TracesConfig = field(default_factory=TracesConfig)
     vehicle: VehicleConfig = field(default_factory=VehicleConfig)
     registry: RegistryConfig = field(default_factory=RegistryConfig)
     identity: IdentityConfig = field(default_factory=IdentityConfig)

@@ -137,7 +137,7 @@ class Child:
         try:
             await asyncio.wait_for(self.process.wait(), limit_s)
         except TimeoutError:
-            _log.error("child did not drain and was killed", child=self.spec.name, limit_s=limit_s)
+            _log.error("child_killed_undrained", child=self.spec.name, limit_s=limit_s)
             self.process.kill()
             await self.process.wait()
         self._drop_lifeline()
@@ -205,7 +205,7 @@ class Supervisor:
 
     async def _first_start(self, child: Child) -> None:
         await child.start()
-        _log.info("child ready", child=child.spec.name, pid=_pid(child))
+        _log.info("child_ready", child=child.spec.name, pid=_pid(child))
 
     async def _drain(self) -> None:
         """Close all doors, then stop the last child first: see the module's text."""
@@ -225,15 +225,15 @@ class Supervisor:
             code = await child.ended()
             if loop.time() - began_s > STEADY_S:
                 wait_s = self._config.restart_s
-            _log.warning("child ended, restarting", child=child.spec.name, code=code, wait_s=wait_s)
+            _log.warning("child_ended", child=child.spec.name, code=code, wait_s=wait_s)
             await asyncio.sleep(wait_s)
             wait_s = min(2 * wait_s, self._config.restart_s_max)
             child.restarts += 1
             try:
                 await child.start()
-                _log.info("child ready again", child=child.spec.name, pid=_pid(child))
+                _log.info("child_ready_again", child=child.spec.name, pid=_pid(child))
             except ChildFailedError as error:
-                _log.error("restart failed", child=child.spec.name, error=str(error))
+                _log.error("child_restart_failed", child=child.spec.name, error=str(error))
 
 
 def _pid(child: Child) -> int | None:

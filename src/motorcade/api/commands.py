@@ -48,6 +48,7 @@ async def send_command(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str], name: FromPath[str]
 ) -> Response[Envelope[CommandResult]]:
     """Send a command and wait for its end."""
+    begun_us = counter.clock.now_us()
     access = counter.access(request)
     try:
         row = row_of(name)
@@ -63,6 +64,7 @@ async def send_command(
         view = await counter.commands.settle(view.id, counter.config.commands.response_s_max)
     except RouterBusyError as error:  # the server stops: the command itself goes on
         raise ApiError(503, "service unavailable", str(error), command_id=view.id) from error
+    counter.answered(view.id, begun_us)
     return _answer(view)
 
 

@@ -42,6 +42,7 @@ class Counter:
     state: LiveState
     entropy: Callable[[int], bytes]
     inside: Inside | None = None  # what the platform says of itself
+    answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     streams: Streams = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)

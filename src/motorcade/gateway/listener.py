@@ -123,7 +123,7 @@ class Listener:
             self.consider()
 
     def _wait_for_the_system(self, error: OSError) -> None:
-        logger.warning("the system refuses sockets", error=str(error), retry_s=ACCEPT_RETRY_S)
+        logger.warning("sockets_refused_by_system", error=str(error), retry_s=ACCEPT_RETRY_S)
         if self._socket is not None:
             self._loop.remove_reader(self._socket)
         self._accepting = False
@@ -141,7 +141,7 @@ class Listener:
             )
         except (OSError, ssl.SSLError) as error:  # a peer without a good certificate, or gone
             self.failed_handshakes += 1
-            logger.debug("a handshake failed", error=str(error))
+            logger.debug("handshake_failed", error=str(error))
             accepted.close()
             return False
         except asyncio.CancelledError:  # it had to make way, or the door closes

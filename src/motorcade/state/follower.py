@@ -68,13 +68,18 @@ class Follower:
         snapshot_s: float,
         snapshot_records: int,
         failed: Callable[[Exception], None],
+        applied: Callable[[LogSlice, int], None] | None = None,
     ) -> None:
-        """`failed` is called from the thread, which then ends: the process should, too."""
+        """`failed` is called from the thread, which then ends: the process should, too.
+
+        `applied` is told of each slice that is in the state, and since when (µs) it was worked on.
+        """
         self._log, self._state, self._make_dedup = log, state, make_dedup
         self._dedup = make_dedup()
         self._snapshots, self._clock = snapshots, clock
         self._snapshot_s, self._snapshot_records = snapshot_s, snapshot_records
         self._failed = failed
+        self._applied = applied
         self._cursor: Cursor | None = None
         self._saved_cursor: Cursor | None = None
         self._saved_s = clock.monotonic_s()
@@ -112,13 +117,13 @@ class Follower:
                 dedup.restore(saved.dedup)
                 self._state.restore(saved.state)
             except (msgspec.MsgspecError, ValueError, LookupError) as error:
-                logger.warning("live state snapshot does not fit this version", error=str(error))
+                logger.warning("state_snapshot_of_other_version", error=str(error))
                 continue
             self._dedup = dedup
             return Cursor(saved.cursor)
         self._dedup = self._make_dedup()
         self._state.restore(None)
-        logger.info("no live state snapshot: the log is replayed from its start")
+        logger.info("state_without_snapshot")
         return None
 
     def _run(self) -> None:
@@ -128,7 +133,7 @@ class Follower:
                 self._follow(disk)
                 self._save(disk)
         except Exception as error:  # Whatever it is: a dead follower must not look alive.
-            logger.exception("live state stopped following the log")
+            logger.exception("state_follower_failed")
             self._failed(error)
 
     def _follow(self, disk: ThreadPoolExecutor) -> None:
@@ -143,7 +148,10 @@ class Follower:
                     continue
                 self.polled_s = self._clock.monotonic_s()
                 for part in slices:
+                    begun_us = self._clock.now_us()
                     self.apply(part)
+                    if self._applied is not None:
+                        self._applied(part, begun_us)
                 newest_us = int(slices[-1].batch.rows["received_time_us"][-1]) if slices else 0
                 self.lag_us = self._clock.now_us() - newest_us if slices else 0
                 if not slices or newest_us >= started_us:
@@ -178,14 +186,14 @@ class Follower:
         try:
             return self._log.reader(TOPICS, start)
         except CursorError as error:
-            logger.error("live state goes on from the oldest record there is", error=str(error))
+            logger.error("state_restarts_at_oldest", error=str(error))
             self.gaps += 1
             return self._log.reader(TOPICS, Edge.EARLIEST)
 
     def _after(self, error: LogCorruptError | CursorError, reader: LogReader) -> LogReader:
         """Go on past damage, or from the oldest record when retention overtook us."""
         self.gaps += 1
-        logger.error("live state lost records", error=str(error))
+        logger.error("state_records_lost", error=str(error))
         if isinstance(error, LogCorruptError):
             reader.skip_damage()
             return reader
@@ -220,4 +228,4 @@ class Follower:
         self._saving = None
         if error is not None:
             self._saved_cursor = None  # So that the next turn tries again.
-            logger.error("live state snapshot not written: the older one stays", error=str(error))
+            logger.error("state_snapshot_not_written", error=str(error))

@@ -82,10 +82,10 @@ class SnapshotStore:
             try:
                 body = self._read(path)
             except OSError as error:
-                logger.warning("live state snapshot unreadable", file=str(path), error=str(error))
+                logger.warning("state_snapshot_unreadable", file=str(path), error=str(error))
                 continue
             if body is None:
-                logger.warning("live state snapshot damaged: it is skipped", file=str(path))
+                logger.warning("state_snapshot_damaged", file=str(path))
                 continue
             yield body
 

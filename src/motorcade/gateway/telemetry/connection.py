@@ -92,9 +92,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def pause_writing(self) -> None:
         self._desk.counts.slow_readers += 1
-        logger.warning(
-            "telemetry: a peer that reads nothing is closed", connection=self.connection_id
-        )
+        logger.warning("telemetry_slow_reader_closed", connection=self.connection_id)
         self.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -130,7 +128,7 @@ class Connection(asyncio.BufferedProtocol):
             self._close(encode_frame(Opcode.CLOSE, payload[:2]), hang_up=True)
 
     def fail(self, code: CloseCode, text: str) -> None:
-        logger.info("telemetry: a peer is closed", connection=self.connection_id, reason=text)
+        logger.info("telemetry_peer_closed", connection=self.connection_id, reason=text)
         self._close(encode_close(code, text), hang_up=False)
 
     def hang_up(self) -> None:
@@ -199,7 +197,7 @@ class Connection(asyncio.BufferedProtocol):
             case Phase.CLOSING if self.close_by_s and now_s >= self.close_by_s:
                 self.abort()
             case Phase.OPEN if silent_s >= limits.idle_s_max:
-                logger.info("telemetry: a silent peer is closed", connection=self.connection_id)
+                logger.info("telemetry_silent_peer_closed", connection=self.connection_id)
                 self.abort()
             case Phase.OPEN if min(silent_s, now_s - self._pinged_s) >= limits.ping_s:
                 self._pinged_s = now_s

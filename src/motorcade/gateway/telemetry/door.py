@@ -157,7 +157,7 @@ class TelemetryDoor:
         full = isinstance(error, LogFullError)
         if not full:  # of a full disk the log itself tells, once
             logger.error(
-                "telemetry: records are not durable", error=str(error), connections=len(connections)
+                "telemetry_records_not_durable", error=str(error), connections=len(connections)
             )
         for connection in connections:
             if full:
@@ -192,7 +192,7 @@ class TelemetryDoor:
         if identity is None:
             # As Tesla's server does: the upgrade succeeds, then TCP is closed (§1.2).
             logger.warning(
-                "telemetry: no identity rule fits a certificate's issuer",
+                "telemetry_issuer_unknown",
                 hint="the table: gateway/telemetry/identity.py",
             )
             connection.hang_up()
@@ -270,7 +270,7 @@ class TelemetryDoor:
                 continue
             principal = self._registry.principal_of_vin(identity.vin, identity.serial)
             if principal is None or principal.token != car.token:
-                logger.info("telemetry: a removed vehicle is dropped", vehicle=car.token)
+                logger.info("telemetry_vehicle_removed", vehicle=car.token)
                 connection.close(CloseCode.POLICY_VIOLATION, "vehicle or certificate was removed")
         if self._unchecked:
             self._loop.call_soon(self._check_some)
@@ -298,7 +298,7 @@ class TelemetryDoor:
             self._refusals[vin] = now_s
             # The log gets no VIN (design P8); the peer is told its own.
             logger.warning(
-                "telemetry: a certificate's vehicle is not registered",
+                "telemetry_vehicle_not_registered",
                 vin_ends_in=vin[-4:],
                 hint="motorcade vehicle add --data DIR --vin VIN --out OUTDIR",
             )

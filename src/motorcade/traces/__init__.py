@@ -1,0 +1,1 @@
+"""OpenTelemetry traces of commands and sampled records, drawn from the log. Off by default."""
