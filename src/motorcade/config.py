@@ -41,10 +41,10 @@ class LogConfig:
     # commands, sessions and snapshots.
     disk_free_bytes_min: int = 64 << 20
     disk_free_commands_bytes_min: int = 4 << 20  # new commands are; those under way need the rest
-    retention_bulk_age_s: int = 7 * 86_400
-    retention_bulk_bytes: int = 50 << 30
-    retention_fast_age_s: int = 30 * 86_400
-    retention_fast_bytes: int = 5 << 30
+    retention_bulk_age_s: int = 7 * 86_400  # whole segments go when all of them is older
+    retention_bulk_bytes: int = 50 << 30  # ... or, the oldest first, when a lane is larger
+    retention_fast_age_s: int = 30 * 86_400  # the same for commands and their answers
+    retention_fast_bytes: int = 5 << 30  # ... and their bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +115,9 @@ class MqttConfig:
     receive_max: int = 1_000  # QoS 1 publishes in flight from one client
     inflight_max: int = 32  # QoS 1 messages in flight to one client
     session_expiry_s_max: int = 7 * 86_400  # 3.1.1 clean_session=0 gets this
-    subscriptions_per_session_max: int = 1_000
-    topic_levels_max: int = 16
-    topic_bytes_max: int = 1_024
+    subscriptions_per_session_max: int = 1_000  # more: reason code 0x97, quota exceeded
+    topic_levels_max: int = 16  # of topic names and filters; more: invalid, or closed (3.1.1)
+    topic_bytes_max: int = 1_024  # the same for their length
     websocket_request_bytes_max: int = 8_192  # HTTP request head; longer: 431
     websocket_control_frames_max: int = 64  # pings and pongs; more in one read: 1008
 
@@ -125,8 +125,8 @@ class MqttConfig:
 @dataclass(frozen=True, slots=True)
 class CommandsConfig:
     response_s_max: float = 10.0  # a POST answers by then: 408 with the command's id
-    expires_s_default: int = 30
-    expires_s_max: int = 300
+    expires_s_default: int = 30  # where the caller names none (X-Command-Expires-S)
+    expires_s_max: int = 300  # a caller that asks for more gets 400
     in_flight_per_vehicle_max: int = 32  # more: 429
     in_flight_max: int = 10_000  # of this router; more: 503
     unresolved_per_vehicle_max: int = 256  # outcome_unknown, until its journal answers; more: 429
@@ -135,7 +135,7 @@ class CommandsConfig:
     message_expires_s: int = 60  # times and queries to cars are not delivered after this
     hello_age_s_max: int = 30  # an older hello (the router was down) gets no time, its car is gone
     hellos_per_s: float = 2.0  # per vehicle, sustained; more are not answered
-    hellos_burst: int = 20
+    hellos_burst: int = 20  # per vehicle, at once on top of that
     ledger_commit_s: float = 0.5  # the ledger, an index of the log, is this far behind at most
     ledger_s_max: int = 30 * 86_400  # timelines and idempotency keys are kept this long
 
@@ -144,17 +144,17 @@ class CommandsConfig:
 class StateConfig:
     snapshot_s: float = 30.0  # live state is written to disk this often
     snapshot_records: int = 100_000  # ... or after this many: a restart replays what came since
-    vehicles_max: int = 1_000_000
+    vehicles_max: int = 1_000_000  # records of more vehicles are counted and not shown
     signals_per_vehicle_max: int = 2_048  # unknown names beyond this are counted and dropped
     text_bytes_max: int = 1_024  # longer text values are cut in state, never in the log
 
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
-    body_bytes_max: int = 1 << 20
+    body_bytes_max: int = 1 << 20  # larger requests: 413
     streams_max: int = 5_000  # open app WebSockets
     stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead
-    token_ttl_s: int = 28_800
+    token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,10 +179,10 @@ class VehicleConfig:
         64 << 20
     )  # store-and-forward on disk; the oldest go first, and are counted
     inflight_max: int = 100  # unacknowledged publishes
-    reconnect_s_min: float = 0.2
-    reconnect_s_max: float = 30.0
-    sample_s: float = 1.0
-    journal_commands_max: int = 10_000
+    reconnect_s_min: float = 0.2  # first wait after a lost connection, doubled up to ...
+    reconnect_s_max: float = 30.0  # ... this
+    sample_s: float = 1.0  # how often a simulated car sends
+    journal_commands_max: int = 10_000  # commands a car remembers; the oldest are forgotten
     server_time_age_s_max: float = 86_400.0  # authenticated time older than this is asked anew
 
 
@@ -199,7 +199,7 @@ class IdentityConfig:
     server_certificate_s: int = 397 * 86_400  # more is refused by some clients
     server_renew_s: int = 60 * 86_400  # a start with less than this left makes a new one
     server_names: str = ""  # further names and addresses of our doors, separated by commas
-    vehicle_certificate_s: int = 10 * 365 * 86_400
+    vehicle_certificate_s: int = 10 * 365 * 86_400  # without `vehicle renew`
     clock_skew_s: int = 3_600  # certificates are good this long before they were made
     token_ttl_s_max: int = 366 * 86_400  # longer access tokens are refused
     token_bytes_max: int = 8_192  # longer bearers are refused unread

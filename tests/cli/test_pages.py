@@ -1,12 +1,13 @@
 """The pages drawn from code say what the code says."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from motorcade.cli.pages import PAGES
 from motorcade.cli.settings_page import settings, unit_of
-from motorcade.config import HealthConfig, LogConfig, TelemetryConfig
+from motorcade.config import Config, HealthConfig, LogConfig, TelemetryConfig
 from motorcade.metrics.figures import Kind
 from motorcade.metrics.table import METRICS
 
@@ -27,6 +28,12 @@ def test_comments_before_behind_and_inside_a_setting_are_its_own(group: type) ->
         assert "0009" in rows["bulk_commit_spacing_ms"].comment  # inside the parentheses
         assert rows["partitions"].comment == "fixed at the first start of a data directory"
         assert rows["retention_bulk_bytes"].default == 50 << 30
+
+
+@pytest.mark.parametrize("group", [field.name for field in fields(Config)])
+def test_every_setting_says_what_happens_at_it(group: str) -> None:
+    silent = [row.name for row in settings(type(getattr(Config(), group))) if not row.comment]
+    assert not silent, f"config.py: {group}: {silent} have no comment"
 
 
 @pytest.mark.parametrize(
