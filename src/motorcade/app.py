@@ -115,8 +115,8 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
         parts.link.listener("telemetry"), tls.telemetry_context(parts.authority, client_ca_file)
     )
     traces = span_out(config.traces, "gateway")
-    if traces is not None and config.traces.record_sample_every:
-        every = config.traces.record_sample_every
+    if traces is not None and config.traces.sample_every_records:
+        every = config.traces.sample_every_records
         bulk.add_door(CommitTracer("gateway", every, clock, traces.end))
     report = GatewayReporter(
         config=config,

@@ -169,8 +169,8 @@ class HealthConfig:
 
 @dataclass(frozen=True, slots=True)
 class TracesConfig:
-    otlp_endpoint: str = ""  # where traces go by OTLP over HTTP; none: nothing is traced
-    record_sample_every: int = 10_000  # one record in so many of a partition is traced; 0: none
+    otlp_url: str = ""  # where traces go by OTLP over HTTP; none: nothing is traced
+    sample_every_records: int = 10_000  # one record in so many of a partition is traced; 0: none
 
 
 @dataclass(frozen=True, slots=True)

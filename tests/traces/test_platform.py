@@ -68,8 +68,8 @@ def test_a_command_and_records_are_traced_through_both_processes(
     receiver: Receiver, tmp_path: Path
 ) -> None:
     settings = (
-        f"traces.otlp_endpoint=http://127.0.0.1:{receiver.server_port}/v1/traces",
-        "traces.record_sample_every=1",
+        f"traces.otlp_url=http://127.0.0.1:{receiver.server_port}/v1/traces",
+        "traces.sample_every_records=1",
     )
     with platform(tmp_path / "data", settings) as up:
         car = add_vehicles(up.data, [VIN], tmp_path / "cars")[VIN]

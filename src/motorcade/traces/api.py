@@ -15,7 +15,7 @@ class ApiTraces:
     def __init__(self, out: SpanOut, config: TracesConfig, log: Log, clock: Clock) -> None:
         self._out, self._clock = out, clock
         self._commands = CommandTracer(log, out.end)
-        every = config.record_sample_every
+        every = config.sample_every_records
         self.applied = StateTracer(every, clock, out.end) if every else None
 
     def start(self) -> None:

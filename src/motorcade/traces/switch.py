@@ -1,4 +1,4 @@
-"""Whether this process traces: `traces.otlp_endpoint` says so, and the library must be there."""
+"""Whether this process traces: `traces.otlp_url` says so, and the library must be there."""
 
 from typing import TYPE_CHECKING
 
@@ -18,11 +18,11 @@ def span_out(config: TracesConfig, process: str) -> "SpanOut | None":
     Raises:
         TracesError: the extra is not installed.
     """
-    if not config.otlp_endpoint:
+    if not config.otlp_url:
         return None
     try:
         from motorcade.traces.export import otlp
     except ImportError as error:
-        reason = f"traces.otlp_endpoint is set, but {error.name} is not installed"
+        reason = f"traces.otlp_url is set, but {error.name} is not installed"
         raise TracesError(f"{reason}: pip install 'motorcade[traces]'") from error
-    return otlp(config.otlp_endpoint, process)
+    return otlp(config.otlp_url, process)
