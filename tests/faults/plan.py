@@ -55,6 +55,7 @@ class Call:
     changes: bool = False
     grows: bool = False  # may need space
     moves: bool = False  # bytes: it can come back short
+    tears: bool = False  # a write: all or an error, but it can be torn
 
     def __str__(self) -> str:
         return f"{self.name} {self.target}"
@@ -68,7 +69,7 @@ class Call:
         if fault is Fault.SHORT:
             return self.moves
         if fault is Fault.KILL_TORN:
-            return self.changes and self.moves
+            return self.tears or (self.changes and self.moves)
         return self.changes
 
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -11,13 +11,20 @@ from unittest.mock import patch
 import structlog
 
 from motorcade.clock import SimulatedClock
+from motorcade.commands import ledger
 from motorcade.log import files
+from motorcade.registry import embedded
 from motorcade.vehicle import disk
 from tests.faults.faulty_os import FaultyOs
 from tests.faults.plan import Call, Fault, Stopped
+from tests.faults.sqlite_engine import SqliteEngine
 
-MODULES: Final[tuple[ModuleType, ...]] = (files, disk)
-"""All that touches the disk below the log, the snapshots, cursors, the car's journal and buffer."""
+MODULES: Final[tuple[ModuleType, ...]] = (files, disk, embedded)
+"""All that touches the disk below the log, the snapshots, cursors, the car's journal and buffer;
+and the registry, which makes its file."""
+
+SQLITE: Final[tuple[ModuleType, ...]] = (embedded, ledger)
+"""Those whose SQLite can be put on our disk."""
 
 START_US: Final = 1_760_000_000_000_000
 
@@ -29,6 +36,7 @@ class World:
         self.root = root
         self.machine = FaultyOs(root, seed)
         self.clock = SimulatedClock(START_US)
+        self.sqlite = SqliteEngine(self.machine)
         self.said: list[dict[str, Any]] = []  # structured log events, in order
 
     @contextmanager
@@ -37,7 +45,11 @@ class World:
         before = structlog.get_config()
         structlog.configure(processors=[self._note], cache_logger_on_first_use=False)
         try:
-            with self.machine.under(*MODULES), patch.object(threading, "excepthook", _in_thread):
+            with ExitStack() as stack:
+                stack.enter_context(self.machine.under(*MODULES))
+                for module in SQLITE:
+                    stack.enter_context(patch.object(module, "sqlite3", self.sqlite))
+                stack.enter_context(patch.object(threading, "excepthook", _in_thread))
                 yield
         finally:
             structlog.configure(**before)
@@ -58,10 +70,25 @@ class World:
         self.machine.plan.mend()
 
     def restart(self, fault: Fault | None = None) -> None:
+        self.sqlite.end_process()
         self.machine.restart(fault)
 
     def close(self) -> None:
-        self.machine.restart()
+        self.restart()
+
+    def end_sqlite_process(self) -> None:
+        """The process ends, the machine and its other files go on."""
+        if not self.stopped:
+            self.sqlite.end_process()
+            self.machine.plan.stopped = False
+
+    def use_real_sqlite(self) -> None:
+        """From now on the interpreter's: what it does is seen by `settle`."""
+        self.sqlite.enabled = False
+
+    def settle(self) -> None:
+        """All that is there now is durable."""
+        self.machine.shadow.settle()
 
     def check_named(self, error: Exception) -> None:
         """Whoever reads the message must know which file or directory it is about."""

@@ -21,7 +21,11 @@ from tests.log.lanes import SMALL, batch, numbers, record
 
 ALL = frozenset(Topic)
 WAIT_S = 30.0
-ROOMY = LogConfig(partitions=4, reader_chunk_bytes=1)  # a slice is a frame
+ROOMY = LogConfig(
+    partitions=4,
+    reader_chunk_bytes=1,  # a slice is a frame
+    retention_bulk_age_s=10**9,
+)
 
 READ_IN_ANOTHER_PROCESS = """
 import sys
@@ -32,7 +36,8 @@ from motorcade.events import Topic
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.port import Edge
 
-log = EmbeddedLog(Path(sys.argv[1]), LogConfig(partitions=4), SystemClock())
+config = LogConfig(partitions=4, retention_bulk_age_s=10**9)
+log = EmbeddedLog(Path(sys.argv[1]), config, SystemClock())
 reader = log.reader(frozenset(Topic), Edge.EARLIEST)
 print("ready", flush=True)
 left = int(sys.argv[2])
@@ -52,7 +57,8 @@ from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.topics import Lane
 from tests.log.lanes import batch
 
-log = EmbeddedLog(Path(sys.argv[1]), LogConfig(partitions=4), SystemClock())
+config = LogConfig(partitions=4, retention_bulk_age_s=10**9)
+log = EmbeddedLog(Path(sys.argv[1]), config, SystemClock())
 writer = log.writer("gateway", Lane.BULK)
 start = int(sys.argv[2])
 while True:

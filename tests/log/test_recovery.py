@@ -135,12 +135,37 @@ def test_a_segment_whose_creation_was_torn_is_started_anew(
     assert numbers(read_on(lane.tail())) == list(range(10))
 
 
-def test_a_head_that_was_durable_and_is_damaged_stops_the_opening(
+@pytest.mark.parametrize("watermark_survives", [True, False])
+def test_a_damaged_head_is_told_and_its_frames_stay(
+    lane: LaneOnDisk, files: FaultyFiles, watermark_survives: bool
+) -> None:
+    fill(lane, 2)
+    files.kill() if watermark_survives else files.power_loss()
+    files.damage(FIRST, 30, b"\xff\xff")
+    with capture_logs() as logs:
+        appender = lane.open()
+    assert (logs[0]["event"], logs[0]["path"]) == ("log_segment_head_damaged", str(FIRST))
+    appender.commit(group(batch(10, 5)))
+    tail = lane.tail()
+    with pytest.raises(LogCorruptError, match="head"):
+        tail.read()
+    tail.skip_damage()
+    found = read_on(tail)
+    assert numbers(found) == list(range(15))
+    assert [one.position for one in found if (one.topic, one.partition) == (1, 0)] == [0, 1, 2]
+
+
+def test_a_damaged_head_that_no_other_file_tells_stops_the_opening(
     lane: LaneOnDisk, files: FaultyFiles
 ) -> None:
     fill(lane, 2)
     files.kill()
-    files.damage(FIRST, 30, b"\xff\xff")
+    appender = lane.open()
+    appender.commit(group(batch(10, 5)))
+    files.kill()
+    second = segment_path(DIRECTORY, 2)
+    files.damage(second, 30, b"\xff\xff")
+    files.unlink(FIRST)
     with pytest.raises(LogCorruptError, match="head"):
         lane.open()
 

@@ -20,11 +20,11 @@ TIMEOUT_S: Final = 240.0  # of one mutant's tests
 _FAILED: Final = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="only those of the gate")
     parser.add_argument("words", nargs="*", help="only mutants with one of these in their text")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     mutants = [
         mutant
         for mutant in MUTANTS

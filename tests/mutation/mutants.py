@@ -18,7 +18,6 @@ class Mutant(NamedTuple):
     short: bool = False
 
 
-_LOG: Final = "tests/log"
 _FAULTS: Final = "tests/faults/test_every_call.py"
 
 
@@ -117,7 +116,7 @@ MUTANTS: Final = (
         "log/watermark.py",
         "            if value == int(self._page[1]) ^ _MASK:\n",
         "            if True:\n",
-        (_LOG, "-k", "watermark or recovery or crash"),
+        ("tests/log/test_watermark.py",),
     ),
     Mutant(
         "the torn tail is not cut",

@@ -3,7 +3,6 @@ together; the commands of `vehicle.py` call it.
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,11 @@ from typing import Any
 from motorcade.cli.data import opened_registry, running_server
 from motorcade.cli.render import CommandError
 from motorcade.identity.authority import Authority, VehicleCertificate, open_authority
+from motorcade.identity.secrets import write_file
 from motorcade.identity.signing import command_signer
 from motorcade.registry.port import IssuedCertificate, NewVehicle, Registry, Vehicle
 from motorcade.registry.vin import check_vin
+from motorcade.vehicle.vehicle_file import checks_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +106,9 @@ def _write(
         "ca_file": ("ca.pem", ca_pem),
     }
     for name, content in files.values():
-        _write_private(place / name, content)
+        write_file(place / name, content, mode=0o600)
     token = new.vehicle.token
-    description = {
+    description: dict[str, Any] = {
         "vin": new.vehicle.vin,
         "token": token,
         "mqtt": {
@@ -120,13 +121,8 @@ def _write(
         **{key: str(place / name) for key, (name, _) in files.items()},
         **shared,
     }
+    contents = {key: content for key, (_, content) in files.items()}
+    description["checks"] = checks_of(description, contents)
     file = place / "vehicle.json"
-    _write_private(file, (json.dumps(description, indent=2) + "\n").encode())
+    write_file(file, (json.dumps(description, indent=2) + "\n").encode(), mode=0o600)
     return Provisioned(new.vehicle, file)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.unlink(missing_ok=True)  # an older file would keep its mode
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)

@@ -22,7 +22,7 @@ from motorcade.clock import Clock, SystemClock
 from motorcade.config import IdentityConfig
 from motorcade.identity import certificates
 from motorcade.identity.certificates import Certified, Validity
-from motorcade.identity.errors import SecretsError
+from motorcade.identity.errors import DamagedSecretError, SecretsError
 from motorcade.identity.port import VEHICLE_CA_NAME
 from motorcade.identity.secrets import SecretsDirectory, make_private, write_file
 
@@ -84,9 +84,14 @@ class Authority:
     @property
     def account_key(self) -> bytes:
         """The key under which the registry hashes passwords."""
-        return self.secrets.read_or_make(
-            "account_hash.key", lambda: self._entropy(ACCOUNT_KEY_BYTES)
-        )
+        name = "account_hash.key"
+        key = self.secrets.read_or_make(name, lambda: self._entropy(ACCOUNT_KEY_BYTES))
+        if len(key) != ACCOUNT_KEY_BYTES:
+            raise DamagedSecretError(
+                f"{self.secrets.path(name)} has {len(key)} bytes, not {ACCOUNT_KEY_BYTES}: restore "
+                "it from a backup; without it no password fits"
+            )
+        return key
 
     def issue_vehicle(self, vin: str) -> VehicleCertificate:
         """A new client certificate. The registry must be told its serial number."""

@@ -15,3 +15,7 @@ class InvalidTokenError(IdentityError):
 
 class TokenExpiredError(InvalidTokenError):
     """The bearer's: a token of ours whose time is over. Answer 401, clients renew it."""
+
+
+class DamagedSecretError(SecretsError):
+    """The file's bytes are not those that were written."""

@@ -6,15 +6,22 @@ the other then replaces.
 """
 
 import fcntl
+import hashlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from motorcade.identity.errors import SecretsError
+import structlog
+
+from motorcade.identity.errors import DamagedSecretError, SecretsError
 
 _OTHERS: Final = 0o077
+_CHECK_MARK: Final = b"# sha256 "
+_CHECK_BYTES: Final = len(_CHECK_MARK) + 64 + 1
+
+logger = structlog.get_logger(__name__)
 
 
 class SecretsDirectory:
@@ -30,30 +37,51 @@ class SecretsDirectory:
         return self._path / name
 
     def read(self, name: str) -> bytes:
-        """The content of a secret. Raises `SecretsError` when missing or open to others."""
+        """The content of a secret.
+
+        Raises:
+            SecretsError: missing, or open to others.
+            DamagedSecretError: not what was written.
+        """
         path = self.path(name)
         try:
             _refuse_open(path)
-            return path.read_bytes()
+            stored = path.read_bytes()
         except OSError as error:
             raise SecretsError(f"cannot read {path}: {error}") from error
+        content, mark = stored[:-_CHECK_BYTES], stored[-_CHECK_BYTES:]
+        if not mark.startswith(_CHECK_MARK):
+            return stored  # made before there were checksums
+        if stored != _checked(content):
+            raise DamagedSecretError(
+                f"{path} is damaged, its checksum does not match: restore it from a backup"
+            )
+        return content
 
     def read_or_make(self, name: str, make: Callable[[], bytes]) -> bytes:
         """The content of a secret, made by the first who asks."""
         if not self.path(name).exists():
             with self._locked():
                 if not self.path(name).exists():
-                    write_file(self.path(name), make(), mode=0o600)
+                    write_file(self.path(name), _checked(make()), mode=0o600)
         return self.read(name)
 
     def replace_unless(
         self, name: str, good: Callable[[bytes], bool], make: Callable[[], bytes]
     ) -> None:
-        """Make the secret anew when it is missing or no longer `good`."""
+        """Make the secret anew when it is missing, damaged, or no longer `good`."""
         with self._locked():
-            path = self.path(name)
-            if not path.exists() or not good(self.read(name)):
-                write_file(path, make(), mode=0o600)
+            if not self._is_good(name, good):
+                write_file(self.path(name), _checked(make()), mode=0o600)
+
+    def _is_good(self, name: str, good: Callable[[bytes], bool]) -> bool:
+        if not self.path(name).exists():
+            return False
+        try:
+            return good(self.read(name))
+        except DamagedSecretError as error:
+            logger.warning("secret_damaged", error=str(error), hint="it is made anew")
+            return False
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -63,6 +91,11 @@ class SecretsDirectory:
             yield
         finally:
             os.close(lock)
+
+
+def _checked(content: bytes) -> bytes:
+    """With a line behind it that PEM readers leave out: damaged keys are often still keys."""
+    return content + _CHECK_MARK + hashlib.sha256(content).hexdigest().encode() + b"\n"
 
 
 def make_private(path: Path) -> None:

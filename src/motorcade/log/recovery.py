@@ -18,10 +18,12 @@ import structlog
 
 from motorcade.log.errors import LogCorruptError, LogError, disk_errors
 from motorcade.log.files import FileLayer, read_bytes
+from motorcade.log.frame import find_frame
 from motorcade.log.segment import (
     TOPIC_ROWS,
     Positions,
     SegmentHead,
+    pack_positions,
     read_foot,
     read_head,
     read_trailer,
@@ -61,7 +63,7 @@ def recover(files: FileLayer, directory: Path, partitions: int) -> Opening:
     """Seal the lane and say where to go on. The caller holds the lane's lock.
 
     Raises:
-        LogCorruptError: a head that was durable cannot be read.
+        LogCorruptError: a head that was durable cannot be read, and no other file tells it.
         LogDiskError: the disk failed; doing it again goes on where this ended.
         LogError: the directory was written with another number of partitions.
     """
@@ -86,7 +88,7 @@ def _opening(files: FileLayer, path: Path, partitions: int, watermark: Watermark
     try:
         head = read_head(files, fd)
         if head is None:
-            raise LogCorruptError(f"{path}: the head cannot be read; restore it from a copy")
+            return _without_head(files, fd, path, partitions, watermark)
         if head[0].partitions != partitions:
             raise LogError(
                 f"{path.parent} was written with log.partitions={head[0].partitions} and cannot go "
@@ -104,16 +106,67 @@ def _last_segment(files: FileLayer, directory: Path, mark: Mark) -> int:
         path = segment_path(directory, numbers[-1])
         fd = files.open(path, create=False)
         try:
-            whole = read_head(files, fd) is not None
+            kept = read_head(files, fd) is not None or mark.segment >= numbers[-1]
+            kept = kept or _first_frame(files, fd, numbers[-1]) is not None
         finally:
             files.close(fd)
-        if whole or mark.segment >= numbers[-1]:
+        if kept:
             break
         files.unlink(path)  # No frame can be in it: a head is durable before the first frame.
         files.sync_directory(directory)
         logger.warning("log_segment_creation_torn", path=str(path))
         numbers.pop()
     return numbers[-1] if numbers else 0
+
+
+def _first_frame(files: FileLayer, fd: int, number: int) -> int | None:
+    return find_frame(read_bytes(files, fd, 0, files.size(fd)), number, 0)
+
+
+def _without_head(
+    files: FileLayer, fd: int, path: Path, partitions: int, watermark: Watermark
+) -> Opening:
+    """The head was durable and is damaged now: the foot tells what we need, or the one before."""
+    logger.error(
+        "log_segment_head_damaged",
+        path=str(path),
+        hint="readers stop there with LogCorruptError; restore the file or skip the damage",
+    )
+    opening = _sealed(files, fd, partitions)
+    if opening is not None:
+        return opening
+    number = int(path.stem)
+    before = _opening_before(files, path.parent, number, partitions)
+    first = _first_frame(files, fd, number)
+    if before is None or first is None:
+        raise LogCorruptError(f"{path}: head and foot cannot be read; restore it from a copy")
+    head = SegmentHead(
+        writer="",
+        lane="",
+        number=number,
+        partitions=partitions,
+        created_time_us=0,
+        previous_end=before.previous_end,
+        positions=pack_positions(before.positions),
+        input_cursor=before.input_cursor,
+    )
+    return _seal(files, fd, path, (head, first), watermark)
+
+
+def _opening_before(
+    files: FileLayer, directory: Path, number: int, partitions: int
+) -> Opening | None:
+    """Where segment `number` started from, by the foot of the one before it."""
+    if number == 1:
+        return Opening(1, 0, np.zeros((TOPIC_ROWS, partitions), np.int64), b"", None)
+    try:
+        fd = files.open(segment_path(directory, number - 1), create=False)
+    except FileNotFoundError:
+        return None
+    try:
+        return _sealed(files, fd, partitions)
+    finally:
+        files.close(fd)
 
 
 def _sealed(files: FileLayer, fd: int, partitions: int) -> Opening | None:

@@ -54,6 +54,7 @@ class Tail:
         with disk_errors(directory):
             self._watermark = Watermark(files, directory)
         self._fd: int | None = None
+        self._skip_head = False
 
     @property
     def place(self) -> Place:
@@ -95,7 +96,9 @@ class Tail:
             self._skip_damage()
 
     def _skip_damage(self) -> None:
+        self._skip_head = self._offset == 0
         limit = self._limit()
+        self._skip_head = False
         if limit <= self._offset:
             return
         assert self._fd is not None
@@ -156,13 +159,27 @@ class Tail:
                 raise self._lost("was removed by retention") from None
             self._advance()
             return False
-        head = read_head(self._files, fd)
-        if head is None:
-            self._files.close(fd)
-            raise LogCorruptError(f"{path}: the head cannot be read; restore it from a copy")
         self._fd = fd
-        self._offset = self._offset or head[1]
+        if self._offset == 0:  # Else the frames speak for themselves.
+            self._offset = self._first(fd, path)
         return True
+
+    def _first(self, fd: int, path: Path) -> int:
+        """Where the first frame starts."""
+        head = read_head(self._files, fd)
+        if head is not None:
+            return head[1]
+        if not self._skip_head:
+            self.close()
+            raise LogCorruptError(
+                f"{path}: the head is damaged; restore it from a copy, or call skip_damage() to go "
+                "on at the first whole frame"
+            )
+        self._skip_head = False
+        mark = self._watermark.read()
+        end = self._sealed_end() if mark.segment > self._segment else mark.offset
+        first = find_frame(read_bytes(self._files, fd, 0, end), self._segment, 0)
+        return end if first is None else first
 
     def _was_read_out(self) -> bool:
         """Whether the missing segment ended just where we are, as its successor tells."""

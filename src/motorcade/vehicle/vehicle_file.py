@@ -5,6 +5,7 @@ Written by `motorcade vehicle add`. Relative file names are relative to the file
 
 import base64
 import binascii
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ class _File(msgspec.Struct, frozen=True):
     ca_file: str
     command_public_keys: dict[str, str] = {}
     servers: dict[str, Address] = {}
+    checks: dict[str, int] = {}  # CRC-32 by name: of this file's other members, of each PEM file
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +62,13 @@ def read_vehicle_file(path: Path) -> VehicleFile:
     """Read and check the file.
 
     Raises:
-        VehicleFileError: not there, not JSON, or something in it is missing; the text says what.
+        VehicleFileError: not there, not JSON, or something in it is missing or damaged, or in the
+            PEM files beside it; the text says what.
     """
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        data = path.read_bytes()
+        file = msgspec.json.decode(data, type=_File)
+        _check(path, file, msgspec.json.decode(data))
         keys = {key_id: _public_key(text) for key_id, text in file.command_public_keys.items()}
     except (OSError, msgspec.MsgspecError, ValueError, binascii.Error) as error:
         raise VehicleFileError(f"{path}: {error}; write it with `motorcade vehicle add`") from error
@@ -77,6 +82,36 @@ def read_vehicle_file(path: Path) -> VehicleFile:
         keys,
         file.servers,
     )
+
+
+def checks_of(members: Mapping[str, Any], files: Mapping[str, bytes]) -> dict[str, int]:
+    """The member `checks` of a vehicle file: `files` by the names of the members that name them."""
+    checks = {name: zlib.crc32(content) for name, content in files.items()}
+    return {"vehicle": _own_check(members, checks)} | checks
+
+
+def _own_check(members: Mapping[str, Any], checks: Mapping[str, int]) -> int:
+    """Of the file without this number."""
+    rest = {**members, "checks": {name: checks[name] for name in checks if name != "vehicle"}}
+    return zlib.crc32(msgspec.json.encode(rest, order="sorted"))
+
+
+def _check(path: Path, file: _File, members: dict[str, Any]) -> None:
+    """Raises `VehicleFileError` when the file, or one that it names, is not as it was written."""
+    if not file.checks:
+        return  # written by hand
+    files = {name: path.parent / members[name] for name in ("cert_file", "key_file", "ca_file")}
+    # The file itself first: it may be the name of another that is damaged.
+    if file.checks.get("vehicle") != _own_check(members, file.checks):
+        raise VehicleFileError(
+            f"{path} is damaged, or was edited: remove its `checks` if it was edited, else "
+            "restore it, or write it anew with `motorcade vehicle renew`"
+        )
+    for name, place in files.items():
+        if zlib.crc32(place.read_bytes()) != file.checks.get(name):
+            raise VehicleFileError(
+                f"{place} is damaged: restore it, or write it anew with `motorcade vehicle renew`"
+            )
 
 
 def read_ready_file(path: Path) -> dict[str, Address]:

@@ -1,0 +1,240 @@
+"""The files at rest: how each comes to be, and what must still be right when it is damaged."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+from motorcade.cli.provisioning import add_vehicles
+from motorcade.clock import SimulatedClock
+from motorcade.config import Config
+from motorcade.events import Encoding, Topic
+from motorcade.identity.authority import open_authority
+from motorcade.identity.certificates import Certified
+from motorcade.identity.signing import command_signer
+from motorcade.identity.tokens import token_authority
+from motorcade.log.embedded import EmbeddedLog
+from motorcade.log.errors import LogCorruptError
+from motorcade.log.files import OsFiles
+from motorcade.log.port import Edge
+from motorcade.log.topics import Lane
+from motorcade.state.snapshots import SnapshotStore
+from motorcade.vehicle.buffer import Buffer
+from motorcade.vehicle.disk import DirectoryDisk
+from motorcade.vehicle.journal import Journal
+from motorcade.vehicle.vehicle_file import checks_of, read_vehicle_file
+from tests.log.lanes import SMALL, START_US, batch, numbers
+
+Say = Callable[[str], None]
+_LOG: Final = dataclasses.replace(
+    SMALL, segment_bytes_max=1_500, segment_allocate_bytes=256, housekeeping_s=3_600.0
+)
+
+
+def is_part(found: list[Any], whole: list[Any]) -> bool:
+    """Whether `found` is `whole` with some left out."""
+    rest = iter(whole)
+    return all(each in rest for each in found)
+
+
+class LogAtRest:
+    """Three segments, the last one sealed: a clean stop."""
+
+    name = "log, stopped"
+
+    def make(self, directory: Path) -> None:
+        log = EmbeddedLog(directory / "log", _LOG, SimulatedClock(START_US))
+        writer = log.writer("test", Lane.BULK)
+        for number in range(0, 40, 4):
+            writer.append(batch(number, 4), b"input %d" % number).result(60)
+        log.store_cursor("group", log.end(frozenset(Topic)))
+        self.finish(log)
+
+    def finish(self, log: EmbeddedLog) -> None:
+        log.close()
+
+    def open(self, directory: Path, say: Say) -> list[int]:
+        """What is read; and that it can be written on."""
+        log = EmbeddedLog(directory / "log", _LOG, SimulatedClock(START_US))
+        try:
+            found = self.read(log, say)
+            say(self.check_cursor(log))
+            log.writer("test", Lane.BULK).append(batch(100, 2)).result(60)
+            assert self.read(log, say) == [*found, 100, 101], "wrong after writing on"
+            return found
+        finally:
+            log.close()
+
+    def check_cursor(self, log: EmbeddedLog) -> str:
+        cursor = log.load_cursor("group")
+        assert cursor is not None
+        reader = log.reader(frozenset(Topic), cursor)
+        assert not reader.poll(0.0)
+        reader.close()
+        return ""
+
+    def read(self, log: EmbeddedLog, say: Say) -> list[int]:
+        reader = log.reader(frozenset(Topic), Edge.EARLIEST)
+        found = []
+        for _ in range(200):
+            try:
+                slices = reader.poll(0.0)
+            except LogCorruptError as error:
+                say(str(error))
+                reader.skip_damage()
+                continue
+            if not slices:
+                break
+            found += [each for piece in slices for each in piece.batch]
+        reader.close()
+        for each in found:
+            assert each.payload == b"payload %d" % each.identity[1], "a wrong record"
+        return numbers(found)
+
+    def right(self, found: list[int], whole: list[int]) -> bool:
+        return is_part(found, whole)
+
+
+class LogAfterKill(LogAtRest):
+    """The last segment has no foot yet."""
+
+    name = "log, killed"
+
+    def finish(self, log: EmbeddedLog) -> None:
+        """Forget it without a goodbye: the last segment stays as it is."""
+        for opened in list(log._opened):
+            opened._appender.close = lambda: None  # type: ignore[union-attr]
+        log.close()
+
+
+class Snapshots:
+    name = "state snapshots"
+
+    def make(self, directory: Path) -> None:
+        store = SnapshotStore(directory / "state", OsFiles())
+        for number in range(2):
+            store.save(b"snapshot %d " % number * 20)
+
+    def open(self, directory: Path, say: Say) -> list[bytes]:
+        return list(SnapshotStore(directory / "state", OsFiles()).load())
+
+    def right(self, found: list[bytes], whole: list[bytes]) -> bool:
+        return is_part(found, whole)
+
+
+class JournalAtRest:
+    name = "the car's journal"
+
+    def make(self, directory: Path) -> None:
+        journal = self.opened(directory)
+        for number in range(1, 8):
+            for state in ("started", "executed"):
+                journal.write(f"c{number}", state, reason="", time_us=number, counter=number)  # type: ignore[arg-type]
+
+    def open(self, directory: Path, say: Say) -> list[str]:
+        journal = self.opened(directory)
+        say(journal.damage)
+        for number in range(1, 8):
+            assert journal.counter_used(number), f"command {number} could be carried out again"
+        return [f"{entry.id} {entry.state} {entry.counter}" for entry in journal]
+
+    def opened(self, directory: Path) -> Journal:
+        return Journal(DirectoryDisk(directory / "journal"), commands_max=100)
+
+    def right(self, found: list[str], whole: list[str]) -> bool:
+        return all(each in whole or each.replace("started", "executed") in whole for each in found)
+
+
+class BufferAtRest:
+    name = "the car's buffer"
+
+    def make(self, directory: Path) -> None:
+        buffer = self.opened(directory)
+        for number in range(30):
+            buffer.append(Topic.TELEMETRY, Encoding.JSON_SIGNALS, b"record %d" % number)
+            buffer.sync()
+        buffer.acknowledge(3)
+
+    def open(self, directory: Path, say: Say) -> list[tuple[int, bytes]]:
+        """What is still to be sent; a new record must get a sequence that no other had."""
+        buffer = self.opened(directory)
+        for text in buffer.damage:
+            say(text)
+        if buffer.torn_bytes:
+            say(f"{buffer.torn_bytes} cut of {[p.name for p in directory.rglob('*.records')]}")
+        found, at = [], 4
+        while (record := buffer.read(at)) is not None:
+            found.append((record.sequence, record.payload))
+            at = record.sequence + 1
+        assert buffer.next_sequence > 30, "a sequence would mean two records"
+        return found
+
+    def opened(self, directory: Path) -> Buffer:
+        disk = DirectoryDisk(directory / "buffer")
+        return Buffer(disk, bytes_max=8 * 400, entropy=lambda size: b"\7" * size)
+
+    def right(self, found: list[Any], whole: list[Any]) -> bool:
+        return is_part(found, whole)
+
+
+class Secrets:
+    """Every key of a deployment."""
+
+    name = "keys and certificates"
+
+    def make(self, directory: Path) -> None:
+        self.open(directory, lambda _: None)
+
+    def open(self, directory: Path, say: Say) -> Any:
+        authority = open_authority(directory, "127.0.0.1", config=Config().identity)
+        signer = command_signer(authority)
+        token_authority(authority)
+        doors = Certified.from_pem(authority.secrets.read("server.pem")).pem
+        keys = signer.key_id, authority.account_key
+        return authority.ca_pem, authority.vehicle_ca_pem, *keys, doors
+
+    def right(self, found: Any, whole: Any) -> bool:
+        """The doors' certificate may be made anew; everything else must be the same."""
+        return bool(found[:-1] == whole[:-1])
+
+
+class VehicleFiles:
+    """`vehicle.json` and the PEM files beside it."""
+
+    name = "vehicle.json"
+
+    def make(self, directory: Path) -> None:
+        data = directory.parent / "data"
+        add_vehicles(data, [("5YJ3E1EA7KF000001", directory)])
+        text = (directory / "vehicle.json").read_text()
+        for name in ("cert.pem", "key.pem", "ca.pem"):  # relative, so that a copy has its own
+            text = text.replace(str(directory.absolute() / name), name)
+        (directory / "vehicle.json").write_text(_with_checks(text, directory))
+
+    def open(self, directory: Path, say: Say) -> Any:
+        vehicle = read_vehicle_file(directory / "vehicle.json")
+        keys = {name: key.public_bytes_raw() for name, key in vehicle.command_keys.items()}
+        files = [each.read_bytes() for each in (vehicle.cert_file, vehicle.key_file)]
+        return vehicle.vin, vehicle.token, vehicle.mqtt, keys, vehicle.servers, files
+
+    def right(self, found: Any, whole: Any) -> bool:
+        return False
+
+
+def _with_checks(text: str, directory: Path) -> str:
+    members = json.loads(text)
+    names = ("cert_file", "key_file", "ca_file")
+    contents = {name: (directory / members[name]).read_bytes() for name in names}
+    return json.dumps({**members, "checks": checks_of(members, contents)}, indent=2)
+
+
+ALL: Final = (
+    LogAtRest,
+    LogAfterKill,
+    Snapshots,
+    JournalAtRest,
+    BufferAtRest,
+    Secrets,
+    VehicleFiles,
+)

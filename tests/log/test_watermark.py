@@ -1,0 +1,28 @@
+"""The shared page: the newest mark, and never half of one."""
+
+from pathlib import Path
+
+from motorcade.log.watermark import NOTHING, Mark, Watermark
+from tests.faulty_files import FaultyFiles
+
+DIRECTORY = Path("/disk/test-bulk")
+
+
+def test_the_newest_mark_is_seen_by_whoever_has_the_page() -> None:
+    files = FaultyFiles()
+    writer, reader = Watermark(files, DIRECTORY), Watermark(files, DIRECTORY)
+    assert reader.read() == NOTHING
+    writer.publish(Mark(3, 4_096))
+    assert reader.read() == Mark(3, 4_096)
+    writer.publish(Mark(4, 160))
+    assert reader.read() == Watermark(files, DIRECTORY).read() == Mark(4, 160)
+
+
+def test_half_a_mark_is_not_believed() -> None:
+    files = FaultyFiles()
+    writer, reader = Watermark(files, DIRECTORY), Watermark(files, DIRECTORY)
+    writer.publish(Mark(1, 800))
+    assert reader.read() == Mark(1, 800)
+    writer._page[0] += 4_096  # its writer dies between the two words
+    assert reader.read() == Mark(1, 800)
+    assert Watermark(files, DIRECTORY).read() == NOTHING
