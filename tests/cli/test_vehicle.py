@@ -63,6 +63,7 @@ def certificate_principal(data: Path, description: dict[str, Any]) -> Principal 
 def test_a_vehicle_is_added_before_any_server_ran(data: Path, tmp_path: Path) -> None:
     run("vehicle", "add", "--data", data, "--vin", VIN, "--out", tmp_path / "car")
     description = json.loads((tmp_path / "car" / "vehicle.json").read_text())
+    assert description.pop("checks").keys() == {"vehicle", "cert_file", "key_file", "ca_file"}
     token = description["token"]
     password = description["mqtt"]["password"]
     assert description == {

@@ -52,7 +52,7 @@ def flip_all(case: Case, root: Path, *, stride: int = 1) -> Result:
     origin.mkdir(parents=True)
     case.make(origin)
     shutil.copytree(origin, copy)
-    whole, _ = _opened(case, copy)
+    whole = _opened(case, copy, [])
     result = Result(case.name)
     for path in sorted(each for each in origin.rglob("*") if each.is_file()):
         name = path.relative_to(origin)
@@ -85,9 +85,9 @@ def _judge(case: Case, copy: Path, name: Path, offset: int, whole: Any, result: 
     said: list[str] = []
     where = f"{case.name}: {name}, byte {offset}"
     try:
-        found, said = _opened(case, copy)
+        found = _opened(case, copy, said)
     except Exception as error:
-        if name.name in str(error):
+        if any(name.name in text for text in (str(error), *said)):
             result.refused += 1
         else:
             result.failures.append(f"{where}: not named: {type(error).__name__}: {error}")
@@ -102,9 +102,7 @@ def _judge(case: Case, copy: Path, name: Path, offset: int, whole: Any, result: 
         result.confined += 1
 
 
-def _opened(case: Case, directory: Path) -> tuple[Any, list[str]]:
-    said: list[str] = []
-
+def _opened(case: Case, directory: Path, said: list[str]) -> Any:
     def note(_logger: object, _method: str, event: Any) -> Any:
         said.append(" ".join(str(value) for value in event.values()))
         raise structlog.DropEvent
@@ -112,6 +110,6 @@ def _opened(case: Case, directory: Path) -> tuple[Any, list[str]]:
     before = structlog.get_config()
     structlog.configure(processors=[note], cache_logger_on_first_use=False)
     try:
-        return case.open(directory, said.append), said
+        return case.open(directory, said.append)
     finally:
         structlog.configure(**before)

@@ -42,9 +42,9 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     registry = open_registry(path)
     registry.add_vehicles([vin_of(1)])
     registry.close()
-    assert path.stat().st_mode & 0o777 == 0o600
+    files = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
+    assert files == {"registry.sqlite": 0o600, "registry.sqlite.sum": 0o600}
     assert path.parent.stat().st_mode & 0o777 == 0o700
-    assert [file.name for file in path.parent.iterdir()] == ["registry.sqlite"]
 
 
 def test_no_password_is_stored(tmp_path: Path) -> None:

@@ -165,7 +165,7 @@ def _members(
                 tls=shared_tls,
             )
         )
-        for damage in members[-1].agent.damage:
+        for damage in (*vehicle.damage, *members[-1].agent.damage):
             print(f"{vehicle.vin}: {damage}", file=sys.stderr)
     return members
 

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import msgspec
+import structlog
 
+from motorcade import at_rest
 from motorcade.commands.port import CommandView, Step
 from motorcade.commands.states import FINAL, State
 from motorcade.events import Record, VehicleToken
@@ -60,14 +62,19 @@ WHERE id = ?
 _STORE_CURSOR: Final = "INSERT OR REPLACE INTO cursors VALUES (?, ?)"
 
 
+_log = structlog.get_logger()
+
+
 class Ledger:
     """The file, open for one writing thread (`apply`, `purge`) and one reading thread."""
 
     def __init__(self, path: Path) -> None:
         """Open, or build an empty one in place of a file that is damaged or of another version."""
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._path = path
         self._condemned = _beside(path, "-condemned")
         if self._condemned.exists() or not _is_good(path):
+            at_rest.forget(path)
             for leftover in (path, _beside(path, "-wal"), _beside(path, "-shm")):
                 leftover.unlink(missing_ok=True)
             with closing(_connect(path)) as fresh:
@@ -81,6 +88,7 @@ class Ledger:
         """Release the file; both threads must be done."""
         self._reading.close()
         self._writing.close()
+        at_rest.seal(self._path, alone=True)
 
     def condemn(self) -> None:
         """Damage was met while reading or writing: the next `Ledger` here is built anew.
@@ -186,16 +194,18 @@ def _beside(path: Path, ending: str) -> Path:
 
 
 def _is_good(path: Path) -> bool:
-    """Whether this version can read the file's beginning."""
+    """Whether the file is as it was left, and this version can read its beginning."""
     if not path.exists():
         return False
     try:
+        at_rest.check(path, alone=True)
         with closing(_connect(path)) as connection:
             version = connection.execute("PRAGMA user_version").fetchone()[0]
             connection.execute("SELECT count(*) FROM cursors").fetchone()
-    except sqlite3.DatabaseError as error:
-        if is_full(error):
+    except (sqlite3.DatabaseError, at_rest.DamagedFileError) as error:
+        if isinstance(error, sqlite3.DatabaseError) and is_full(error):
             raise
+        _log.error("ledger_damaged", path=str(path), error=str(error), hint="it is built anew")
         return False
     return bool(version == SCHEMA_VERSION)
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, create_engine, event, pool
 from sqlalchemy.exc import DBAPIError
 
+from motorcade import at_rest
 from motorcade.clock import Clock
 from motorcade.config import RegistryConfig
 from motorcade.events import VehicleToken
@@ -78,6 +79,7 @@ class EmbeddedRegistry:
         event.listen(self._engine, "begin", _begin_immediate)
         with _wrapped(path):
             _create_private(path)
+            at_rest.check(path, alone=False)
             self._reading = self._connect()
         self._migrate()
 
@@ -192,6 +194,7 @@ class EmbeddedRegistry:
         with self._read_lock, self._write_lock:
             self._reading.close()
             self._engine.dispose()
+            at_rest.seal(self._path, alone=False)
 
     # The file.
 
@@ -247,6 +250,8 @@ def _create_private(path: Path) -> None:
 def _wrapped(path: Path) -> Iterator[None]:
     try:
         yield
+    except at_rest.DamagedFileError as error:
+        raise RegistryUnavailableError(f"registry {error}") from error
     except (DBAPIError, sqlite3.Error, OSError) as error:
         raise RegistryUnavailableError(
             f"registry {path}: {error}; is it locked, full, damaged, or not writable for you?"

@@ -6,7 +6,7 @@ Written by `motorcade vehicle add`. Relative file names are relative to the file
 import base64
 import binascii
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,19 +56,19 @@ class VehicleFile:
     ca_file: Path
     command_keys: dict[str, Ed25519PublicKey]
     servers: dict[str, Address]  # "mqtt", "mqtts", "telemetry"
+    damage: tuple[str, ...] = ()  # what is not as it was written, here or in the PEM files
 
 
 def read_vehicle_file(path: Path) -> VehicleFile:
     """Read and check the file.
 
     Raises:
-        VehicleFileError: not there, not JSON, or something in it is missing or damaged, or in the
-            PEM files beside it; the text says what.
+        VehicleFileError: not there, not JSON, or something in it is missing; the text says what.
     """
     try:
         data = path.read_bytes()
         file = msgspec.json.decode(data, type=_File)
-        _check(path, file, msgspec.json.decode(data))
+        damage = tuple(_damage(path, file, msgspec.json.decode(data)))
         keys = {key_id: _public_key(text) for key_id, text in file.command_public_keys.items()}
     except (OSError, msgspec.MsgspecError, ValueError, binascii.Error) as error:
         raise VehicleFileError(f"{path}: {error}; write it with `motorcade vehicle add`") from error
@@ -81,6 +81,7 @@ def read_vehicle_file(path: Path) -> VehicleFile:
         path.parent / file.ca_file,
         keys,
         file.servers,
+        damage,
     )
 
 
@@ -96,21 +97,22 @@ def _own_check(members: Mapping[str, Any], checks: Mapping[str, int]) -> int:
     return zlib.crc32(msgspec.json.encode(rest, order="sorted"))
 
 
-def _check(path: Path, file: _File, members: dict[str, Any]) -> None:
-    """Raises `VehicleFileError` when the file, or one that it names, is not as it was written."""
+def _damage(path: Path, file: _File, members: dict[str, Any]) -> Iterator[str]:
+    """What is not as it was written. Not refused: people edit the file, and the server decides."""
     if not file.checks:
         return  # written by hand
-    files = {name: path.parent / members[name] for name in ("cert_file", "key_file", "ca_file")}
-    # The file itself first: it may be the name of another that is damaged.
     if file.checks.get("vehicle") != _own_check(members, file.checks):
-        raise VehicleFileError(
-            f"{path} is damaged, or was edited: remove its `checks` if it was edited, else "
-            "restore it, or write it anew with `motorcade vehicle renew`"
+        yield (
+            f"{path} is damaged, or was edited: remove its `checks` if it was edited, else restore "
+            "it, or write it anew with `motorcade vehicle renew`"
         )
-    for name, place in files.items():
+        return  # It may be the name of another file that is damaged.
+    for name in ("cert_file", "key_file", "ca_file"):
+        place = path.parent / members[name]
         if zlib.crc32(place.read_bytes()) != file.checks.get(name):
-            raise VehicleFileError(
-                f"{place} is damaged: restore it, or write it anew with `motorcade vehicle renew`"
+            yield (
+                f"{place} is damaged, or was exchanged: restore it, or write it anew with "
+                "`motorcade vehicle renew`"
             )
 
 

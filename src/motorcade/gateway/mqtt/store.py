@@ -15,6 +15,8 @@ from typing import Final, Protocol
 
 import msgspec
 
+from motorcade import at_rest
+
 FILE_NAME: Final = "sessions.sqlite"
 _VERSION: Final = 1
 _LIVE_CURSOR: Final = 0
@@ -83,11 +85,12 @@ class SqliteSessionStore:
         self._path = directory / FILE_NAME
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         try:
+            at_rest.check(self._path, alone=True)
             self._connection = sqlite3.connect(
                 self._path, check_same_thread=False, isolation_level=None
             )
             self._prepare()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, at_rest.DamagedFileError) as error:
             raise SessionStoreError(
                 f"{self._path}: {error}. Restore it, or remove it: clients then subscribe anew"
             ) from error
@@ -123,6 +126,7 @@ class SqliteSessionStore:
         self._queue.put(None)
         self._thread.join()
         self._connection.close()
+        at_rest.seal(self._path, alone=True)
 
     def _load(self, row_id: int) -> bytes:
         row = self._connection.execute("SELECT value FROM live WHERE id = ?", (row_id,)).fetchone()
