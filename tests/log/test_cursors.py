@@ -69,3 +69,13 @@ def test_a_full_disk_leaves_the_old_cursor() -> None:
 def test_a_group_name_is_a_plain_word(group: str) -> None:
     with pytest.raises(ValueError, match="letters"):
         GroupCursors(FaultyFiles(), DIRECTORY).load(group)
+
+
+@settings(deadline=None)
+@given(PLACES, st.integers(0, 10_000), st.integers(0, 7))
+def test_a_damaged_cursor_is_refused(place: Place, at: int, bit: int) -> None:
+    cursor = encode_cursor({"gateway-bulk": place})
+    at %= len(cursor)
+    damaged = cursor[:at] + bytes([cursor[at] ^ 1 << bit]) + cursor[at + 1 :]
+    with pytest.raises(CursorError):
+        decode_cursor(Cursor(damaged))
