@@ -1,4 +1,7 @@
-"""Whether a SQLite file is as it was left. SQLite sees broken structure, never a flipped value.
+"""SQLite's files at rest: their directory lasts, and they are as they were left.
+
+SQLite syncs the directory that its files are in, not the name of that directory; and it sees broken
+structure, never a flipped value.
 
 A clean end leaves `<file>.sum` beside the file: its size, SQLite's change counter, the hash of its
 bytes. Who opens the file next compares. Where the file has changed since (after a crash, or by
@@ -70,7 +73,48 @@ def check(path: Path, *, alone: bool) -> None:
 def forget(path: Path) -> None:
     """Remove the sum, durably."""
     _sum_path(path).unlink(missing_ok=True)
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync(path.parent)
+
+
+def bring_to_disk(path: Path) -> None:
+    """After a crash, before the file is opened: write again what the cache alone may hold.
+
+    A process that died of a failed sync leaves pages that read well and are on no disk; SQLite
+    would go on behind them, and lose with the power what it commits there. The file is ours alone.
+
+    Raises:
+        OSError: the disk fails.
+    """
+    if not _has_journal(path):
+        return
+    for each in (path, path.with_name(path.name + "-wal")):
+        if each.exists():
+            _rewrite(each)
+
+
+def _rewrite(path: Path) -> None:
+    file = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        offset = 0
+        while chunk := os.pread(file, _CHUNK_BYTES, offset):
+            offset += os.pwritev(file, [chunk], offset)
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def make_directory(path: Path) -> None:
+    """Make it and its parents where missing, durably; its owner's alone. Raises `OSError`."""
+    if not path.parent.is_dir():
+        make_directory(path.parent)
+    with contextlib.suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+    # Also when it is there: whoever made it may have ended before this.
+    _sync(path.parent)
+
+
+def _sync(path: Path) -> None:
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(directory)
     finally:

@@ -4,14 +4,17 @@ After the fault the files are opened by the product as it is, with the interpret
 """
 
 import sqlite3
+from concurrent.futures import Future, wait
 from contextlib import closing
 from typing import Final
 
 from motorcade.commands.ledger import Ledger
 from motorcade.config import RegistryConfig
+from motorcade.gateway.mqtt.store import SessionStoreError, SqliteSessionStore, StoredSession
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.registry.errors import RegistryUnavailableError
 from tests.commands.test_ledger import apply, entered, requested
+from tests.faults.plan import Stopped
 from tests.faults.world import World
 
 VIN: Final = "5YJ3E1EA7KF{:06d}"
@@ -152,7 +155,6 @@ class OnLedger:
         self.applied = 0
 
     def prepare(self) -> None:
-        self.world.machine.mkdir(self.path.parent)
         self.follow(2)
 
     def act(self) -> None:
@@ -214,7 +216,7 @@ class OnLedger:
         if self.ledger is None:
             try:
                 self.ledger = Ledger(self.path)
-            except sqlite3.DatabaseError:
+            except (sqlite3.DatabaseError, OSError):
                 self.end_process()
         return self.ledger
 
@@ -227,7 +229,7 @@ class FirstLedger(OnLedger):
     name = "ledger: first start"
 
     def prepare(self) -> None:
-        self.world.machine.mkdir(self.path.parent)
+        pass
 
 
 class RestartedLedger(OnLedger):
@@ -240,6 +242,81 @@ class RestartedLedger(OnLedger):
         self.follow(4)
 
 
+class OnSessions:
+    """A session whose `put` resolved is there after whatever happens."""
+
+    name = "MQTT sessions: puts"
+    costly = 4
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.directory = world.root / "mqtt"
+        self.store: SqliteSessionStore | None = None
+        self.next = 0
+        self.stored: set[str] = set()
+
+    def prepare(self) -> None:
+        self.put(2)
+
+    def act(self) -> None:
+        self.put(3)
+
+    def go_on(self) -> None:
+        before = len(self.stored)
+        self.put(1)
+        assert len(self.stored) == before + 1, "no session is stored after the fault"
+
+    def check(self) -> None:
+        self.store = None
+        self.world.use_real_sqlite()
+        store = self.opened()
+        assert store is not None, "the session store does not open"
+        assert {session.key for session in store.load()} >= self.stored, "a session is lost"
+        self.go_on()
+        store.close()
+        self.world.settle()
+
+    def put(self, sessions: int) -> None:
+        for _ in range(sessions):
+            self.next += 1
+            store = self.opened()
+            if store is None:
+                continue
+            key = f"client {self.next}"
+            future = store.put(StoredSession(key, 60, 0, b"cursor"))
+            try:
+                self.wait_for(store, future)
+            except SessionStoreError as error:
+                self.world.check_named(error)
+            else:
+                self.stored.add(key)
+
+    def wait_for(self, store: SqliteSessionStore, future: Future[None]) -> None:
+        while not future.done():
+            if not store._thread.is_alive() and not future.done():
+                if self.world.stopped:
+                    raise Stopped
+                raise AssertionError("the thread ended and told nobody")
+            wait([future], timeout=0.05)
+        future.result()
+
+    def opened(self) -> SqliteSessionStore | None:
+        if self.store is None:
+            try:
+                self.store = SqliteSessionStore(self.directory)
+            except SessionStoreError as error:
+                self.world.check_named(error)
+                self.world.end_sqlite_process()
+        return self.store
+
+
+class FirstSessions(OnSessions):
+    name = "MQTT sessions: first start"
+
+    def prepare(self) -> None:
+        pass
+
+
 ALL: Final = (
     FirstRegistry,
     OnRegistry,
@@ -247,4 +324,6 @@ ALL: Final = (
     FirstLedger,
     OnLedger,
     RestartedLedger,
+    FirstSessions,
+    OnSessions,
 )

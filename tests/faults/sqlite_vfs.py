@@ -32,7 +32,7 @@ class FaultyVfs(apsw.VFS):
         path = Path(name.filename() if isinstance(name, apsw.URIFilename) else name)
         makes = not path.exists()
         self.enter(Call("xOpen", kind(path), changes=makes, grows=makes))
-        file = FaultyFile(self, name, flags, path, makes=makes)
+        file = FaultyFile(self, name, flags, path)
         if makes:
             self.machine.shadow.create(path)
         file.node = self.machine.shadow.node(path)
@@ -77,9 +77,11 @@ class FaultyFile(apsw.VFSFile):
 
     node: Node
 
-    def __init__(self, vfs: FaultyVfs, name: Any, flags: list[int], path: Path, *, makes: bool):
+    def __init__(self, vfs: FaultyVfs, name: Any, flags: list[int], path: Path) -> None:
         self.vfs, self.path = vfs, path
-        self._new_journal = makes and bool(flags[0] & _JOURNALS)
+        # As in SQLite's `unixOpen`: whether the file was there does not matter.
+        may_make = flags[0] & apsw.SQLITE_OPEN_CREATE
+        self._sync_name = bool(may_make and flags[0] & _JOURNALS)
         super().__init__("unix", name, flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
@@ -116,9 +118,9 @@ class FaultyFile(apsw.VFSFile):
         shadow = self.vfs.machine.shadow
         if fault in (None, Fault.POWER_KEPT):
             shadow.sync(self.node)
-            if self._new_journal:  # SQLite's own VFS syncs the directory of a new journal, once.
+            if self._sync_name:  # SQLite's own VFS syncs the directory of a journal, once.
                 shadow.sync_names(self.path.parent)
-                self._new_journal = False
+                self._sync_name = False
         elif fault not in STOPS:
             shadow.sync_failed(self.node)
         self.vfs.end(fault)

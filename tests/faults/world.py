@@ -10,8 +10,10 @@ from unittest.mock import patch
 
 import structlog
 
+from motorcade import at_rest
 from motorcade.clock import SimulatedClock
 from motorcade.commands import ledger
+from motorcade.gateway.mqtt import store
 from motorcade.log import files
 from motorcade.registry import embedded
 from motorcade.vehicle import disk
@@ -19,11 +21,11 @@ from tests.faults.faulty_os import FaultyOs
 from tests.faults.plan import Call, Fault, Stopped
 from tests.faults.sqlite_engine import SqliteEngine
 
-MODULES: Final[tuple[ModuleType, ...]] = (files, disk, embedded)
+MODULES: Final[tuple[ModuleType, ...]] = (files, disk, embedded, at_rest)
 """All that touches the disk below the log, the snapshots, cursors, the car's journal and buffer;
-and the registry, which makes its file."""
+and what makes SQLite's files and their directories."""
 
-SQLITE: Final[tuple[ModuleType, ...]] = (embedded, ledger)
+SQLITE: Final[tuple[ModuleType, ...]] = (embedded, ledger, store)
 """Those whose SQLite can be put on our disk."""
 
 START_US: Final = 1_760_000_000_000_000

@@ -70,7 +70,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         """Open, or build an empty one in place of a file that is damaged or of another version."""
-        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        at_rest.make_directory(path.parent)
         self._path = path
         self._condemned = _beside(path, "-condemned")
         if self._condemned.exists() or not _is_good(path):

@@ -81,16 +81,17 @@ class SqliteSessionStore:
     """`SessionStore` in one SQLite file under the data directory."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = directory / FILE_NAME
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         try:
+            at_rest.make_directory(directory)
             at_rest.check(self._path, alone=True)
+            at_rest.bring_to_disk(self._path)
             self._connection = sqlite3.connect(
                 self._path, check_same_thread=False, isolation_level=None
             )
             self._prepare()
-        except (sqlite3.Error, at_rest.DamagedFileError) as error:
+        except (sqlite3.Error, OSError, at_rest.DamagedFileError) as error:
             raise SessionStoreError(
                 f"{self._path}: {error}. Restore it, or remove it: clients then subscribe anew"
             ) from error
