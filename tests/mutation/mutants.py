@@ -102,6 +102,13 @@ MUTANTS: Final = (
         "            while False:\n",
         _scenario("log: append"),
     ),
+    Mutant(
+        "a write-ahead log that a failed sync left is used as it is",
+        "gateway/mqtt/store.py",
+        "            at_rest.bring_to_disk(self._path)\n",
+        "",
+        _scenario("MQTT sessions: first start"),
+    ),
     # -- what is damaged is seen -------------------------------------------------------------------
     Mutant(
         "the frame's checksum is skipped",
