@@ -81,7 +81,10 @@ class SqliteEngine:
                 kind = sqlite3.IntegrityError
             elif isinstance(error, apsw.CorruptError | apsw.NotADBError):
                 kind = sqlite3.DatabaseError
-            raise kind(f"{type(error).__name__}: {error}") from error
+            raised = kind(f"{type(error).__name__}: {error}")
+            if isinstance(error, apsw.FullError):
+                raised.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise raised from error
         if self.machine.plan.stopped:
             raise Stopped
 

@@ -8,7 +8,7 @@ from concurrent.futures import Future, wait
 from contextlib import closing
 from typing import Final
 
-from motorcade.commands.ledger import Ledger
+from motorcade.commands.ledger import Ledger, is_full
 from motorcade.config import RegistryConfig
 from motorcade.gateway.mqtt.store import SessionStoreError, SqliteSessionStore, StoredSession
 from motorcade.registry.embedded import EmbeddedRegistry
@@ -197,8 +197,9 @@ class OnLedger:
             try:
                 self.apply(ledger, upto)
                 return
-            except sqlite3.DatabaseError:
-                ledger.condemn()
+            except sqlite3.DatabaseError as error:
+                if not is_full(error):
+                    ledger.condemn()
                 self.end_process()
 
     def apply(self, ledger: Ledger, upto: int) -> None:
