@@ -66,10 +66,10 @@ class Witness(threading.Thread):
             body = field(f"{v['mqtt']['publish_topic_prefix']}/telemetry") + b"\x00\x01{}"
             self._packets.append(b"\x32" + length(len(body)) + body)
         self.ack_ms: list[float] = []
-        self._stop = threading.Event()
+        self._ended = threading.Event()
 
     def run(self) -> None:
-        while not self._stop.wait(WITNESS_PAUSE_S / len(self._links)):
+        while not self._ended.wait(WITNESS_PAUSE_S / len(self._links)):
             link, packet = self._links[0], self._packets[0]
             began_s = time.perf_counter()
             link.sendall(packet)
@@ -79,7 +79,7 @@ class Witness(threading.Thread):
             self._packets = [*self._packets[1:], packet]
 
     def end(self) -> None:
-        self._stop.set()
+        self._ended.set()
         self.join()
 
 
