@@ -2,12 +2,13 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages lock clean
+.PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean
 
 KILLS ?= 20
 COMMANDS ?= 10000
 FAULTS ?= 500
 SEED ?= 1
+FUZZ_S ?= 600
 
 setup: .venv/.installed
 
@@ -61,6 +62,9 @@ pages: setup
 
 torture: setup
 	$(BIN)/python -m tests.audit.torture --faults $(FAULTS) --seed $(SEED)
+
+fuzz: setup
+	$(BIN)/python -m tests.fuzz --seconds $(FUZZ_S)
 
 lock:
 	$(BIN)/pip-compile --quiet --extra dev --extra kafka --generate-hashes --allow-unsafe --strip-extras \

@@ -30,7 +30,9 @@ def test_overrides_are_typed_and_leave_the_rest() -> None:
         ("engine.power=1", "no group 'engine'"),
         ("mqtt.power=1", "mqtt has no 'power'"),
         ("mqtt.keep_alive_s_max=soon", "not a int"),
-        ("mqtt.keep_alive_s_max=-1", "negative"),
+        ("mqtt.keep_alive_s_max=-1", "from 0 on"),
+        ("log.housekeeping_s=nan", "finite"),
+        ("log.housekeeping_s=inf", "finite"),
     ],
 )
 def test_a_wrong_setting_says_why(setting: str, reason: str) -> None:

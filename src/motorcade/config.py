@@ -5,6 +5,7 @@ command line's `--set group.name=value`. Each field's comment says what happens 
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from typing import Any, get_type_hints
 
@@ -274,6 +275,6 @@ def _read(setting: str, kind: type, text: str) -> int | float | str | bool:
         value = int(text) if kind is int else float(text)
     except ValueError as error:
         raise ConfigError(f"--set {setting!r}: {text!r} is not a {kind.__name__}") from error
-    if value < 0:
-        raise ConfigError(f"--set {setting!r}: must not be negative")
+    if not 0 <= value < math.inf:
+        raise ConfigError(f"--set {setting!r}: must be a number from 0 on, and finite")
     return value

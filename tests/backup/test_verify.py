@@ -1,5 +1,6 @@
 """`verify` finds a flipped byte anywhere, and names where; `restore` takes nothing damaged."""
 
+import hashlib
 import random
 import shutil
 from collections.abc import Iterator
@@ -184,6 +185,13 @@ def test_no_name_leads_out_of_the_data_directory(name: str) -> None:
     entry = FileEntry(name=name, bytes=0, sha256="", mode=0o600)
     with pytest.raises(DamagedBackupError, match="leads out"):
         manifest.unpack(manifest.pack(_with(entry)))
+
+
+@pytest.mark.parametrize("body", [b"[" * 5_000, b'{"format": 1, "made_by": "\xff"}', b"{}"])
+def test_a_manifest_with_a_right_checksum_and_a_strange_body_is_damaged(body: bytes) -> None:
+    digest = hashlib.sha256(body).hexdigest().encode()
+    with pytest.raises(DamagedBackupError, match="cannot be read"):
+        manifest.unpack(digest + b"\n" + body)
 
 
 def test_a_backup_of_a_newer_version_says_so() -> None:

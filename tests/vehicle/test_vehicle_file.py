@@ -82,6 +82,13 @@ def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
         read_ready_file(tmp_path / "ready.json")
 
 
+@pytest.mark.parametrize("text", [b"[" * 5_000, b'{"mqtt": "\xff"}', b"[]", b"{"])
+def test_a_damaged_ready_file_says_what_to_do(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "ready.json").write_bytes(text)
+    with pytest.raises(VehicleFileError, match="motorcade up"):
+        read_ready_file(tmp_path / "ready.json")
+
+
 def test_the_ready_file_gives_the_doors(tmp_path: Path) -> None:
     door = {"host": "127.0.0.1", "port": 5}
     ready = {"pid": 1, "mqtt": door, "mqtts": door, "telemetry": None, "dashboard": {"url": None}}

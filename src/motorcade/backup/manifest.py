@@ -73,7 +73,7 @@ def unpack(data: bytes) -> Manifest:
                 "that made it"
             )
         manifest = msgspec.json.decode(body, type=Manifest)
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DamagedBackupError(f"{NAME} cannot be read: {error}") from error
     for entry in manifest.files:
         _check_name(entry.name)

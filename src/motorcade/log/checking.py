@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from motorcade.events import Bytes
+from motorcade.log.errors import LogCorruptError
 from motorcade.log.segment import (
     Positions,
     SegmentHead,
@@ -61,7 +62,10 @@ def check_segment(data: Bytes, number: int, end: int | None) -> SegmentCheck:
     if end is not None and end > len(data):
         problems.append(f"its frames should reach byte {end}, but it has {len(data)}")
         end = len(data)
-    opened = unpack_positions(head.positions, head.partitions)
+    try:
+        opened = unpack_positions(head.positions, head.partitions)
+    except LogCorruptError as error:
+        return SegmentCheck(None, 0, None, [*problems, str(error)])
     survey = Survey(data[:end], number, start, durable=end or 0, positions=opened)
     problems += [f"damaged from byte {first} to {last}" for first, last in survey.damage]
     if survey.records_lost:

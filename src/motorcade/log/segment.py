@@ -13,12 +13,13 @@ successor's head, which says where it ends (`previous_end`). What lies beyond th
 
 from pathlib import Path
 from struct import Struct
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 import xxhash
+from msgspec import Meta
 
 from motorcade.log.errors import LogCorruptError
 from motorcade.log.files import FileLayer, Part, Readable, read_bytes
@@ -26,6 +27,7 @@ from motorcade.log.frame import padded
 
 Positions = npt.NDArray[np.int64]  # shape (TOPIC_ROWS, partitions): the next position of each
 
+PARTITIONS_MAX: Final = 1 << 16  # a record's partition has two bytes
 TOPIC_ROWS: Final = 64  # topic numbers are below this; a topic is a bit in 64
 VERSION: Final = 1
 SEGMENT_SUFFIX: Final = ".segment"
@@ -36,6 +38,9 @@ _BLOCK_BYTES_MAX: Final = 1 << 24  # a length beyond this is damage, not a size 
 # magic, version, segment, end of the frames, records, least and greatest received time µs, checksum
 _TRAILER: Final = Struct("<IIQQQqqQ")
 
+_TopicRow = Annotated[int, Meta(ge=0, lt=TOPIC_ROWS)]
+_Count = Annotated[int, Meta(ge=0, le=(1 << 63) - 1)]
+
 
 class SegmentHead(msgspec.Struct, frozen=True, kw_only=True):
     """What a segment starts from."""
@@ -43,10 +48,10 @@ class SegmentHead(msgspec.Struct, frozen=True, kw_only=True):
     writer: str
     lane: str
     number: int
-    partitions: int
+    partitions: Annotated[int, Meta(ge=1, le=PARTITIONS_MAX)]
     created_time_us: int
     previous_end: int  # where the previous segment's frames end; 0 for the first segment
-    positions: list[tuple[int, int, int]]  # topic, partition, next position
+    positions: list[tuple[_TopicRow, _Count, _Count]]  # topic, partition, next position
     input_cursor: bytes  # of the last frame that had one
 
 
@@ -54,7 +59,7 @@ class SegmentFoot(msgspec.Struct, frozen=True, kw_only=True):
     """What a sealed segment leaves off with."""
 
     number: int
-    positions: list[tuple[int, int, int]]
+    positions: list[tuple[_TopicRow, _Count, _Count]]
     input_cursor: bytes
     damage: list[tuple[int, int]]  # extents, in file offsets, that recovery found to be damaged
 
@@ -89,6 +94,13 @@ def pack_positions(table: Positions) -> list[tuple[int, int, int]]:
 
 
 def unpack_positions(entries: list[tuple[int, int, int]], partitions: int) -> Positions:
+    """The table that `pack_positions` packed.
+
+    Raises:
+        LogCorruptError: it was packed for more partitions.
+    """
+    if any(partition >= partitions for _, partition, _ in entries):
+        raise LogCorruptError(f"positions beyond {partitions} partitions: restore the file")
     table = np.zeros((TOPIC_ROWS, partitions), np.int64)
     for topic, partition, value in entries:
         table[topic, partition] = value
@@ -186,4 +198,8 @@ def _read_block(
     data = read_bytes(files, fd, offset + _BLOCK.size, size).data
     if len(data) < size or xxhash.xxh3_64_intdigest(data) != checksum:
         return None
-    return msgspec.msgpack.decode(data, type=kind), offset + _BLOCK.size + padded(size)
+    try:
+        body = msgspec.msgpack.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError):  # Sound, but no block of this version.
+        return None
+    return body, offset + _BLOCK.size + padded(size)

@@ -126,7 +126,7 @@ def read_ready_file(path: Path) -> dict[str, Address]:
         ready: dict[str, Any] = msgspec.json.decode(path.read_bytes())
         names = ("mqtt", "mqtts", "telemetry")
         return {name: msgspec.convert(ready[name], Address) for name in names if ready.get(name)}
-    except (OSError, msgspec.MsgspecError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         raise VehicleFileError(f"{path}: {error}; start it with `motorcade up`") from error
 
 

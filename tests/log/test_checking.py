@@ -1,0 +1,62 @@
+"""A segment's bytes judged without a disk: what they hold, and blocks that are none of ours."""
+
+from pathlib import Path
+from struct import Struct
+
+import msgspec
+import numpy as np
+import xxhash
+
+from motorcade.events import Bytes
+from motorcade.log.checking import _Memory, check_segment
+from motorcade.log.files import OsFiles
+from motorcade.log.segment import pack_head, read_head, segment_path
+from tests.log.lanes import LaneOnDisk, batch, group
+
+_BLOCK = Struct("<IIQQ")
+
+
+def segment(directory: Path) -> bytes:
+    lane = LaneOnDisk(OsFiles(), directory)
+    appender = lane.open()
+    appender.commit(group(batch(0, 9)))
+    lane.close(appender)
+    return segment_path(directory, 1).read_bytes()
+
+
+def array(data: bytes) -> Bytes:
+    return np.frombuffer(bytearray(data) + bytearray(8), np.uint8)[: len(data)]
+
+
+def test_a_sound_segment_has_no_problems(tmp_path: Path) -> None:
+    checked = check_segment(array(segment(tmp_path)), 1, None)
+    assert (checked.records, checked.problems) == (9, [])
+    assert "its head says that it is segment 1" in (
+        check_segment(array(segment(tmp_path / "other")), 2, None).problems
+    )
+
+
+def test_a_flipped_byte_in_the_frames_is_a_problem(tmp_path: Path) -> None:
+    data = bytearray(segment(tmp_path))
+    for offset in range(300, len(data) - 400, 97):
+        data[offset] ^= 1
+        assert check_segment(array(bytes(data)), 1, None).problems, offset
+        data[offset] ^= 1
+
+
+def test_positions_for_more_partitions_than_the_head_has_are_a_problem(tmp_path: Path) -> None:
+    data = array(segment(tmp_path))
+    found = read_head(_Memory(data), 0)
+    assert found is not None
+    strange = msgspec.structs.replace(found[0], partitions=2, positions=[(0, 2, 1)])
+    checked = check_segment(array(pack_head(strange) + bytes(64)), 1, None)
+    assert ["partitions" in problem for problem in checked.problems] == [True]
+
+
+def test_a_head_with_a_right_checksum_and_a_strange_body_cannot_be_read(tmp_path: Path) -> None:
+    """Another version's, say: it must not end whoever reads it."""
+    magic, version, _, _ = _BLOCK.unpack_from(segment(tmp_path))
+    for body in (b"\xc1", b"\x81\xa1\xff\x01", msgspec.msgpack.encode({"number": "one"})):
+        head = _BLOCK.pack(magic, version, xxhash.xxh3_64_intdigest(body), len(body))
+        checked = check_segment(array(head + body + bytes(64)), 1, None)
+        assert checked.problems == ["the head cannot be read"]
