@@ -67,11 +67,11 @@ PLANTED = {
         "if end > len(self._body):",
         "if end > len(self._body) + 1:",
     ),
-    "a kernel that reads past the properties": (
+    "a kernel that takes a packet identifier of zero": (
         "mqtt-publish-kernel",
         "wire/mqtt/kernels.py",
-        "if at + 2 + size > end or not is_plain",
-        "if at + 2 + size > end + 2 or not is_plain",
+        "        if packet_id == 0:",
+        "        if packet_id < 0:",
     ),
     "a place one beyond the list of names": (
         "signals-packed",
