@@ -119,6 +119,9 @@ class MqttConfig:
     subscriptions_per_session_max: int = 1_000  # more: reason code 0x97, quota exceeded
     topic_levels_max: int = 16  # of topic names and filters; more: invalid, or closed (3.1.1)
     topic_bytes_max: int = 1_024  # the same for their length
+    retained_messages_max: int = 100_000  # more: reason code 0x97, quota exceeded
+    retained_bytes_max: int = 64 << 20  # with 400 for each message; the same beyond
+    topic_alias_max: int = 16  # each way and connection; 5.0 clients are told; 0: none
     websocket_request_bytes_max: int = 8_192  # HTTP request head; longer: 431
     websocket_control_frames_max: int = 64  # pings and pongs; more in one read: 1008
 

@@ -42,6 +42,7 @@ class Topic(IntEnum):
     MQTT = 7  # operators' own publishes
     COMMAND_ANSWERS = 8  # what vehicles answer, written by the gateway
     COMMANDS = 9  # every transition of a command, written by the router alone
+    MQTT_SESSIONS = 10  # the gateway's own: QoS 2 packet identifiers that are free again
 
     @property
     def word(self) -> str:
@@ -117,6 +118,7 @@ RECORD_DTYPE: Final = np.dtype(
         ("topic", "u1"),
         ("encoding", "u1"),
         ("flags", "u2"),
+        ("packet_id", "u2"),  # of a QoS 2 publish, in its sender's session, until released; else 0
     ],
     align=True,
 )
@@ -198,6 +200,7 @@ class Record:
     epoch: int = 0
     partition: int = 0
     position: int = -1  # -1 until the log has given one
+    packet_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,7 @@ class RecordBatch:
             epoch=int(row["epoch"]),
             partition=int(row["partition"]),
             position=int(row["position"]),
+            packet_id=int(row["packet_id"]),
         )
 
     def select(self, mask: npt.NDArray[Any]) -> "RecordBatch":
@@ -283,6 +287,7 @@ class RecordBatch:
             row["key_id"], row["epoch"] = record.key_id, record.epoch
             row["partition"], row["topic"] = record.partition, record.topic
             row["encoding"], row["flags"] = record.encoding, flags
+            row["packet_id"] = record.packet_id
             row["name_bytes"], row["stream_bytes"] = len(record.name), len(record.stream)
             row["properties_bytes"] = len(record.properties)
             row["payload_bytes"] = len(record.payload)

@@ -106,6 +106,7 @@ class Intake:
         self._telling_doors = False  # they still read the arrays of the staging that committed
         self._overflow: deque[tuple[Record, OnDurable | None]] = deque()
         self._doors: list[Door] = []
+        self._awaiting: list[asyncio.Future[None]] = []  # the end of the running commit
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -173,6 +174,13 @@ class Intake:
     async def drained(self) -> None:
         """Wait until everything added so far is durable or has failed."""
         await self._idle.wait()
+
+    async def told(self) -> None:
+        """Wait until whoever waits for a record that is durable now has been told."""
+        if self._committing is not None:
+            told: asyncio.Future[None] = self._loop.create_future()
+            self._awaiting.append(told)
+            await told
 
     def _fits(self, records: int, record_bytes: int) -> bool:
         used_records, used_bytes = self.staging.used.tolist()
@@ -247,6 +255,7 @@ class Intake:
         for callback in callbacks:
             callback(fault)
         self._telling_doors = False
+        self._release_awaiting()
         self._place_overflow()
         if self.staging.used[0]:
             self.schedule()
@@ -255,6 +264,12 @@ class Intake:
             for door in self._doors:
                 door.resume()
         self._settle()
+
+    def _release_awaiting(self) -> None:
+        awaiting, self._awaiting = self._awaiting, []
+        for future in awaiting:
+            if not future.done():
+                future.set_result(None)
 
     def _place_overflow(self) -> None:
         while self._overflow:

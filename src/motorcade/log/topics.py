@@ -30,6 +30,7 @@ TOPICS: Final[dict[Topic, TopicRow]] = {
     Topic.MQTT: TopicRow(Lane.BULK, False),
     Topic.COMMAND_ANSWERS: TopicRow(Lane.FAST, True),
     Topic.COMMANDS: TopicRow(Lane.FAST, False),
+    Topic.MQTT_SESSIONS: TopicRow(Lane.BULK, False),
 }
 """Retention is per lane: `log.retention_{bulk,fast}_{age_s,bytes}` in `config.py`."""
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import socket
 import ssl
 import threading
@@ -19,6 +20,7 @@ from motorcade.events import Record, RecordBatch, Topic, VehicleToken, make_toke
 from motorcade.gateway.intake import Intake
 from motorcade.gateway.mqtt import kernels
 from motorcade.gateway.mqtt.door import MqttDoor
+from motorcade.gateway.mqtt.payload import kernels as payload_kernels
 from motorcade.gateway.mqtt.store import SqliteSessionStore
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.errors import LogWriteError
@@ -146,6 +148,7 @@ class RunningDoor:
         ssl_context: ssl.SSLContext | None = None,
         guest: Principal | None = None,
     ) -> None:
+        self._given = config
         self.config = small(config or Config())
         self.registry = FakeRegistry()
         self.presence = FakePresence()
@@ -163,6 +166,7 @@ class RunningDoor:
 
     def __enter__(self) -> "RunningDoor":
         wire_kernels.warm()
+        payload_kernels.warm()
         kernels.warm()
         web_kernels.warm()
         self._thread.start()
@@ -176,6 +180,11 @@ class RunningDoor:
         self.writer.close()
         self.fast_writer.close()
         self.log.close()
+
+    def crashed(self, directory: Path) -> "RunningDoor":
+        """A door on a copy of what is on disk now: what a process that was killed leaves."""
+        shutil.copytree(self.directory, directory, ignore=shutil.ignore_patterns("doorbells"))
+        return RunningDoor(directory, self._given)
 
     def call(self, work: Coroutine[Any, Any, Result]) -> Result:
         """Run something in the door's loop."""

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tesla_protocol.telemetry.vehicle_data_pb2 import Payload
 
 from motorcade.events import CONTENT_TYPES, Encoding, Flags, Record
-from motorcade.gateway.mqtt.kernels import NO_TIME, json_time_us
+from motorcade.gateway.mqtt.payload.kernels import NO_TIME, json_time_us
 from motorcade.gateway.mqtt.records import Owner, topic_name, vehicle_record
 from motorcade.wire.mqtt.properties import Place, Properties, encode_bare
 from motorcade.wire.mqtt.publish import Publish

@@ -1,5 +1,6 @@
 """Sessions and routing: resume, restart, slow subscribers, wildcards, denied filters."""
 
+import asyncio
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from motorcade.wire.mqtt.properties import Place, Properties, decode_properties,
 from motorcade.wire.mqtt.publish import Puback, Publish
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from motorcade.wire.mqtt.subscribe import Unsuback, Unsubscribe
-from tests.gateway.mqtt.harness import DENIED, OPERATOR, OTHER, TOKEN, RunningDoor
+from tests.gateway.mqtt.harness import DENIED, OPERATOR, OTHER, TOKEN, RunningDoor, eventually
 from tests.gateway.mqtt.wire_client import Client
 
 TELEMETRY = f"v/{TOKEN}/telemetry"
@@ -65,9 +66,11 @@ def test_what_a_vehicle_sends_reaches_who_asked(
     ]
 
 
-def test_qos_2_is_granted_as_1_and_0_stays_0(door: RunningDoor) -> None:
+def test_qos_is_granted_as_asked_and_the_lower_one_counts(door: RunningDoor) -> None:
     with operator(door) as people:
-        assert people.subscribe("v/#", qos=2) == (Reason.GRANTED_QOS_1,)
+        assert people.subscribe("v/#", qos=2) == (Reason.GRANTED_QOS_2,)
+        send(door, b"one")
+        assert people.take().qos == 1
         assert people.subscribe("v/#", qos=0) == (Reason.SUCCESS,)
         send(door, b"one")
         assert people.expect(Publish).qos == 0
@@ -126,12 +129,6 @@ def test_denied_filters_are_refused_and_hidden(door: RunningDoor) -> None:
             publisher.publish(topic)
             publisher.expect(Puback)
         assert people.take().topic == "open/x"
-
-
-def test_shared_and_numbered_subscriptions_are_refused(door: RunningDoor) -> None:
-    with operator(door) as people:
-        (reason,) = people.subscribe("$share/group/a")
-        assert reason is Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
 
 
 def test_no_local_and_unsubscribe(door: RunningDoor) -> None:
@@ -234,6 +231,24 @@ def test_the_log_is_not_read_for_vehicles_that_nobody_wrote_to(tmp_path: Path) -
             assert car.is_silent()
         assert not opened
         door.log.reader = reader  # type: ignore[method-assign]
+
+
+def test_what_was_missed_survives_two_crashes(tmp_path: Path) -> None:
+    """The cursor that all live sessions share moves on; what one of them missed must not."""
+    with RunningDoor(tmp_path / "0") as door, Client(door.port) as people:
+        resume(people)
+        people.subscribe(TELEMETRY)
+        asyncio.run(eventually(lambda: bool(door.door._sessions._live_cursor)))
+        send(door, b"missed")
+        people.expect(Publish)
+        with door.crashed(tmp_path / "1") as once:
+            send(once, b"more")
+            before = once.door._sessions._live_cursor
+            asyncio.run(eventually(lambda: once.door._sessions._live_cursor != before))
+            with once.crashed(tmp_path / "2") as twice, Client(twice.port) as again:
+                assert resume(again)
+                got = [again.take().payload for _ in range(2)]
+                assert got == [b"missed", b"more"]
 
 
 def test_clean_start_forgets_and_expiry_ends(door: RunningDoor) -> None:

@@ -8,7 +8,7 @@ from motorcade.wire.mqtt.connect import Connack, Connect, Will
 from motorcade.wire.mqtt.framing import split_packet
 from motorcade.wire.mqtt.packets import Packet, encode_packet, parse_packet
 from motorcade.wire.mqtt.properties import NO_PROPERTIES, Properties
-from motorcade.wire.mqtt.publish import Puback, Publish
+from motorcade.wire.mqtt.publish import Puback, Pubcomp, Publish, Pubrec, Pubrel
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Disconnect
 from motorcade.wire.mqtt.subscribe import Suback, Subscribe, Subscription
@@ -31,6 +31,7 @@ class Client:
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._received = b""
+        self._early: list[Packet] = []
 
     def __enter__(self) -> "Client":
         return self
@@ -73,6 +74,13 @@ class Client:
     ) -> None:
         self.send(Publish(topic, payload, 1 if packet_id else 0, packet_id, **more))
 
+    def publish_once(self, topic: str, payload: bytes = b"x", packet_id: int = 1) -> None:
+        """QoS 2, the whole exchange."""
+        self.send(Publish(topic, payload, 2, packet_id))
+        assert self.expect(Pubrec) == Pubrec(packet_id)
+        self.send(Pubrel(packet_id))
+        assert self.expect(Pubcomp) == Pubcomp(packet_id)
+
     def puback(self, message: Publish) -> None:
         assert message.packet_id is not None
         self.send(Puback(message.packet_id))
@@ -80,8 +88,16 @@ class Client:
     def take(self) -> Publish:
         """The next message, acknowledged."""
         message = self.expect(Publish)
-        if message.qos:
+        if message.qos == 1:
             self.puback(message)
+        elif message.qos == 2:
+            self.send(Pubrec(message.packet_id))
+            early: list[Packet] = []
+            while isinstance(packet := self.receive(), Publish):
+                early.append(packet)  # may come between the steps of an exchange
+            assert packet == Pubrel(message.packet_id)
+            self._early = early + self._early
+            self.send(Pubcomp(message.packet_id))
         return message
 
     def disconnect(self) -> None:
@@ -93,6 +109,8 @@ class Client:
 
     def receive(self) -> Packet | None:
         """The next packet, `None` when the server has closed."""
+        if self._early:
+            return self._early.pop(0)
         while True:
             packet = split_packet(memoryview(self._received), packet_bytes_max=1 << 28)
             if packet is not None:

@@ -10,13 +10,16 @@ import numpy as np
 from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.events import VehicleToken, partition_of
+from motorcade.gateway.mqtt.aliases import Incoming, Outgoing
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.kernels import CLOSED
 from motorcade.gateway.mqtt.permissions import is_vehicle, too_large
-from motorcade.gateway.mqtt.records import Owner, read_vehicle_topic
+from motorcade.gateway.mqtt.records import Owner, is_text, read_vehicle_topic
 from motorcade.gateway.mqtt.session import Session, session_key
 from motorcade.gateway.mqtt.sessions import Sessions, written
+from motorcade.gateway.mqtt.telling import write_refusal
+from motorcade.gateway.mqtt.wills import stored_will
 from motorcade.identity.port import peer_of
 from motorcade.registry.port import Principal, PrincipalKind, Registry
 from motorcade.wire.mqtt.connect import Connack, Connect, encode_connack
@@ -72,7 +75,7 @@ class Admission:
         self._sessions = sessions
         self._presence = presence
         self._entropy = entropy
-        self._epoch = epoch
+        self.epoch = epoch
         self._waiting: dict[Connection, float] = {}  # no CONNECT yet: when they came
         self._keep_alive_us = np.full(config.gateway.connections_max, NEVER_US, np.int64)
         self._changes = registry.changes()
@@ -88,6 +91,11 @@ class Admission:
 
     async def connect(self, connection: Connection, connect: Connect) -> None:
         """Answer a CONNECT; afterwards the connection's other bytes may be read."""
+        asked = connect.properties
+        connection.packet_bytes_max = asked.packet_bytes_max or 1 << 28
+        connection.wants_texts = (
+            connect.level is ProtocolLevel.V5 and asked.request_problem_information != 0
+        )
         judged = self._judge(connection, connect)
         if isinstance(judged, Refusal):
             self._refuse(connection, judged.reason)
@@ -98,7 +106,7 @@ class Admission:
             await self._take_over(old)
         if connection.closing:
             return
-        session, present = self._session(key, connect)
+        session, present = await self._session(key, connect)
         self._enter(connection, connect, session, principal)
         await written(self._sessions.open(session))
         await self.packets.ready(session)
@@ -117,10 +125,8 @@ class Admission:
         if principal is None:
             return Refusal(Reason.BAD_USER_NAME_OR_PASSWORD)
         will = connect.will
-        if will is not None and will.qos == 2:
-            return Refusal(Reason.QOS_NOT_SUPPORTED)
-        if will is not None and will.retain and connect.level is ProtocolLevel.V5:
-            return Refusal(Reason.RETAIN_NOT_SUPPORTED)
+        if will is not None and not is_text(will.payload, will.properties.payload_format):
+            return Refusal(Reason.PAYLOAD_FORMAT_INVALID)
         if will is not None and too_large(will.topic, self._config.mqtt):
             return Refusal(Reason.TOPIC_NAME_INVALID)
         client_id = connect.client_id
@@ -150,15 +156,18 @@ class Admission:
         self.ingest.counts.refusals.add(reason.name.lower())
         if connection.level is not ProtocolLevel.V5:
             reason = _REASONS_3_1_1.get(reason, reason)
-        connection.write(encode_connack(Connack(reason=reason), connection.level))
+        write_refusal(connection, reason, connection.level)
         connection.close()
 
-    def _session(self, key: str, connect: Connect) -> tuple[Session, bool]:
+    async def _session(self, key: str, connect: Connect) -> tuple[Session, bool]:
         """The session to use, and whether it was there."""
         known = self._sessions.find(key)
-        if known is None or connect.clean_start:
-            return Session(key), False
-        return known, True
+        if known is not None and not connect.clean_start:
+            return known, True
+        if known is not None:
+            self._sessions.discard(known)
+        await self._sessions.ended(key)
+        return Session(key), False
 
     def _enter(
         self, connection: Connection, connect: Connect, session: Session, principal: Principal
@@ -172,12 +181,14 @@ class Admission:
         else:
             session.expiry_s = 0 if connect.clean_start else config.session_expiry_s_max
         connection.receive_max = asked.receive_max or 0xFFFF
-        connection.packet_bytes_max = asked.packet_bytes_max or 1 << 28
+        connection.aliases_in = Incoming(config.topic_alias_max)
+        if asked.topic_alias_max:
+            connection.aliases_out = Outgoing(min(asked.topic_alias_max, config.topic_alias_max))
         connection.principal, connection.session = principal, session
-        connection.will = connect.will
+        session.will = stored_will(connect.will, principal) if connect.will is not None else None
         connection.connection_id = self._entropy(16).hex()
-        session.connection, session.principal = connection, principal
-        session.window = min(config.inflight_max, connection.receive_max)
+        session.window.connection, session.principal = connection, principal
+        session.inflight_max = min(config.inflight_max, connection.receive_max)
         session.away_since_us, session.offline_since_us = session.offline_since_us, 0
         keep_alive_s = self._keep_alive_s(connect)
         self._keep_alive_us[connection.slot] = (
@@ -191,7 +202,7 @@ class Admission:
     def owner_of(self, principal: Principal) -> Owner:
         """What goes into the records of a vehicle."""
         partition = partition_of(principal.token, self._config.log.partitions)
-        return Owner(principal.token, principal.key_id, partition, self._epoch)
+        return Owner(principal.token, principal.key_id, partition, self.epoch)
 
     def _keep_alive_s(self, connect: Connect) -> int:
         """5.0 clients are told our limit and must obey; 3.1.1 clients choose for themselves."""
@@ -212,11 +223,8 @@ class Admission:
             assigned_client_id=None if connect.client_id else client_id,
             server_keep_alive_s=keep_alive_s if keep_alive_s != connect.keep_alive_s else None,
             receive_max=min(config.receive_max, 0xFFFF),
-            qos_max=1,
-            retain_available=0,
             packet_bytes_max=config.packet_bytes_max,
-            subscription_id_available=0,
-            shared_subscription_available=0,
+            topic_alias_max=config.topic_alias_max or None,
         )
 
     async def _take_over(self, old: Session) -> None:

@@ -8,8 +8,9 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, cast
 
+from motorcade.gateway.mqtt.aliases import Incoming, Outgoing
 from motorcade.registry.port import Principal
-from motorcade.wire.mqtt.connect import Will
+from motorcade.wire.mqtt.publish import Publish, encode_publish
 from motorcade.wire.mqtt.reasons import ProtocolLevel
 
 if TYPE_CHECKING:
@@ -17,10 +18,16 @@ if TYPE_CHECKING:
     from motorcade.gateway.mqtt.session import Session
 
 
+NO_ALIASES_IN = Incoming(0)
+NO_ALIASES_OUT = Outgoing(0)
+
+
 class Connection(asyncio.BufferedProtocol):
     """Slotted: there are many thousands."""
 
     __slots__ = (
+        "aliases_in",
+        "aliases_out",
         "busy",
         "closing",
         "connection_id",
@@ -40,7 +47,8 @@ class Connection(asyncio.BufferedProtocol):
         "spill",
         "transport",
         "unread_from",
-        "will",
+        "unreleased",
+        "wants_texts",
     )
 
     def __init__(self, ingest: "Ingest") -> None:
@@ -60,8 +68,11 @@ class Connection(asyncio.BufferedProtocol):
         self.level = ProtocolLevel.V3_1_1
         self.principal: Principal | None = None
         self.session: Session | None = None
-        self.will: Will | None = None
+        self.wants_texts = False  # reason strings, where a client may refuse them
+        self.aliases_in = NO_ALIASES_IN
+        self.aliases_out = NO_ALIASES_OUT
         self.connection_id = ""
+        self.unreleased = 0  # QoS 2 publishes answered by PUBREC; they count as in flight
         self.receive_max = 0xFFFF  # QoS 1 publishes the client takes at once
         self.packet_bytes_max = 1 << 28  # largest packet the client takes
 
@@ -140,6 +151,18 @@ class Connection(asyncio.BufferedProtocol):
             return  # the transport finds out by itself, and says so
         if sent < len(data):
             transport.write(data[sent:])
+
+    def deliver(self, publish: Publish) -> bool:
+        """Write a message. False: it is larger than the client takes, and was not."""
+        topic = publish.topic
+        if self.aliases_out is not NO_ALIASES_OUT:
+            publish = self.aliases_out.shorten(publish)
+        data = encode_publish(publish, self.level)
+        if len(data) > self.packet_bytes_max:
+            return False
+        self.write(data)
+        self.aliases_out.sent(topic)
+        return True
 
     def close(self) -> None:
         """Send what is written, then close."""

@@ -24,13 +24,18 @@ from motorcade.gateway.mqtt.counts import DOORS, MqttCounts
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.outbox import Outbox
 from motorcade.gateway.mqtt.packets import Packets
+from motorcade.gateway.mqtt.publishing import Publishing
+from motorcade.gateway.mqtt.recall import Recall
+from motorcade.gateway.mqtt.receipts import Receipts
+from motorcade.gateway.mqtt.retained import RetainedMessages
 from motorcade.gateway.mqtt.router import Router
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.sessions import Sessions
-from motorcade.gateway.mqtt.store import SessionStore
+from motorcade.gateway.mqtt.store import SessionStore, SessionStoreError, StoredWill
 from motorcade.gateway.mqtt.websocket import Link, Window, from_this_machine
 from motorcade.log.errors import LogError
 from motorcade.log.port import Log
+from motorcade.log.topics import Lane
 from motorcade.registry.errors import RegistryError
 from motorcade.registry.port import Principal, Registry
 from motorcade.wire.mqtt.reasons import Reason
@@ -68,22 +73,35 @@ class MqttDoor:
         self._clock = clock
         self._store = store
         self._bulk, self._fast = bulk, fast
-        self._sessions = Sessions(config.mqtt, store)
+        intakes = {Lane.BULK: bulk, Lane.FAST: fast}
+        receipts = Receipts(clock, intakes)
+        self._sessions = Sessions(
+            config.mqtt, store, receipts, loop, self._session_failed, self._will_due
+        )
         self._router = Router(config, clock, loop, log, self._sessions)
         self._outbox = Outbox(config, clock, loop, log, fast)
+        self._retained = RetainedMessages(config.mqtt, store)
+        self._recall = Recall(
+            log, store, self._sessions, self._retained, [bulk, fast], self._router.run
+        )
         deliveries = _Both(self._router, self._outbox)
-        self._packets = Packets(config, clock, loop, self._sessions, bulk, fast, deliveries)
+        publishing = self._publishing = Publishing(config, clock, intakes, receipts, self._retained)
+        self._packets = Packets(
+            config, loop, clock, self._sessions, self._retained, publishing, deliveries
+        )
         self._admission = Admission(
             config, clock, registry, self._sessions, presence, entropy, epoch, guest
         )
         self._ingest = Ingest(config, clock, bulk, loop, self._packets, rest)
-        self._packets.ingest = self._admission.ingest = self._ingest
-        self._packets.admission, self._admission.packets = self._admission, self._packets
+        self._packets.ingest = self._admission.ingest = publishing.ingest = self._ingest
+        self._packets.admission = publishing.admission = self._admission
+        self._admission.packets = publishing.packets = self._packets
         self._servers: list[asyncio.Server] = []
         self._listeners: list[Listener] = []
         self._window = Window(config.gateway.read_buffer_bytes)
         self._is_open = guest is not None
         self._sweeper: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
         bulk.add_door(self._ingest)
 
     async def start(
@@ -99,6 +117,8 @@ class MqttDoor:
         `ws` and `wss` are for WebSockets; `ssl_context` is that of `tls` and `wss`.
         """
         self._sessions.restore(self._clock.now_us())
+        await self._loop.run_in_executor(None, self._recall.restore)
+        await self._recall.note()
         await self._router.start()
         await self._outbox.start()
         await self._listen(plain)
@@ -132,11 +152,15 @@ class MqttDoor:
         except TimeoutError:
             pass  # unacknowledged: the peers send it again
         for connection in connections:
-            connection.will = None
+            if connection.session is not None:
+                connection.session.will = None
             self._packets.disconnect(connection, Reason.SERVER_SHUTTING_DOWN)
         await self._all_closed()
         await self._bulk.drained()
         self._outbox.stop()
+        if self._noting is not None:
+            await self._noting
+        await self._note()
         await self._router.stop()
         self._sessions.sweep(self._clock.now_us(), self._router.position)
         await self._loop.run_in_executor(None, self._store.close)
@@ -219,12 +243,29 @@ class MqttDoor:
             for listener in self._listeners:  # those that waited for room may come in
                 listener.consider()
             self._sessions.sweep(self._clock.now_us(), self._router.position)
+            self._retained.expire(self._clock.now_us())
+            if self._noting is None or self._noting.done():  # it waits for a slow disk, we do not
+                self._noting = self._loop.create_task(self._note())
             try:
                 await self._admission.sweep_removed()
                 if count % SWEEPS_PER_REST == 0:
                     await self._router.rest()
             except (RegistryError, LogError) as error:  # the next sweep tries again
                 logger.warning("mqtt_sweep_failed", error=str(error))
+
+    async def _note(self) -> None:
+        try:
+            await self._recall.note()
+        except (SessionStoreError, LogError) as error:  # the older note stands: more is read back
+            logger.warning("mqtt_note_failed", error=str(error))
+
+    def _will_due(self, session: Session, will: StoredWill) -> None:
+        self._publishing.will(session, will)
+
+    def _session_failed(self, session: Session) -> None:
+        """An exchange could not be written down: the client comes again when the disk is well."""
+        if session.connection is not None:
+            self._packets.failed(session.connection)
 
 
 class _Both:
@@ -235,6 +276,9 @@ class _Both:
 
     async def ready(self, session: Session) -> None:
         await self._router.ready(session)
+
+    async def caught_up(self) -> None:
+        await self._router.caught_up()
 
     def opened(self, session: Session) -> None:
         self._router.opened(session)

@@ -520,15 +520,22 @@ class Ingest:
             self._settle(slot)
 
     def count_in_flight(self, connection: Connection, change: int) -> None:
-        """A QoS 1 publish was taken (or acknowledged) outside `scan`."""
+        """A publish at QoS 1 or 2 was taken outside `scan` (or is durable)."""
         slot = connection.slot
         if slot >= 0:
             self.rows[slot]["in_flight"] += change
             if change < 0:
                 self._settle(slot)
 
+    def count_unreleased(self, connection: Connection, change: int) -> None:
+        """A QoS 2 publish was answered by PUBREC (or PUBCOMP): what `scan` may take shrinks."""
+        if connection.slot >= 0:
+            connection.unreleased += change
+            row = self.rows[connection.slot]
+            row["receive_max"] = int(row["receive_max"]) - change
+
     def in_flight(self, connection: Connection) -> int:
-        """QoS 1 publishes of this connection that are not acknowledged."""
+        """Publishes of this connection at QoS 1 and 2 that are not durable yet."""
         return int(self.rows[connection.slot]["in_flight"]) if connection.slot >= 0 else 0
 
     async def settled(self, connection: Connection) -> None:

@@ -14,7 +14,7 @@ from motorcade.events import RecordBatch, Topic, pack_token
 from motorcade.gateway.mqtt.records import topic_of_word
 
 TOPICS: Final = max(Topic) + 1
-ROUTED: Final = frozenset(Topic) - {Topic.COMMANDS}
+ROUTED: Final = frozenset(Topic) - {Topic.COMMANDS, Topic.MQTT_SESSIONS}
 """What subscribers can see. Commands go their own way (`outbox.py`), in their own order."""
 
 _ANY: Final = ("+", "#")

@@ -12,11 +12,11 @@ from typing import Final
 import numpy as np
 
 from motorcade.compiled import borrowed, copy_bytes, inlined, kernel
-from motorcade.events import RECORD_DTYPE, TOKEN_BYTES, Encoding, Flags
+from motorcade.events import RECORD_DTYPE, TOKEN_BYTES, Flags
+from motorcade.gateway.mqtt.payload.kernels import judge_payload
 from motorcade.wire.mqtt.kernels import (
     ASIDE,
     INCOMPLETE,
-    NO_CONTENT_TYPE,
     equals,
     packet_size,
     read_decimal,
@@ -64,186 +64,12 @@ ACK_GENERATION_SHIFT: Final = 36
 SLOT_MASK: Final = (1 << 20) - 1
 GENERATION_MASK: Final = (1 << 27) - 1
 
-_JSON: Final = int(Encoding.JSON_SIGNALS)
-_SAMPLES: Final = int(Encoding.SAMPLES)
-_TESLA: Final = int(Encoding.TESLA_TELEMETRY)
 _SEQUENCE: Final = int(Flags.IDENTITY_SEQUENCE)
 _IN_TOPIC: Final = int(Flags.IDENTITY_IN_TOPIC)
 _TIME_GIVEN: Final = int(Flags.TIME_GIVEN)
 _TIME_BOUNDED: Final = int(Flags.TIME_BOUNDED)
-_RETAIN: Final = int(Flags.RETAIN)
 _QOS_1: Final = int(Flags.QOS_1)
 _RESEND: Final = int(Flags.RESEND)
-
-TIME_US: Final = np.frombuffer(b"time_us", np.uint8)
-SAMPLES_MAGIC: Final = np.frombuffer(b"MSMP\x01", np.uint8)  # and the version
-SAMPLES_HEADER_BYTES: Final = 24
-NO_TIME: Final = -1
-SECONDS_MAX: Final = 1 << 40  # above any clock; keeps seconds * 1e6 inside 64 bits
-
-
-@kernel
-def is_space(byte):
-    """JSON's white space (RFC 8259 §2)."""
-    return byte == 0x20 or byte == 0x0A or byte == 0x0D or byte == 0x09
-
-
-@kernel
-def skip_space(data, at, end):
-    """Where the white space at `at` ends."""
-    while at < end and is_space(data[at]):
-        at += 1
-    return at
-
-
-@kernel
-def is_json_object(data, start, end):
-    """Whether the payload begins with `{` and ends with `}`: how 3.1.1's JSON is recognised."""
-    start = skip_space(data, start, end)
-    while end > start and is_space(data[end - 1]):
-        end -= 1
-    return end - start >= 2 and data[start] == 0x7B and data[end - 1] == 0x7D
-
-
-@kernel
-def json_time_us(data, start, end):
-    """The first top-level member `time_us` of the object, or of an array's first object.
-
-    A plain unsigned integer, or `NO_TIME`. Nothing is validated beyond what finding it needs.
-    """
-    at = skip_space(data, start, end)
-    if at < end and data[at] == 0x5B:
-        at = skip_space(data, at + 1, end)
-    if at >= end or data[at] != 0x7B:
-        return NO_TIME
-    depth = 0
-    key_next = False
-    while at < end:
-        byte = data[at]
-        at += 1
-        if byte == 0x22:
-            text = at
-            while at < end and data[at] != 0x22:
-                at += 2 if data[at] == 0x5C else 1
-            if at >= end:
-                return NO_TIME
-            size = at - text
-            at += 1
-            if key_next and equals(data, text, size, TIME_US):
-                return json_integer(data, at, end)
-            key_next = False
-        elif byte == 0x7B:
-            depth += 1
-            key_next = depth == 1
-        elif byte == 0x5B:
-            depth += 1
-        elif byte == 0x7D or byte == 0x5D:
-            depth -= 1
-            if depth == 0:
-                return NO_TIME
-        elif byte == 0x2C:
-            key_next = depth == 1
-    return NO_TIME
-
-
-@kernel
-def json_integer(data, at, end):
-    """The unsigned integer behind a key's colon, or `NO_TIME`."""
-    at = skip_space(data, at, end)
-    if at >= end or data[at] != 0x3A:
-        return NO_TIME
-    at = skip_space(data, at + 1, end)
-    digits = at
-    while at < end and data[at] >= 0x30 and data[at] <= 0x39:
-        at += 1
-    value = read_decimal(data, digits, at - digits)
-    at = skip_space(data, at, end)
-    if at >= end or value < 0 or (data[at] != 0x2C and data[at] != 0x7D):
-        return NO_TIME
-    return value
-
-
-@kernel
-def read_base128(data, at, end):
-    """A protobuf varint: (value, where it ends), or (0, -1) if it is none."""
-    value = np.uint64(0)
-    for index in range(10):
-        if at >= end:
-            return np.uint64(0), -1
-        byte = data[at]
-        at += 1
-        value |= np.uint64(byte & 0x7F) << np.uint64(7 * index)
-        if byte < 0x80:
-            return value, at
-    return np.uint64(0), -1
-
-
-@kernel
-def next_field(data, at, end):
-    """A protobuf field: (number, wire type, value or size, value's offset, where it ends or -1)."""
-    key, at = read_base128(data, at, end)
-    number = np.int64(key >> np.uint64(3))
-    wire_type = np.int64(key & np.uint64(7))
-    if at < 0 or number == 0:
-        return number, wire_type, np.int64(0), 0, -1
-    value = np.int64(0)
-    if wire_type == 0:
-        integer, after = read_base128(data, at, end)
-        return number, wire_type, np.int64(integer), at, after
-    if wire_type == 1:
-        value = np.int64(8)
-    elif wire_type == 5:
-        value = np.int64(4)
-    elif wire_type == 2:
-        size, at = read_base128(data, at, end)
-        if at < 0 or size > np.uint64(end - at):
-            return number, wire_type, value, 0, -1
-        value = np.int64(size)
-    else:
-        return number, wire_type, value, 0, -1
-    after = at + value
-    return number, wire_type, value, at, after if after <= end else -1
-
-
-@kernel
-def timestamp_us(data, at, end):
-    """`google.protobuf.Timestamp` as µs, or `NO_TIME`."""
-    seconds = np.int64(0)
-    nanos = np.int64(0)
-    while at < end:
-        number, wire_type, value, _, at = next_field(data, at, end)
-        if at < 0:
-            return np.int64(NO_TIME)
-        if wire_type == 0 and number == 1:
-            seconds = value
-        elif wire_type == 0 and number == 2:
-            nanos = value
-    if seconds <= 0 or seconds > SECONDS_MAX or nanos < 0 or nanos >= 1_000_000_000:
-        return np.int64(NO_TIME)
-    return seconds * 1_000_000 + nanos // 1_000
-
-
-@kernel
-def tesla_facts(data, start, end):
-    """Of a `V` payload: (created_at in µs or `NO_TIME`, offset of a 17-byte vin or -1, is_resend).
-
-    Fields 2, 3 and 4 of `telemetry.vehicle_data.Payload`. Bytes that are no protobuf give none.
-    """
-    time_us = np.int64(NO_TIME)
-    vin = -1
-    resend = False
-    at = start
-    while at < end:
-        number, wire_type, value, content, at = next_field(data, at, end)
-        if at < 0:
-            return np.int64(NO_TIME), -1, False
-        if number == 2 and wire_type == 2:
-            time_us = timestamp_us(data, content, content + value)
-        elif number == 3 and wire_type == 2:
-            vin = content if value == TOKEN_BYTES else -1
-        elif number == 4 and wire_type == 0:
-            resend = value != 0
-    return time_us, vin, resend
 
 
 @kernel
@@ -304,38 +130,12 @@ def read_topic(data, topic, size, prefixes, slot, words, word_sizes):
     return found, stream, at - stream, sequence
 
 
-@kernel
-def samples_time_us(data, start, end):
-    """The base time in the header of our packed columns (`signals/packed.py`), or `NO_TIME`."""
-    if end - start < SAMPLES_HEADER_BYTES or not equals(data, start, 5, SAMPLES_MAGIC):
-        return np.int64(NO_TIME)
-    value = np.uint64(0)
-    for index in range(8):
-        value |= np.uint64(data[start + 16 + index]) << np.uint64(8 * index)
-    return np.int64(value)
-
-
 @inlined
 def copy(source, start, size, target, to):
     """Copy `size` bytes; returns where they end in `target`."""
     if size > 0:
         copy_bytes(source, start, target, to, size)
     return to + size
-
-
-@inlined
-def judge_payload(data, start, end, encoding):
-    """(encoding, sender's time or `NO_TIME`, offset of a vin to hide or -1, is a resend)."""
-    if encoding == NO_CONTENT_TYPE:
-        encoding = np.int64(_JSON) if is_json_object(data, start, end) else np.int64(0)
-    if encoding == _JSON:
-        return encoding, np.int64(json_time_us(data, start, end)), -1, False
-    if encoding == _TESLA:
-        time_us, vin, resend = tesla_facts(data, start, end)
-        return encoding, time_us, vin, resend
-    if encoding == _SAMPLES:
-        return encoding, samples_time_us(data, start, end), -1, False
-    return encoding, np.int64(NO_TIME), -1, False
 
 
 @inlined
@@ -371,8 +171,6 @@ def stage(
     head = data[start]
     if head & 2:
         flags |= _QOS_1
-    if head & 1:
-        flags |= _RETAIN
     if head & 8 or resend:
         flags |= _RESEND
     if topic[1]:
@@ -402,6 +200,7 @@ def stage(
     row.topic = topic[0]
     row.encoding = encoding
     row.flags = flags
+    row.packet_id = 0
 
 
 @inlined
@@ -414,8 +213,8 @@ def take_publish(data, start, end, slot, connections, prefixes, words, times, ro
     fifth = connection.level == 5
     publish = read_publish(data, start, end, fifth)
     packet_id = publish[3]
-    if publish[0] == ASIDE or (fifth and data[start] & 1):
-        return False
+    if publish[0] == ASIDE or data[start] & 1:
+        return False  # retained messages are few, and kept apart (`retained.py`)
     if fifth and packet_id > 0 and connection.in_flight >= connection.receive_max:
         return False
     word, stream, stream_size, sequence = read_topic(
@@ -607,8 +406,6 @@ def warm() -> None:
         (np.zeros(1, np.int64), np.zeros(1, np.int64)),
         np.zeros((4, EVENT_COLUMNS), np.int64),
     )
-    payload = np.frombuffer(b"{}", np.uint8)  # read-only, as `records.py` has it
-    judge_payload(payload, 0, len(payload), np.int64(0))
     build_acks(
         np.zeros(1, np.int64),
         1,

@@ -23,7 +23,8 @@ from motorcade.events import (
     VehicleToken,
     partition_of,
 )
-from motorcade.gateway.mqtt.session import Sent, Session
+from motorcade.gateway.mqtt.session import Session
+from motorcade.gateway.mqtt.window import Sent
 from motorcade.log.errors import LogError
 from motorcade.log.port import AtTime, Log, LogReader
 from motorcade.wire.command.errors import CommandCodecError
@@ -153,7 +154,7 @@ class Outbox:
         for pending in list(pendings.values()):
             if pending.holder is session or pending.expires_time_us <= now_us:
                 continue
-            if not session.may_send():
+            if not session.window.may_send():
                 if session not in self._stalled:
                     self._stalled.add(session)
                     session.waiting.append(lambda: self._go_on(session))

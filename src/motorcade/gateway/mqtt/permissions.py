@@ -4,13 +4,18 @@ from typing import Final
 
 from motorcade.config import MqttConfig
 from motorcade.registry.port import Principal, PrincipalKind
+from motorcade.wire.mqtt.errors import TopicFilterError
 from motorcade.wire.mqtt.reasons import Reason
 from motorcade.wire.mqtt.subscribe import Subscription
-from motorcade.wire.mqtt.topics import matches
+from motorcade.wire.mqtt.topics import SHARE_PREFIX, matches, split_shared
 
 GUEST: Final = Principal(PrincipalKind.OPERATOR, "")
 """Whoever comes without a valid account to an open broker. Every operator has a name, so nobody
 shares its sessions."""
+
+
+SHARED_QOS_MAX: Final = 1
+"""A message that may change hands cannot be exactly once (§4.8.2 lets a server grant less)."""
 
 
 def is_vehicle(principal: Principal) -> bool:
@@ -26,9 +31,14 @@ def judge_subscription(
     filter that lies wholly inside a denied one is refused, one that only overlaps is granted, and
     `hidden` keeps the denied messages back.
     """
-    topic_filter = subscription.topic_filter
-    if topic_filter.startswith("$share/"):
-        return Reason.SHARED_SUBSCRIPTIONS_NOT_SUPPORTED
+    topic_filter, qos = subscription.topic_filter, subscription.qos
+    if topic_filter.startswith(SHARE_PREFIX):
+        try:
+            shared = split_shared(topic_filter)
+        except TopicFilterError:  # 3.1.1: the codec gives `$share` a meaning for 5.0 only
+            return Reason.TOPIC_FILTER_INVALID
+        assert shared is not None
+        topic_filter, qos = shared.topic_filter, min(qos, SHARED_QOS_MAX)
     if too_large(topic_filter, config):
         return Reason.TOPIC_FILTER_INVALID
     if is_vehicle(principal):
@@ -36,7 +46,7 @@ def judge_subscription(
             return Reason.NOT_AUTHORIZED
     elif any(covers(denied, topic_filter) for denied in principal.deny_subscribe):
         return Reason.NOT_AUTHORIZED
-    return Reason.GRANTED_QOS_1 if subscription.qos else Reason.SUCCESS
+    return Reason(qos)
 
 
 def hidden(principal: Principal, topic: str) -> bool:

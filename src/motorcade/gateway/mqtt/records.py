@@ -19,7 +19,7 @@ from motorcade.events import (
     VehicleToken,
     fnv1a_64,
 )
-from motorcade.gateway.mqtt.kernels import judge_payload
+from motorcade.gateway.mqtt.payload.kernels import judge_payload
 from motorcade.log.topics import TOPICS
 from motorcade.wire.mqtt.kernels import NO_CONTENT_TYPE, encoding_of_type
 from motorcade.wire.mqtt.properties import (
@@ -189,12 +189,23 @@ def topic_of_word(word: str) -> Topic | None:
     return _TOPICS_BY_WORD.get(word)
 
 
+def is_text(payload: bytes, payload_format: int | None) -> bool:
+    """Whether a payload is what its format indicator says (§3.3.2.3.2)."""
+    if payload_format != 1:
+        return True
+    try:
+        payload.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _read(properties: bytes) -> Properties:
     return decode_properties(properties, Place.PUBLISH) if properties else NO_PROPERTIES
 
 
 def _flags(publish: Publish) -> Flags:
-    flags = Flags.QOS_1 if publish.qos == 1 else NO_FLAGS
+    flags = (NO_FLAGS, Flags.QOS_1, Flags.QOS_2)[publish.qos]
     if publish.retain:
         flags |= Flags.RETAIN
     if publish.dup:

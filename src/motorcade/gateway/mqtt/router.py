@@ -16,16 +16,17 @@ import structlog
 from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.events import Record, RecordBatch, Topic
-from motorcade.gateway.mqtt.feeding import Feeder
+from motorcade.gateway.mqtt.feeding import Feeder, Follower
 from motorcade.gateway.mqtt.interest import ROUTED, Interest
-from motorcade.gateway.mqtt.message import Message, best, deliver, message_of
+from motorcade.gateway.mqtt.message import Message, Wanted, add, deliver, message_of
 from motorcade.gateway.mqtt.session import Seen, Session
 from motorcade.gateway.mqtt.sessions import Sessions, written
+from motorcade.gateway.mqtt.shares import Group, inner_filter
 from motorcade.log.errors import LogError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, LogSlice
-from motorcade.wire.mqtt.subscribe import Subscription
 
 POLL_S: Final = 0.25
+CATCH_UP_S_MAX: Final = 1.0
 RETRY_S: Final = 1.0
 LINGER_S: Final = 10.0  # the reader stays this long after the last listener, for late wills
 RECORDS_PER_TURN: Final = 64  # then the loop's other work has its turn
@@ -56,12 +57,15 @@ class Router:
         self._reader: LogReader | None = None
         self._starting = asyncio.Lock()
         self._task: asyncio.Task[None] | None = None
-        self._joined: set[Session] = set()  # live again, and may be ahead of us
+        self._joined: set[Follower] = set()  # live again, and may be ahead of us
         self._current: tuple[str, RecordBatch, int] | None = None  # what is being handed out
         self._operator_publishes = 0
         self._quiet_since_us = 0  # until then somebody may have written to vehicles
         self._publishes_when_quiet = 0
         self.position: Cursor | None = None  # everything before was handed out
+        self._asked = asyncio.Event()
+        self._catching_up: list[asyncio.Future[None]] = []
+        self._poll_bytes_max = config.log.reader_bytes_max
         self.turn = asyncio.Lock()  # held while handing out: whoever joins holds it too
         self._feeder = Feeder(self, config, clock, loop, log)
 
@@ -110,15 +114,28 @@ class Router:
 
     def opened(self, session: Session) -> None:
         """A session is connected: resend, then go on where it was."""
-        session.resend()
+        session.window.resume()
         if session.cursor is None or self._nothing_missed(session):
             session.live, session.cursor, session.seen = True, None, None
             session.lagged = False
+            session.window.passed()
         else:
             self._feeder.feed(session)
+        self._open_groups(session)
+
+    def _open_groups(self, session: Session) -> None:
+        """A member is there: its groups go on where they were."""
+        for group in self._sessions.groups_of(session):
+            if group.live:
+                continue
+            if group.cursor is None:
+                group.live = True
+            else:
+                self._feeder.feed(group)
 
     def changed(self, session: Session) -> None:
         """Subscriptions came or went."""
+        self._open_groups(session)
         self._interest = None
         if _listens(session):
             self._listeners.add(session)
@@ -129,6 +146,10 @@ class Router:
         """A session lost its connection: note its place."""
         if session.live:
             self._note_place(session)
+        for group in self._sessions.groups_of(session):
+            others = any(m is not session and m.connection is not None for m in group.members)
+            if group.live and not others:
+                self._note_place(group)
         self._listeners.discard(session)
         self._joined.discard(session)
         self._interest = None
@@ -145,7 +166,7 @@ class Router:
         unheard = self._operator_publishes == self._publishes_when_quiet
         return unheard and session.away_since_us > self._quiet_since_us
 
-    def _note_place(self, session: Session) -> None:
+    def _note_place(self, session: Follower) -> None:
         session.live, session.cursor = False, self.position
         if self._current is not None:
             writer, batch, index = self._current
@@ -158,15 +179,22 @@ class Router:
     async def _work(self, reader: LogReader) -> None:
         idle_since_s = self._clock.monotonic_s()
         while True:
+            asked, self._catching_up = self._catching_up, []
             try:
-                slices = await self.run(partial(reader.poll, POLL_S))
+                slices = await self.run(partial(reader.poll, 0.0))
             except LogError as error:
                 logger.error("mqtt_router_lost_its_place", error=str(error))
+                self._catching_up += asked
                 reader = await self._reopened(reader)
                 continue
             for log_slice in slices:
                 async with self.turn:
                     await self._hand_out(log_slice)
+            if sum(len(each.batch.buffer) for each in slices) > self._poll_bytes_max // 2:
+                self._catching_up += asked  # there may be more that was durable when they asked
+            else:
+                for future in asked:
+                    _resolve(future)
             if not slices:
                 for session in self._joined:
                     session.seen = None
@@ -181,6 +209,38 @@ class Router:
                 self._publishes_when_quiet = self._operator_publishes
                 self._sessions.put_quiet_since_us(self._quiet_since_us)
                 return
+            if not slices:
+                await self._news(reader)
+
+    async def _news(self, reader: LogReader) -> None:
+        """Wait until the log has something, or somebody asks whether it has, but not for long."""
+        self._asked.clear()
+        if self._catching_up:
+            return
+        doorbell_fd = reader.doorbell_fd
+        if doorbell_fd is not None:
+            self._loop.add_reader(doorbell_fd, self._asked.set)
+        try:
+            async with asyncio.timeout(POLL_S if doorbell_fd is not None else POLL_S / 10):
+                await self._asked.wait()
+        except TimeoutError:
+            pass
+        finally:
+            if doorbell_fd is not None:
+                self._loop.remove_reader(doorbell_fd)
+
+    async def caught_up(self) -> None:
+        """Wait until everything that is durable now was handed out, but not for long."""
+        if self._reader is None:
+            return
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._catching_up.append(future)
+        self._asked.set()
+        try:
+            async with asyncio.timeout(CATCH_UP_S_MAX):
+                await future
+        except TimeoutError:
+            pass  # somebody may be told of something a little older than it asked for
 
     async def _reopened(self, reader: LogReader) -> LogReader:
         """The log is damaged or was cut where we stood: go on at its end, soon."""
@@ -194,7 +254,7 @@ class Router:
         batch = log_slice.batch
         if self._interest is None:
             self._interest = Interest(
-                topic_filter
+                inner_filter(topic_filter)
                 for session in self._listeners
                 for topic_filter in session.subscriptions
             )
@@ -210,21 +270,41 @@ class Router:
     def _route(self, writer: str, record: Record) -> None:
         if record.topic is Topic.MQTT:
             self._operator_publishes += 1
-        message = message_of(record, self._clock.now_us())
+        message = message_of(writer, record, self._clock.now_us())
         if message is None:
             return
-        for session, subscription in best(self._sessions.trie, message.topic).items():
+        found: dict[Session, Wanted] = {}
+        for session, subscription in self._sessions.trie.match(message.topic):
+            if isinstance(session, Group):
+                self._share(session, writer, record, message)
+                continue
+            since_us = session.fresh.get(subscription.topic_filter, 0) if session.fresh else 0
+            if record.received_time_us >= since_us:
+                add(found, session, subscription, message)
+        for session, wanted in found.items():
             if session.live and not (session.seen and session.seen.has(writer, record)):
-                self._deliver(session, subscription, message)
+                self._deliver(session, wanted, message)
 
-    def _deliver(self, session: Session, subscription: Subscription, message: Message) -> None:
-        if not deliver(session, subscription, message, self.position):
+    def _share(self, group: Group, writer: str, record: Record, message: Message) -> None:
+        if not group.live or (group.seen and group.seen.has(writer, record)):
+            return
+        if record.received_time_us < group.fresh_since_us():
+            return
+        if not group.offer(message, self.position):
+            self._note_place(group)
+            self._feeder.feed(group)
+
+    def _deliver(self, session: Session, wanted: Wanted, message: Message) -> None:
+        if not deliver(session, wanted, message, self.position):
             self._note_place(session)
             self._feeder.feed(session)
 
-    def joined(self, session: Session) -> None:
-        """A session has caught up; called with `turn` held."""
-        session.live, session.cursor, session.lagged = True, None, False
+    def joined(self, session: Follower) -> None:
+        """It has caught up; called with `turn` held."""
+        session.live, session.cursor = True, None
+        if isinstance(session, Session):
+            session.lagged = False
+            session.window.passed()
         if self._reader is None:
             session.seen = None
         else:
@@ -237,3 +317,8 @@ def _listens(session: Session) -> bool:
     if token is None:
         return True
     return any(each != f"v/{token}/commands" for each in session.subscriptions)
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

@@ -6,7 +6,7 @@ leaves `cursor` behind, and `feeding.py` reads on from there when it can take mo
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -14,25 +14,18 @@ import numpy.typing as npt
 
 from motorcade.events import Record, RecordBatch, Topic, VehicleToken
 from motorcade.gateway.mqtt.connection import Connection
-from motorcade.gateway.mqtt.store import StoredSession, StoredSubscription
+from motorcade.gateway.mqtt.receipts import Receipt, State
+from motorcade.gateway.mqtt.store import StoredSession, StoredSubscription, StoredWill
+from motorcade.gateway.mqtt.wills import restored_will
+from motorcade.gateway.mqtt.window import Sent, Window
 from motorcade.log.port import Cursor
+from motorcade.log.topics import Lane
 from motorcade.registry.port import Principal, PrincipalKind
-from motorcade.wire.mqtt.publish import Publish, encode_publish
+from motorcade.wire.mqtt.publish import Publish
 from motorcade.wire.mqtt.subscribe import Subscription
 
-PACKET_ID_MAX: Final = 0xFFFF
 TOPICS: Final = max(Topic) + 1
 BACKLOG_BYTES: Final = 64 << 10  # more than this unsent: the client is slow, its session waits
-
-
-@dataclass(slots=True)
-class Sent:
-    """A QoS 1 message on its way, until PUBACK."""
-
-    publish: Publish  # without packet id
-    origin: Cursor | None  # the log read from here gives it again; None: not from the router
-    on_acked: Callable[[], None] | None = None
-    wanted: Callable[[], bool] | None = None  # asked before it is sent again
 
 
 class Seen:
@@ -73,18 +66,25 @@ class Session:
     expiry_s: int = 0
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     principal: Principal | None = None
-    connection: Connection | None = None
     offline_since_us: int = 0
-    window: int = 0  # messages of the router in flight at once
-    sent: dict[int, Sent] = field(default_factory=dict)
+    inflight_max: int = 0  # messages of the router in flight at once
+    window: Window = field(default_factory=Window)
+    received: dict[int, Receipt] = field(default_factory=dict)  # QoS 2, until PUBCOMP
+    received_changed: bool = False  # since they were written down
     live: bool = False
     cursor: Cursor | None = None  # where to read on; None while live
     seen: Seen | None = None
     waiting: list[Callable[[], None]] = field(default_factory=list)  # for room, or the end
     away_since_us: int = 0  # what `offline_since_us` was before the client came back
+    fresh: dict[str, int] = field(default_factory=dict)
+    """Filters that are younger than what the router hands out: when they came, in wall time."""
+    will: StoredWill | None = None
     lagged: bool = False  # it was being fed when an earlier process died
     publishes_seen: int = -1  # the router's count of operators' publishes when it went offline
-    _last_id: int = 0
+
+    @property
+    def connection(self) -> Connection | None:
+        return self.window.connection
 
     @property
     def persistent(self) -> bool:
@@ -100,40 +100,27 @@ class Session:
         return principal.token
 
     def has_room(self) -> bool:
-        """Whether the router may send another QoS 1 message."""
-        connection = self.connection
-        if connection is None or len(self.sent) >= self.window:
+        """Whether the router may send another message at QoS 1 or 2."""
+        connection, window = self.connection, self.window
+        if connection is None or len(window) >= self.inflight_max:
             return False
-        return not self.sent or connection.backlog() <= BACKLOG_BYTES
-
-    def may_send(self) -> bool:
-        """Whether the client's receive maximum allows one more; commands go by this alone."""
-        connection = self.connection
-        return connection is not None and len(self.sent) < connection.receive_max
+        return not len(window) or connection.backlog() <= BACKLOG_BYTES
 
     def send(self, publish: Publish, sent: Sent | None) -> None:
-        """Write a PUBLISH; `sent` is given exactly for QoS 1."""
-        connection = self.connection
-        assert connection is not None
+        """Write a PUBLISH; `sent` is given exactly for QoS 1 and 2."""
         if sent is not None:
-            packet_id = self._next_id()
-            self.sent[packet_id] = sent
-            publish = replace(publish, packet_id=packet_id)
-        data = encode_publish(publish, connection.level)
-        if len(data) <= connection.packet_bytes_max:
-            connection.write(data)
-        elif publish.packet_id is not None:  # as if it had been delivered [MQTT-3.1.2-25]
-            self.acked(publish.packet_id)
+            self.window.send(sent)
+        elif self.connection is not None:
+            self.connection.deliver(publish)
 
-    def acked(self, packet_id: int) -> bool:
-        """PUBACK. False: no such message, which is harmless."""
-        sent = self.sent.pop(packet_id, None)
-        if sent is None:
-            return False
-        if sent.on_acked is not None:
-            sent.on_acked()
-        self.wake()
-        return True
+    def acked(self, ended: Sent | None) -> None:
+        """A message has come to its end, or not."""
+        if ended is not None:
+            self.wake()
+
+    def on_room(self, call: Callable[[], None]) -> None:
+        """Call once when there may be room, or the client is gone."""
+        self.waiting.append(call)
 
     def wake(self) -> None:
         """Tell who waits that there is room, or that the client is gone."""
@@ -141,24 +128,9 @@ class Session:
         for call in waiting:
             call()
 
-    def resend(self) -> None:
-        """Send again what was not acknowledged, in order, with DUP [MQTT-4.4.0-1]."""
-        connection = self.connection
-        assert connection is not None
-        for packet_id, sent in list(self.sent.items()):
-            if sent.wanted is not None and not sent.wanted():
-                del self.sent[packet_id]
-                continue
-            publish = replace(sent.publish, packet_id=packet_id, dup=True)
-            data = encode_publish(publish, connection.level)
-            if len(data) <= connection.packet_bytes_max:
-                connection.write(data)
-            else:
-                self.acked(packet_id)
-
     def owed_from(self, position: Cursor | None) -> Cursor | None:
         """The cursor from which nothing unacknowledged is missing; `position` if all is acked."""
-        return next((s.origin for s in self.sent.values() if s.origin is not None), position)
+        return next((sent.origin for sent in self.window.owed()), position)
 
     def stored(self, cursor: Cursor | None) -> StoredSession:
         """This session as a row."""
@@ -168,9 +140,17 @@ class Session:
             self.offline_since_us,
             cursor or b"",
             tuple(
-                StoredSubscription(s.topic_filter, s.qos, s.no_local, s.retain_as_published)
+                StoredSubscription(
+                    s.topic_filter, s.qos, s.no_local, s.retain_as_published, s.identifier
+                )
                 for s in self.subscriptions.values()
             ),
+            tuple(
+                (packet_id, receipt.lane.value)
+                for packet_id, receipt in self.received.items()
+                if receipt.logged and receipt.state is not State.PENDING
+            ),
+            self.will,
         )
 
     @staticmethod
@@ -181,22 +161,25 @@ class Session:
             row.expiry_s,
             {
                 s.topic_filter: Subscription(
-                    s.topic_filter, s.qos, s.no_local, s.retain_as_published
+                    s.topic_filter, s.qos, s.no_local, s.retain_as_published, 0, s.identifier
                 )
                 for s in row.subscriptions
             },
             offline_since_us=row.offline_since_us or now_us,
+            received={packet_id: Receipt(Lane(lane)) for packet_id, lane in row.received},
             lagged=bool(row.cursor) and not row.offline_since_us,
+            will=restored_will(row.will, row.expiry_s, now_us),
             cursor=Cursor(row.cursor or live_cursor),
         )
-
-    def _next_id(self) -> int:
-        while True:
-            self._last_id = self._last_id % PACKET_ID_MAX + 1
-            if self._last_id not in self.sent:
-                return self._last_id
 
 
 def session_key(principal: Principal, client_id: str) -> str:
     """Client ids are each account's own: nobody takes over the session of another."""
     return f"{principal.kind}/{principal.name}/{client_id}"
+
+
+def session_key_of(record: Record) -> str:
+    """The session that published a record. A vehicle has one: its client id is its token."""
+    if record.vehicle:
+        return f"{PrincipalKind.VEHICLE}/{record.vehicle}/{record.vehicle}"
+    return record.stream.decode()

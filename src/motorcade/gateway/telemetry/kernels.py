@@ -137,6 +137,7 @@ def _store(data, found, row_type, told, received_us, car, names, rows, buffer, u
     row.topic = _TOPIC[row_type]
     row.encoding = _ENCODING[row_type]
     row.flags = flags
+    row.packet_id = 0
     used[0] += 1
     used[1] = at
 

@@ -92,6 +92,15 @@ def is_plain(data, start, size):
 
 
 @kernel
+def is_ascii(data, at, end):
+    """Whether these bytes are ASCII, which is UTF-8 without a further look."""
+    for index in range(at, end):  # noqa: SIM110
+        if data[index] > 0x7F:
+            return False
+    return True
+
+
+@kernel
 def is_plain_topic(data, start, size):
     """Whether these bytes are a topic name in plain ASCII, without wildcards."""
     for index in range(start, start + size):
@@ -128,8 +137,10 @@ def read_text_size(data, at, end):
 
 
 @kernel
-def read_properties(data, at, end):
+def read_properties(data, at, end, packet_end):
     """Walk a PUBLISH's properties: (verdict, encoding, stream start, stream size, sequence).
+
+    The payload lies behind them. If it is said to be text, it must be ASCII to stay here.
 
     `encoding` is `NO_CONTENT_TYPE` without a content type. Of several user properties of one name
     the last counts. `sequence` is -1 when there is none that is an unsigned decimal.
@@ -169,6 +180,8 @@ def read_properties(data, at, end):
             at += 2 + size
         elif identifier == 0x01 and not seen_format and at < end and data[at] < 2:
             seen_format = True
+            if data[at] == 1 and not is_ascii(data, end, packet_end):
+                break
             at += 1
         elif identifier == 0x02 and not seen_expiry and at + 4 <= end:
             seen_expiry = True
@@ -223,7 +236,7 @@ def read_publish(data, start, end, with_properties):
         at += 1
     if at + size > end:
         return aside
-    verdict, encoding, stream, stream_size, sequence = read_properties(data, at, at + size)
+    verdict, encoding, stream, stream_size, sequence = read_properties(data, at, at + size, end)
     return (
         verdict,
         topic,

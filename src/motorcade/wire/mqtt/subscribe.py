@@ -1,6 +1,6 @@
 """SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK (5.0 §3.8-3.11)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from motorcade.wire.mqtt.errors import (
@@ -37,6 +37,7 @@ class Subscription:
     no_local: bool = False
     retain_as_published: bool = False
     retain_handling: int = 0  # 0 send retained, 1 only if the subscription is new, 2 never
+    identifier: int = 0  # of the whole SUBSCRIBE; 0: none
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +84,9 @@ def parse_subscribe(packet: RawPacket, level: ProtocolLevel) -> Subscribe:
         check_topic_filter(topic_filter, level)
         _check_count(subscriptions)
         subscriptions.append(_subscription(topic_filter, reader.u8("subscription options"), level))
+    identifier = properties.subscription_ids[0] if properties.subscription_ids else 0
+    if identifier:
+        subscriptions = [replace(each, identifier=identifier) for each in subscriptions]
     if not subscriptions:
         raise ProtocolError("SUBSCRIBE without a topic filter [MQTT-3.8.3-2]")
     return Subscribe(packet_id, tuple(subscriptions), properties)
