@@ -186,7 +186,10 @@ class Publishing:
             return False
         if receipt.generation != connection.generation:
             receipt.generation = connection.generation
-            self.ingest.count_unreleased(connection, 1)
+            if receipt.state is State.PENDING:
+                self.ingest.count_in_flight(connection, 1)
+            else:
+                self.ingest.count_unreleased(connection, 1)
         if receipt.state is State.HELD:
             connection.write(encode_acknowledgement(Pubrec(packet_id), connection.level))
         return True

@@ -126,6 +126,7 @@ class Router:
     def _open_groups(self, session: Session) -> None:
         """A member is there: its groups go on where they were."""
         for group in self._sessions.groups_of(session):
+            group.hand_on()
             if group.live:
                 continue
             if group.cursor is None:

@@ -95,16 +95,14 @@ class Sessions:
             session.window.journal = journal.SessionJournal(
                 self._store, session.key, self._loop, lambda: self._failed(session)
             )
-            if session.cursor is not None:
-                self._off_own_row.add(session.key)
-            return self._put(session, session.cursor)
+            return self._put_place(session, session.owed_from(session.cursor))
         return self._remove(session.key)
 
     def put(self, session: Session) -> Future[None] | None:
         """Its subscriptions changed. The future, if any, is to be awaited for SUBACK."""
         if not session.persistent:
             return None
-        return self._put(session, session.cursor)
+        return self._put_place(session, session.owed_from(session.cursor))
 
     def close(self, session: Session, now_us: int) -> None:
         """The client is gone; the router has set the session's cursor."""
@@ -208,12 +206,12 @@ class Sessions:
                 if session.persistent:
                     self._put_place(session, session.owed_from(session.cursor))
 
-    def _put_place(self, session: Session, owed: Cursor | None) -> None:
+    def _put_place(self, session: Session, owed: Cursor | None) -> Future[None]:
         if owed is not None:
             self._off_own_row.add(session.key)
         else:
             self._off_own_row.discard(session.key)
-        self._put(session, owed)
+        return self._put(session, owed)
 
     def subscribe(self, session: Session, subscription: Subscription, qos: int) -> bool | None:
         """Add or replace; whether it is new. `None`: the session has as many as it may."""
@@ -224,7 +222,8 @@ class Sessions:
         granted = replace(subscription, qos=qos)
         session.subscriptions[topic_filter] = granted
         self._listen(session, granted)
-        for group in self.groups_of(session):
+        if is_shared(topic_filter):
+            group = self._groups[self._group_key(session, topic_filter)]
             group.live = group.live or group.cursor is None  # a new one misses nothing from now on
         return not known
 

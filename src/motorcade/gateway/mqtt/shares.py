@@ -43,6 +43,7 @@ class Group:
     returned: deque[Share] = field(default_factory=deque)  # of members whose session ended
     _outstanding: dict[int, Cursor | None] = field(default_factory=dict)
     _ordinal: int = 0
+    _asked: bool = False
 
     @property
     def connection(self) -> object | None:
@@ -76,7 +77,18 @@ class Group:
     def give_back(self, share: Share) -> None:
         """A member's session ended before it acknowledged this: another shall have it."""
         self.returned.append(share)
-        self._give_returned()
+        self.hand_on()
+
+    def hand_on(self) -> None:
+        """Find members for what came back; ask again when one has room. Call it when one comes."""
+        self._asked = False
+        if not self._give_returned() and self.connection is not None:
+            self._asked = True
+            self.on_room(self._room_came)
+
+    def _room_came(self) -> None:
+        if self._asked:  # several members may say so at once
+            self.hand_on()
 
     def owed_from(self, position: Cursor | None) -> Cursor | None:
         """The cursor from which nothing unacknowledged is missing; `position` if all is acked."""
