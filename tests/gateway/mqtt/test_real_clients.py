@@ -21,6 +21,7 @@ from paho.mqtt.properties import Properties
 from motorcade.events import Encoding, Topic
 from motorcade.identity.authority import Authority, open_authority
 from motorcade.identity.tls import mqtts_context
+from motorcade.wire.mqtt.publish import Puback
 from tests.gateway.mqtt.harness import OPERATOR, OTHER, PASSWORD, TOKEN, RunningDoor
 from tests.gateway.mqtt.wire_client import Client
 
@@ -110,6 +111,36 @@ def test_mosquitto_publishes_and_receives(secured: Secured, version: str, tls: b
     assert subprocess.run([*publish, *operator], timeout=20, check=False).returncode == 0
     heard = subprocess.run(listen, capture_output=True, text=True, timeout=20, check=False)
     assert heard.stdout.strip() == f"while away {data!r}"
+
+
+@MATRIX
+def test_mosquitto_retains_at_qos_2(secured: Secured, version: str, tls: bool) -> None:
+    topic = f"v/{TOKEN}/diagnostics"
+    kept = f"kept {next(numbers)}"
+    publish = [*mosquitto(secured, "mosquitto_pub", version, tls), "-q", "2", "-r"]
+    done = subprocess.run([*publish, *as_car("-t", topic, "-m", kept)], timeout=20, check=False)
+    assert done.returncode == 0
+    listen = [*mosquitto(secured, "mosquitto_sub", version, tls), "-q", "2", "-C", "1", "-W", "15"]
+    listen += ["-u", OPERATOR, "-P", PASSWORD, "-t", "v/+/diagnostics", "-F", "%r %q %p"]
+    heard = subprocess.run(listen, capture_output=True, text=True, timeout=20, check=False)
+    assert heard.stdout.strip() == f"1 2 {kept}"
+
+
+def test_mosquitto_shares(secured: Secured) -> None:
+    listen = [*mosquitto(secured, "mosquitto_sub", "5", False), "-C", "2", "-W", "15"]
+    listen += ["-u", OPERATOR, "-P", PASSWORD, "-t", "$share/g/jobs/+", "-F", "%p"]
+    members = [subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    groups = secured.door.door._sessions._groups
+    while sum(len(group.members) for group in list(groups.values())) < 2:
+        assert all(member.poll() is None for member in members)
+    with Client(secured.door.port) as people:
+        people.connect(OPERATOR, "people")
+        for number in range(4):
+            people.publish(f"jobs/{number}", b"%d" % number)
+            people.expect(Puback)
+    heard = [member.communicate(timeout=20)[0].split() for member in members]
+    assert [len(each) for each in heard] == [2, 2]
+    assert sorted(itertools.chain(*heard)) == ["0", "1", "2", "3"]
 
 
 class Paho:

@@ -14,6 +14,7 @@ from motorcade.events import Topic
 from motorcade.wire.mqtt.properties import Place, Properties, decode_properties, encode_bare
 from motorcade.wire.mqtt.publish import Puback, Publish
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
+from motorcade.wire.mqtt.session import Disconnect
 from motorcade.wire.mqtt.subscribe import Unsuback, Unsubscribe
 from tests.gateway.mqtt.harness import DENIED, OPERATOR, OTHER, TOKEN, RunningDoor, eventually
 from tests.gateway.mqtt.wire_client import Client
@@ -263,6 +264,34 @@ def test_clean_start_forgets_and_expiry_ends(door: RunningDoor) -> None:
         people.disconnect()
     with Client(door.port) as people:
         assert not resume(people)
+
+
+def test_a_goodbye_may_change_how_long_the_session_lasts(door: RunningDoor) -> None:
+    """§3.14.2.2.2"""
+    with Client(door.port) as people:
+        resume(people)
+        people.send(Disconnect(properties=Properties(session_expiry_s=0)))
+        assert people.receive() is None
+    with Client(door.port) as people:
+        assert not people.connect(OPERATOR, "tool", clean_start=False).session_present
+        people.send(Disconnect(properties=Properties(session_expiry_s=60)))  # from 0 to more
+        assert people.closed_with() is Reason.PROTOCOL_ERROR
+
+
+def test_unacknowledged_messages_survive_a_crash_right_after_a_subscription(
+    door: RunningDoor, tmp_path: Path
+) -> None:
+    """Fails when a row is written without the place of what is still owed."""
+    with Client(door.port) as people:
+        resume(people)
+        people.subscribe("v/#")
+        send(door, b"owed")
+        people.expect(Publish)
+        asyncio.run(eventually(lambda: door.door._router.position is not None))
+        people.subscribe("other")
+        with door.crashed(tmp_path / "second") as after, Client(after.port) as again:
+            assert resume(again)
+            assert again.take().payload == b"owed"
 
 
 def test_unacknowledged_messages_come_again_with_dup(door: RunningDoor) -> None:

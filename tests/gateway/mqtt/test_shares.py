@@ -85,6 +85,19 @@ def test_what_a_member_had_not_acknowledged_goes_to_another_when_its_session_end
         assert stays.is_silent(0.1)
 
 
+def test_what_came_back_goes_out_when_another_has_room(door: RunningDoor) -> None:
+    with member(door, "full") as full:
+        with member(door, "goes") as goes:
+            publish(door, *numbers(64))
+            held = [full.expect(Publish) for _ in range(32)]
+            lost = [goes.expect(Publish).payload for _ in range(32)]
+        assert full.is_silent()
+        for message in held:
+            full.puback(message)
+        assert sorted(full.take().payload for _ in range(32)) == sorted(lost)
+        assert full.is_silent(0.1)
+
+
 def test_what_a_member_had_not_acknowledged_waits_while_its_session_lasts(
     door: RunningDoor,
 ) -> None:
