@@ -23,7 +23,7 @@ from motorcade.gateway.mqtt.door import MqttDoor
 from motorcade.gateway.mqtt.payload import kernels as payload_kernels
 from motorcade.gateway.mqtt.store import SqliteSessionStore
 from motorcade.log.embedded import EmbeddedLog
-from motorcade.log.errors import LogWriteError
+from motorcade.log.errors import LogError, LogWriteError
 from motorcade.log.port import Edge, LogWriter
 from motorcade.log.topics import Lane
 from motorcade.registry.port import Principal, PrincipalKind
@@ -104,11 +104,11 @@ class GatedWriter:
             for batch, outer in held:
                 self._inner.append(batch).add_done_callback(lambda f, o=outer: _copy(f, o))
 
-    def fail(self) -> None:
+    def fail(self, error: LogError | None = None) -> None:
         with self._lock:
             held, self._held = self._held or [], None
         for _, outer in held:
-            outer.set_exception(LogWriteError("the test broke the disk"))
+            outer.set_exception(error or LogWriteError("the test broke the disk"))
 
     def append(self, batch: RecordBatch) -> Future[RecordBatch]:
         with self._lock:

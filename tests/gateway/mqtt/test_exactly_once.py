@@ -8,6 +8,7 @@ import pytest
 
 from motorcade.config import Config
 from motorcade.events import Topic
+from motorcade.log.errors import LogFullError
 from motorcade.wire.mqtt.publish import Puback, Pubcomp, Publish, Pubrec, Pubrel
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Pingreq, Pingresp
@@ -228,6 +229,18 @@ def test_a_message_that_could_not_be_stored_is_not_known(door: RunningDoor) -> N
         car.send(Publish(TELEMETRY, b"one", 2, 7, dup=True))
         assert car.expect(Pubrec) == Pubrec(7)
     assert payloads(door) == [b"one"]
+
+
+def test_a_full_disk_refuses_and_frees_the_identifier(door: RunningDoor) -> None:
+    with Client(door.port) as car:
+        resume(car)
+        door.writer.hold()
+        car.send(Publish(TELEMETRY, b"refused", 2, 7))
+        assert door.writer.appended.wait(10)
+        door.writer.fail(LogFullError("the test filled the disk"))
+        assert car.expect(Pubrec).reason is Reason.QUOTA_EXCEEDED
+        car.publish_once(TELEMETRY, b"stored", 7)
+    assert payloads(door) == [b"stored"]
 
 
 # --- to clients ----------------------------------------------------------------------------------
