@@ -116,11 +116,18 @@ class MqttConfig:
     receive_max: int = 1_000  # QoS 1 publishes in flight from one client
     inflight_max: int = 32  # QoS 1 messages in flight to one client
     session_expiry_s_max: int = 7 * 86_400  # 3.1.1 clean_session=0 gets this
-    subscriptions_per_session_max: int = 1_000  # more: reason code 0x97, quota exceeded
+    subscriptions_per_session_max: int = 1_000  # beyond: SUBACK 0x97
+    subscriptions_max: int = 1_000_000  # of all sessions; beyond: SUBACK 0x97
+    connections_max: int = 17_000  # beyond: CONNACK 0x89; below gateway's, so that they are told
+    sessions_per_account_max: int = 10_000  # of one operator; beyond: CONNACK 0x97
+    connects_per_client_per_s: float = 5.0  # sustained; beyond: CONNACK 0x9F
+    connects_per_client_burst: int = 100
+    publishes_per_s: float = 100_000.0  # per connection, sustained; beyond: 0x96; 0: no limit
+    publishes_burst: int = 1_000_000
+    retained_messages_max: int = 100_000  # beyond: PUBACK 0x97
+    retained_bytes_max: int = 64 << 20  # with 400 for each message; beyond: PUBACK 0x97
     topic_levels_max: int = 16  # of topic names and filters; more: invalid, or closed (3.1.1)
     topic_bytes_max: int = 1_024  # the same for their length
-    retained_messages_max: int = 100_000  # more: reason code 0x97, quota exceeded
-    retained_bytes_max: int = 64 << 20  # with 400 for each message; the same beyond
     topic_alias_max: int = 16  # each way and connection; 5.0 clients are told; 0: none
     websocket_request_bytes_max: int = 8_192  # HTTP request head; longer: 431
     websocket_control_frames_max: int = 64  # pings and pongs; more in one read: 1008
