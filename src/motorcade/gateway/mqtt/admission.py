@@ -14,6 +14,7 @@ from motorcade.gateway.mqtt.aliases import Incoming, Outgoing
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.kernels import CLOSED
+from motorcade.gateway.mqtt.pace import Pace
 from motorcade.gateway.mqtt.permissions import is_vehicle, too_large
 from motorcade.gateway.mqtt.records import Owner, is_text, read_vehicle_topic
 from motorcade.gateway.mqtt.session import Session, session_key
@@ -77,6 +78,11 @@ class Admission:
         self._entropy = entropy
         self.epoch = epoch
         self._waiting: dict[Connection, float] = {}  # no CONNECT yet: when they came
+        self._pace = Pace(
+            config.gateway.connections_max,
+            publishes_per_s=config.mqtt.publishes_per_s,
+            publishes_burst=config.mqtt.publishes_burst,
+        )
         self._keep_alive_us = np.full(config.gateway.connections_max, NEVER_US, np.int64)
         self._changes = registry.changes()
         self.ingest: Ingest  # set by the door
@@ -88,6 +94,7 @@ class Admission:
         """A socket came; it has `mqtt.connect_s_max` for its CONNECT."""
         self._waiting[connection] = self._clock.monotonic_s()
         self._keep_alive_us[connection.slot] = NEVER_US
+        self._pace.opened(connection.slot)
 
     async def connect(self, connection: Connection, connect: Connect) -> None:
         """Answer a CONNECT; afterwards the connection's other bytes may be read."""
@@ -102,6 +109,10 @@ class Admission:
             return
         principal, client_id = judged
         key = session_key(principal, client_id)
+        over = self._sessions.quotas.judge(key, self._sessions.find(key), self._clock.monotonic_s())
+        if over is not None:
+            self._refuse(connection, over)
+            return
         while (old := self._sessions.find(key)) is not None and old.connection is not None:
             await self._take_over(old)
         if connection.closing:
@@ -186,6 +197,7 @@ class Admission:
             connection.aliases_out = Outgoing(min(asked.topic_alias_max, config.topic_alias_max))
         connection.principal, connection.session = principal, session
         session.will = stored_will(connect.will, principal) if connect.will is not None else None
+        self._sessions.quotas.entered()
         connection.connection_id = self._entropy(16).hex()
         session.window.connection, session.principal = connection, principal
         session.inflight_max = min(config.inflight_max, connection.receive_max)
@@ -248,6 +260,8 @@ class Admission:
         self._waiting.pop(connection, None)
         self._keep_alive_us[connection.slot] = NEVER_US
         principal, connection.principal = connection.principal, None
+        if principal is not None:
+            self._sessions.quotas.left()
         if principal is not None and principal.kind is PrincipalKind.VEHICLE:
             self._presence.disconnected(principal.token, connection.connection_id, "")
 
@@ -266,6 +280,11 @@ class Admission:
             silent_one = self.ingest.connections[slot]
             if silent_one is not None and not silent_one.parked:
                 self.packets.disconnect(silent_one, Reason.KEEP_ALIVE_TIMEOUT)
+        for slot in self._pace.too_fast(rows["published"], now_s):
+            fast_one = self.ingest.connections[slot]
+            if fast_one is not None and not fast_one.closing:
+                self.packets.disconnect(fast_one, Reason.MESSAGE_RATE_TOO_HIGH)
+        self._sessions.quotas.forget(now_s)
 
     async def sweep_removed(self) -> None:
         """Disconnect vehicles that the registry no longer knows."""

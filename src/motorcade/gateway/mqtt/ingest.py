@@ -519,6 +519,11 @@ class Ingest:
                 self._reader.failed(connection)
             self._settle(slot)
 
+    def count_published(self, connection: Connection) -> None:
+        """A message was taken outside `scan`."""
+        if connection.slot >= 0:
+            self.rows["published"][connection.slot] += 1
+
     def count_in_flight(self, connection: Connection, change: int) -> None:
         """A publish at QoS 1 or 2 was taken outside `scan` (or is durable)."""
         slot = connection.slot

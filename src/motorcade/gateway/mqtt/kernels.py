@@ -34,6 +34,7 @@ CONNECTION_DTYPE: Final = np.dtype(
         ("in_flight", "i4"),  # QoS 1 publishes taken and not yet acknowledged
         ("ack_bytes", "u4"),  # scratch of `build_acks`
         ("ack_end", "u4"),  # scratch of `build_acks`
+        ("published", "u4"),  # messages taken, for the rate limit; wraps around
         ("partition", "u2"),
         ("receive_max", "u2"),
         ("level", "u1"),  # protocol level: 4 or 5
@@ -237,6 +238,7 @@ def take_publish(data, start, end, slot, connections, prefixes, words, times, ro
     stage(
         data, start, end, publish, topic, identity, connections, prefixes, slot, times, rows, room
     )
+    connection.published += 1
     if packet_id > 0:
         connection.in_flight += 1
         table, used = acks

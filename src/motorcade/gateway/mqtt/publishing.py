@@ -81,6 +81,7 @@ class Publishing:
     def publish(self, connection: Connection, packet: RawPacket) -> None:
         """Store a message, or refuse it."""
         publish = parse_publish(packet, connection.level, from_client=True)
+        self.ingest.count_published(connection)
         readable = True
         if publish.properties:
             properties = decode_properties(publish.properties, Place.PUBLISH)

@@ -7,12 +7,11 @@ from collections import Counter
 from typing import Final
 
 from motorcade.config import MqttConfig
+from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.telemetry.rate import TokenBucket
 from motorcade.wire.mqtt.reasons import Reason
 
-BUCKETS_MAX: Final = (
-    100_000  # remembered clients; beyond, those that may come at once are forgotten
-)
+BUCKETS_MAX: Final = 20_000  # clients that came lately; beyond, new ones are not held to a rate
 
 
 class Quotas:
@@ -48,13 +47,20 @@ class Quotas:
         if self._sessions[account] <= 0:
             del self._sessions[account]
 
-    def judge(self, key: str, *, is_new: bool, now_s: float) -> Reason | None:
-        """Why this client may not come in now; `None`: it may. Each call is one attempt."""
+    def judge(self, key: str, known: Session | None, now_s: float) -> Reason | None:
+        """Why this client may not come in now; `None`: it may. Each call is one attempt.
+
+        `known` is the session it has. Who takes over its own connection needs no further place.
+        """
         if not self._in_time(key, now_s):
             return Reason.CONNECTION_RATE_EXCEEDED
-        if self._connected >= self._config.connections_max:
+        takes_over = known is not None and known.connection is not None
+        if not takes_over and self._connected >= self._config.connections_max:
             return Reason.SERVER_BUSY
-        if is_new and self._sessions[account_of(key)] >= self._config.sessions_per_account_max:
+        if (
+            known is None
+            and self._sessions[account_of(key)] >= self._config.sessions_per_account_max
+        ):
             return Reason.QUOTA_EXCEEDED
         return None
 
@@ -62,7 +68,7 @@ class Quotas:
         bucket = self._buckets.get(key)
         if bucket is None:
             if len(self._buckets) >= BUCKETS_MAX:
-                self.forget(now_s)
+                return True
             config = self._config
             bucket = TokenBucket(
                 config.connects_per_client_per_s, config.connects_per_client_burst, now_s

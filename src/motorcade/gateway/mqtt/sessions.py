@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from motorcade.config import MqttConfig
 from motorcade.gateway.mqtt import journal
+from motorcade.gateway.mqtt.quotas import Quotas
 from motorcade.gateway.mqtt.receipts import Receipts
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.shares import Group, inner_filter, is_shared
@@ -32,6 +33,8 @@ class Sessions:
         """`failed` is called when an exchange of a session could not be written down, `bequeath`
         when the will of one that is not connected is due."""
         self._config = config
+        self.quotas = Quotas(config)
+        self.subscription_count = 0  # of all sessions
         self._store = store
         self._receipts = receipts
         self._loop = loop
@@ -51,6 +54,8 @@ class Sessions:
         for row in self._store.load():
             self._stored.add(row.key)
             session = self._by_key[row.key] = Session.restored(row, live_cursor, now_us)
+            self.quotas.session_added(row.key)
+            self.subscription_count += len(session.subscriptions)
             if not row.cursor:  # the live cursor will move on; what it missed stays its own
                 self._put(session, session.cursor)
             for subscription in session.subscriptions.values():
@@ -87,6 +92,8 @@ class Sessions:
 
     def open(self, session: Session) -> Future[None] | None:
         """A client is connected to `session`. The future, if any, is to be awaited for CONNACK."""
+        if session.key not in self._by_key:
+            self.quotas.session_added(session.key)
         self._by_key[session.key] = session
         for subscription in session.subscriptions.values():
             self._listen(session, subscription)
@@ -123,6 +130,8 @@ class Sessions:
         """Forget a session that is not connected."""
         if self._by_key.get(session.key) is session:
             del self._by_key[session.key]
+            self.quotas.session_removed(session.key)
+            self.subscription_count -= len(session.subscriptions)
         self._off_own_row.discard(session.key)
         self._remove(session.key)
         self._publish_will(session)
@@ -214,11 +223,16 @@ class Sessions:
         return self._put(session, owed)
 
     def subscribe(self, session: Session, subscription: Subscription, qos: int) -> bool | None:
-        """Add or replace; whether it is new. `None`: the session has as many as it may."""
+        """Add or replace; whether it is new. `None`: there are as many as may be."""
         topic_filter = subscription.topic_filter
         known = topic_filter in session.subscriptions
-        if not known and len(session.subscriptions) >= self._config.subscriptions_per_session_max:
+        full = (
+            len(session.subscriptions) >= self._config.subscriptions_per_session_max
+            or self.subscription_count >= self._config.subscriptions_max
+        )
+        if full and not known:
             return None
+        self.subscription_count += not known
         granted = replace(subscription, qos=qos)
         session.subscriptions[topic_filter] = granted
         self._listen(session, granted)
@@ -231,6 +245,7 @@ class Sessions:
         """Forget a subscription. False: there was none."""
         if session.subscriptions.pop(topic_filter, None) is None:
             return False
+        self.subscription_count -= 1
         if is_shared(topic_filter):
             self._leave(session, topic_filter)
             return True

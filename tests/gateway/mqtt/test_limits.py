@@ -1,0 +1,128 @@
+"""Each limit of the door as a peer meets it: the reason it is told, and that others go on."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import pytest
+
+from motorcade.config import Config
+from motorcade.gateway.mqtt.permissions import GUEST
+from motorcade.wire.mqtt.publish import Puback
+from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
+from tests.gateway.mqtt.guests import LEVELS, Guests
+from tests.gateway.mqtt.harness import TOKEN, RunningDoor
+from tests.gateway.mqtt.wire_client import Client
+
+V3, V5 = LEVELS
+BOTH = pytest.mark.parametrize("level", LEVELS, ids=["3.1.1", "5"])
+
+
+@contextmanager
+def limited(directory: Path, *settings: str) -> Iterator[Guests]:
+    config = Config().with_overrides([f"mqtt.{setting}" for setting in settings])
+    with RunningDoor(directory, config, guest=GUEST) as door, ExitStack() as stack:
+        yield Guests(door, stack)
+
+
+def refusal(guests: Guests, level: ProtocolLevel, client_id: str) -> Reason:
+    client = guests.stranger(level)
+    answer: Reason = client.connect("", client_id, None).reason
+    if answer is not Reason.SUCCESS:
+        assert client.receive() is None
+    return answer
+
+
+def works(client: Client, topic: str) -> bool:
+    client.publish(topic)
+    return bool(client.expect(Puback).reason is Reason.SUCCESS)
+
+
+@BOTH
+def test_a_full_server_says_busy_and_lets_clients_take_over(
+    tmp_path: Path, level: ProtocolLevel
+) -> None:
+    with limited(tmp_path, "connections_max=2") as guests:
+        first = guests.client(level, "first")
+        guests.client(level, "second")
+        busy = Reason.SERVER_BUSY if level is V5 else Reason.SERVER_UNAVAILABLE
+        assert refusal(guests, level, "third") is busy
+        assert works(first, guests.topic)
+        assert refusal(guests, level, "second") is Reason.SUCCESS
+        first.disconnect()
+        while refusal(guests, level, "fourth") is busy:
+            pass
+
+
+@BOTH
+def test_an_account_has_so_many_sessions(tmp_path: Path, level: ProtocolLevel) -> None:
+    with limited(tmp_path, "sessions_per_account_max=2") as guests:
+        guests.client(level, "first")
+        lasting = {"session_expiry_s": 60} if level is V5 else {}
+        guests.client(level, "second", clean_start=False, **lasting).disconnect()
+        over = Reason.QUOTA_EXCEEDED if level is V5 else Reason.SERVER_UNAVAILABLE
+        assert refusal(guests, level, "third") is over
+        with Client(guests.door.port, level) as car:
+            assert car.connect().reason is Reason.SUCCESS  # another account
+
+
+@BOTH
+def test_who_connects_too_often_is_told(tmp_path: Path, level: ProtocolLevel) -> None:
+    settings = ("connects_per_client_burst=3", "connects_per_client_per_s=0.001")
+    with limited(tmp_path, *settings) as guests:
+        over = Reason.CONNECTION_RATE_EXCEEDED if level is V5 else Reason.SERVER_UNAVAILABLE
+        assert [refusal(guests, level, "often") for _ in range(4)] == [Reason.SUCCESS] * 3 + [over]
+        assert refusal(guests, level, "calm") is Reason.SUCCESS
+
+
+@BOTH
+@pytest.mark.parametrize("who", ["operator", "vehicle"])
+def test_who_publishes_too_fast_is_sent_away(
+    tmp_path: Path, level: ProtocolLevel, who: str
+) -> None:
+    with limited(tmp_path, "publishes_per_s=1", "publishes_burst=50") as guests:
+        calm = guests.client(level)
+        if who == "vehicle":
+            fast = guests.stranger(level)
+            fast.connect()
+        else:
+            fast = guests.client(level)
+        topic = f"v/{TOKEN}/telemetry"
+        for _ in range(100):
+            fast.publish(topic, packet_id=None)
+        assert fast.closed_with() is (Reason.MESSAGE_RATE_TOO_HIGH if level is V5 else None)
+        assert works(calm, guests.topic)
+        assert guests.door.door.counts.refusals.counts["message_rate_too_high"] == 1
+
+
+@BOTH
+def test_all_sessions_together_have_so_many_subscriptions(
+    tmp_path: Path, level: ProtocolLevel
+) -> None:
+    with limited(tmp_path, "subscriptions_max=3") as guests:
+        first, second = guests.client(level), guests.client(level)
+        granted = Reason.GRANTED_QOS_1
+        over = Reason.QUOTA_EXCEEDED if level is V5 else Reason.UNSPECIFIED_ERROR
+        assert first.subscribe("a", "b") == (granted, granted)
+        assert second.subscribe("a", "b") == (granted, over)
+        assert second.subscribe("a") == (granted,)  # one that it has
+        first.disconnect()
+        while second.subscribe("c") == (over,):
+            pass
+        assert second.subscribe("d", "e") == (granted, over)
+
+
+@BOTH
+def test_topics_have_so_many_levels_and_bytes(tmp_path: Path, level: ProtocolLevel) -> None:
+    with limited(tmp_path, "topic_levels_max=3", "topic_bytes_max=20") as guests:
+        calm, client = guests.client(level), guests.client(level)
+        over = Reason.TOPIC_FILTER_INVALID if level is V5 else Reason.UNSPECIFIED_ERROR
+        assert client.subscribe("a/b/c", "a/b/c/d", "a" * 21) == (Reason.GRANTED_QOS_1, over, over)
+        for topic in ("a/b/c/d", "a" * 21):
+            bad = guests.client(level)
+            bad.publish(topic)
+            if level is V5:
+                assert bad.expect(Puback).reason is Reason.TOPIC_NAME_INVALID
+            else:
+                assert bad.receive() is None
+        assert works(calm, "a/b/c")
