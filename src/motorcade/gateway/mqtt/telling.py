@@ -32,6 +32,9 @@ TEXTS: Final = {
     Reason.RECEIVE_MAXIMUM_EXCEEDED: "more messages under way than the CONNACK's receive maximum",
     Reason.TOPIC_ALIAS_INVALID: "the topic alias is above the CONNACK's topic alias maximum",
     Reason.PAYLOAD_FORMAT_INVALID: "the payload is not UTF-8, though its format indicator says so",
+    Reason.SERVER_BUSY: "all places for connections are taken: connect again later",
+    Reason.CONNECTION_RATE_EXCEEDED: "this client connects too often: wait before the next try",
+    Reason.MESSAGE_RATE_TOO_HIGH: "more messages a second than a client may publish: slow down",
     Reason.QUOTA_EXCEEDED: "a limit of the server is reached: use less of it",
 }
 
