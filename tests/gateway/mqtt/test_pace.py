@@ -33,6 +33,11 @@ def test_a_slot_begins_anew_with_its_next_socket() -> None:
     assert pace.too_fast(np.array([5], np.uint32), 0.0) == []
 
 
+def test_time_before_the_first_look_gives_nothing() -> None:
+    pace = Pace(1, publishes_per_s=10, publishes_burst=5)
+    assert pace.too_fast(np.array([6], np.uint32), 1e6) == [0]
+
+
 def test_no_rate_is_no_limit() -> None:
     pace = Pace(1, publishes_per_s=0, publishes_burst=0)
     assert pace.too_fast(np.array([1 << 30], np.uint32), 1.0) == []

@@ -17,7 +17,7 @@ class Pace:
         self._burst = float(publishes_burst)
         self._level = np.full(slots, self._burst)
         self._counted = np.zeros(slots, np.uint32)
-        self._judged_s = 0.0
+        self._judged_s: float | None = None
 
     def opened(self, slot: int) -> None:
         """The slot belongs to another socket, whose count begins at 0."""
@@ -29,7 +29,8 @@ class Pace:
 
         `published` counts up and wraps around.
         """
-        gained = (now_s - self._judged_s) * self._rate_per_s
+        since_s = now_s if self._judged_s is None else self._judged_s
+        gained = (now_s - since_s) * self._rate_per_s
         self._judged_s = now_s
         came = published - self._counted
         self._counted[:] = published
