@@ -19,6 +19,7 @@ def test_a_burst_passes_and_what_is_beyond_does_not() -> None:
 def test_a_rate_holds_whatever_the_burst() -> None:
     pace = Pace(1, publishes_per_s=50, publishes_burst=1)
     published = np.zeros(1, np.uint32)
+    assert pace.too_fast(published, 0.0) == []
     for second in range(1, 20):
         published += 50
         assert pace.too_fast(published, float(second)) == []

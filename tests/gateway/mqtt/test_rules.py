@@ -623,3 +623,41 @@ def test_nothing_follows_our_goodbye(guests: Guests) -> None:
     guests.client(client_id="taken-over", session_expiry_s=60, clean_start=False)
     sender.publish(f"{guests.topic}/a")
     assert old.closed_with() is Reason.SESSION_TAKEN_OVER
+
+
+# --- reason strings ------------------------------------------------------------------------------
+
+
+def refused_publish(client: Client) -> Puback:
+    client.publish("/".join("x" * 40))  # deeper than `mqtt.topic_levels_max`
+    answer: Puback = client.expect(Puback)
+    assert answer.reason is Reason.TOPIC_NAME_INVALID
+    return answer
+
+
+def test_who_wants_no_texts_gets_them_in_goodbyes_alone(guests: Guests) -> None:
+    """[MQTT-3.1.2-29]"""
+    assert refused_publish(guests.client()).properties.reason_string
+    client = guests.client(client_id="no-texts", request_problem_information=0)
+    assert refused_publish(client).properties.reason_string is None
+    guests.client(client_id="no-texts")
+    goodbye = client.expect(Disconnect)
+    assert goodbye.reason is Reason.SESSION_TAKEN_OVER
+    assert goodbye.properties.reason_string
+
+
+def test_a_text_that_does_not_fit_is_left_out(guests: Guests) -> None:
+    """[MQTT-3.4.2-2], [MQTT-3.2.2-19], [MQTT-3.9.2-1], [MQTT-3.14.2-3]"""
+    client = guests.client(client_id="small", packet_bytes_max=60)
+    assert refused_publish(client).properties.reason_string is None
+    client.send(Subscribe(1, (Subscription("/".join("x" * 40)),)))
+    refused = client.expect(Suback)
+    assert refused.reasons == (Reason.TOPIC_FILTER_INVALID,)
+    assert refused.properties.reason_string is None
+    stranger = guests.stranger()
+    stranger.send(
+        Connect("x", V5, properties=Properties(authentication_method="none", packet_bytes_max=30))
+    )
+    answer = stranger.expect(Connack)
+    assert answer.reason is Reason.BAD_AUTHENTICATION_METHOD
+    assert answer.properties.reason_string is None
