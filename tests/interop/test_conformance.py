@@ -19,7 +19,7 @@ import pytest
 from tests.engines.install import gmqtt_suite, paho_go_suite
 from tests.platform_process import Platform
 
-SUITE_S_MAX = 280.0
+SUITE_S_MAX = 560.0
 
 GMQTT_CANNOT = {
     "test_assigned_clientid": "gmqtt sends an id of its own making where the test means none",
@@ -49,6 +49,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_gmqtt_s_own_suite(broker: Broker) -> None:
     suite = gmqtt_suite()
     words = [sys.executable, "-m", "pytest", "-p", "asyncio", "-p", "no:cacheprovider"]
@@ -61,6 +62,7 @@ def test_gmqtt_s_own_suite(broker: Broker) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 def test_paho_go_s_own_suite(broker: Broker) -> None:
     program = paho_go_suite()
     listed = subprocess.run(
