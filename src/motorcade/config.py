@@ -129,6 +129,7 @@ class MqttConfig:
     topic_levels_max: int = 16  # of topic names and filters; more: invalid, or closed (3.1.1)
     topic_bytes_max: int = 1_024  # the same for their length
     topic_alias_max: int = 16  # each way and connection; 5.0 clients are told; 0: none
+    sys_interval_s: float = 10.0  # operators who subscribe to $SYS are told this often
     websocket_request_bytes_max: int = 8_192  # HTTP request head; longer: 431
     websocket_control_frames_max: int = 64  # pings and pongs; more in one read: 1008
 

@@ -15,7 +15,7 @@ from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.kernels import CLOSED
 from motorcade.gateway.mqtt.pace import Pace
-from motorcade.gateway.mqtt.permissions import is_vehicle, too_large
+from motorcade.gateway.mqtt.permissions import is_ours, is_vehicle, too_large
 from motorcade.gateway.mqtt.records import Owner, is_text, read_vehicle_topic
 from motorcade.gateway.mqtt.session import Session, session_key
 from motorcade.gateway.mqtt.sessions import Sessions, written
@@ -140,6 +140,8 @@ class Admission:
             return Refusal(Reason.PAYLOAD_FORMAT_INVALID)
         if will is not None and too_large(will.topic, self._config.mqtt):
             return Refusal(Reason.TOPIC_NAME_INVALID)
+        if will is not None and is_ours(will.topic):
+            return Refusal(Reason.NOT_AUTHORIZED)
         client_id = connect.client_id
         if is_vehicle(principal):
             client_id = client_id or principal.token

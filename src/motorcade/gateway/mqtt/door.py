@@ -21,6 +21,7 @@ from motorcade.gateway.listener import Listener
 from motorcade.gateway.mqtt.admission import Admission, PresenceTeller
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.counts import DOORS, MqttCounts
+from motorcade.gateway.mqtt.figures import Figures
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.outbox import Outbox
 from motorcade.gateway.mqtt.packets import Packets
@@ -96,6 +97,13 @@ class MqttDoor:
         self._packets.ingest = self._admission.ingest = publishing.ingest = self._ingest
         self._packets.admission = publishing.admission = self._admission
         self._admission.packets = publishing.packets = self._packets
+        self._figures = Figures(
+            self._sessions,
+            self._retained,
+            self._ingest.counts,
+            clock,
+            interval_s=config.mqtt.sys_interval_s,
+        )
         self._servers: list[asyncio.Server] = []
         self._listeners: list[Listener] = []
         self._window = Window(config.gateway.read_buffer_bytes)
@@ -240,6 +248,7 @@ class MqttDoor:
         for count in itertools.count(1):
             await asyncio.sleep(SWEEP_S)
             self._admission.sweep()
+            self._figures.sweep()
             for listener in self._listeners:  # those that waited for room may come in
                 listener.consider()
             self._sessions.sweep(self._clock.now_us(), self._router.position)

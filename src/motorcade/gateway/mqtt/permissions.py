@@ -22,6 +22,11 @@ def is_vehicle(principal: Principal) -> bool:
     return principal.kind is PrincipalKind.VEHICLE
 
 
+def is_ours(topic: str) -> bool:
+    """Whether only the broker itself publishes under this topic."""
+    return topic.startswith("$SYS/")
+
+
 def judge_subscription(
     principal: Principal, subscription: Subscription, config: MqttConfig
 ) -> Reason:

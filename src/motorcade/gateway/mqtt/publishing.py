@@ -13,7 +13,7 @@ from motorcade.events import Flags, Record
 from motorcade.gateway.intake import Intake, OnDurable
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.ingest import Ingest
-from motorcade.gateway.mqtt.permissions import is_vehicle, too_large
+from motorcade.gateway.mqtt.permissions import is_ours, is_vehicle, too_large
 from motorcade.gateway.mqtt.receipts import Receipt, Receipts, State
 from motorcade.gateway.mqtt.records import (
     FieldTooLongError,
@@ -97,7 +97,7 @@ class Publishing:
             return self._refuse(connection, publish, Reason.QUOTA_EXCEEDED, str(error))
         if too_large(publish.topic, self._config.mqtt):
             return self._refuse(connection, publish, Reason.TOPIC_NAME_INVALID)
-        if record is None:
+        if record is None or is_ours(publish.topic):
             return self._refuse(connection, publish, Reason.NOT_AUTHORIZED)
         if not readable:  # §3.3.2.3.2 lets us check
             return self._refuse(connection, publish, Reason.PAYLOAD_FORMAT_INVALID)
