@@ -41,6 +41,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
     address = f"127.{64 + (process >> 16) % 64}.{(process >> 8) % 256}.{process % 254 + 1}"
     running = Platform(
         tmp_path_factory.mktemp("conformance") / "data",
+        settings=["mqtt.topic_bytes_max=65535"],  # as long as a topic can be; ours is 1,024
         options=["--open-broker", "--listen", address, "--ports", "default"],
     )
     running.start()
