@@ -122,7 +122,7 @@ def test_what_stands_behind_a_refused_connect_is_not_read(
             Connect("x", V5, properties=Properties(authentication_method="unknown")), V5
         )
     else:
-        wrong = b"\x10\x0d\x00\x04MQTT\x09\x02\x00\x00\x00\x01x"
+        wrong = b"\x10\x0d\x00\x04MQTT\x03\x02\x00\x00\x00\x01x"
     message = encode_packet(Publish(f"{guests.topic}/behind", b"x"), level)
     refused.socket.sendall(wrong + message)
     answer = refused.expect(Connack)
@@ -149,6 +149,15 @@ def test_a_broken_connect_ends_the_connection_unanswered(guests: Guests, wire: b
     """[MQTT-3.1.4-1], [MQTT-3.1.2-1], [MQTT-3.1.2-3], [MQTT-2.1.3-1], [MQTT-3.1.0-1]"""
     client = guests.stranger(V3)
     client.socket.sendall(wire)
+    assert client.receive() is None
+
+
+@pytest.mark.parametrize("version", [3, 6, 99])
+def test_an_unknown_version_is_answered_in_words_it_may_know(guests: Guests, version: int) -> None:
+    """[MQTT-3.1.2-2]; 3.1.1: [MQTT-3.1.2-2]"""
+    client = guests.stranger(V3 if version < 5 else V5)
+    client.socket.sendall(b"\x10\x0d\x00\x04MQTT" + bytes((version,)) + b"\x02\x00\x00\x00\x01x")
+    assert client.expect(Connack).reason is Reason.UNSUPPORTED_PROTOCOL_VERSION
     assert client.receive() is None
 
 

@@ -157,7 +157,9 @@ class Packets:
             return
         self.ingest.counts.refusals.add(error.reason.name.lower())
         if isinstance(error, UnsupportedVersionError | ClientIdentifierError):
-            write_refusal(connection, error.reason, ProtocolLevel.V3_1_1)
+            is_newer = isinstance(error, UnsupportedVersionError) and error.is_newer
+            level = ProtocolLevel.V5 if is_newer else ProtocolLevel.V3_1_1
+            write_refusal(connection, error.reason, level)
         connection.close()
 
     def disconnect(self, connection: Connection, reason: Reason, text: str = "") -> None:

@@ -64,8 +64,12 @@ def write_suback(connection: Connection, suback: Suback) -> None:
 
 def write_refusal(connection: Connection, reason: Reason, level: ProtocolLevel) -> None:
     """Send a CONNACK that lets nobody in."""
-    properties = NO_PROPERTIES if level is not ProtocolLevel.V5 else _with_text(reason, "")
-    connection.write(encode_connack(Connack(False, reason, properties), level))
+    told = encode_connack(Connack(False, reason), level)
+    if level is ProtocolLevel.V5:
+        with_text = encode_connack(Connack(False, reason, _with_text(reason, "")), level)
+        if len(with_text) <= connection.packet_bytes_max:  # [MQTT-3.2.2-19]
+            told = with_text
+    connection.write(told)
 
 
 def write_disconnect(connection: Connection, reason: Reason, text: str = "") -> None:

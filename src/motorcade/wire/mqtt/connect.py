@@ -158,7 +158,7 @@ def _read_level(reader: Reader) -> ProtocolLevel:
         return ProtocolLevel(level)
     except ValueError as error:
         text = f"protocol version {level}: only 4 (3.1.1) and 5 are spoken [MQTT-3.1.2-2]"
-        raise UnsupportedVersionError(text) from error
+        raise UnsupportedVersionError(text, is_newer=level > ProtocolLevel.V5) from error
 
 
 def _check_flags(flags: int, level: ProtocolLevel) -> None:

@@ -51,6 +51,11 @@ class UnsupportedVersionError(MqttError):
 
     reason = Reason.UNSUPPORTED_PROTOCOL_VERSION
 
+    def __init__(self, text: str, *, is_newer: bool = False) -> None:
+        """`is_newer`: beyond 5, so the client reads the answer of 5.0 rather than that of 3.1.1."""
+        super().__init__(text)
+        self.is_newer = is_newer
+
 
 class ClientIdentifierError(MqttError):
     """CONNECT's client identifier cannot be used; the connection is refused, not just closed."""
