@@ -121,9 +121,9 @@ class MqttConfig:
     connections_max: int = 17_000  # beyond: CONNACK 0x89; below gateway's, so that they are told
     sessions_per_account_max: int = 10_000  # of one operator; beyond: CONNACK 0x97
     connects_per_client_per_s: float = 5.0  # sustained; beyond: CONNACK 0x9F
-    connects_per_client_burst: int = 100
+    connects_per_client_burst: int = 100  # so many at once; beyond: as above
     publishes_per_s: float = 100_000.0  # per connection, sustained; beyond: 0x96; 0: no limit
-    publishes_burst: int = 1_000_000
+    publishes_burst: int = 1_000_000  # so many at once; beyond: as above
     retained_messages_max: int = 100_000  # beyond: PUBACK 0x97
     retained_bytes_max: int = 64 << 20  # with 400 for each message; beyond: PUBACK 0x97
     topic_levels_max: int = 16  # of topic names and filters; more: invalid, or closed (3.1.1)
