@@ -657,7 +657,7 @@ def test_who_wants_no_texts_gets_them_in_goodbyes_alone(guests: Guests) -> None:
 
 def test_a_text_that_does_not_fit_is_left_out(guests: Guests) -> None:
     """[MQTT-3.4.2-2], [MQTT-3.2.2-19], [MQTT-3.9.2-1], [MQTT-3.14.2-3]"""
-    client = guests.client(client_id="small", packet_bytes_max=60)
+    client = guests.client(client_id="small", packet_bytes_max=50)
     assert refused_publish(client).properties.reason_string is None
     client.send(Subscribe(1, (Subscription("/".join("x" * 40)),)))
     refused = client.expect(Suback)
