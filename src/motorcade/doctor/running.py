@@ -13,7 +13,7 @@ from motorcade.doctor.finding import Finding, Scene, fault, warning
 from motorcade.metrics.report import ask
 
 PROCESSES: Final = ("supervisor", "gateway", "api")
-TLS_DOORS: Final = ("mqtts", "telemetry")
+TLS_DOORS: Final = ("mqtts", "mqtt_wss", "telemetry", "api_tls")
 CONNECT_S: Final = 3.0
 REASON_BYTES_MAX: Final = 1 << 20
 
@@ -84,7 +84,7 @@ def check_doors(scene: Scene) -> Iterator[Finding]:
     for name, (host, port) in _places(scene.ready).items():
         try:
             with socket.create_connection((host, port), CONNECT_S) as plain:
-                if name in TLS_DOORS or name == "api_tls":
+                if name in TLS_DOORS:
                     _shake_hands(plain, host, scene)
         except ssl.SSLCertVerificationError as error:
             yield fault(
