@@ -106,3 +106,21 @@ def test_a_damaged_line_is_told_and_its_counter_counts_as_used() -> None:
         once_more = open_journal(disk)
         assert once_more.find("c9") is not None
         assert once_more.damage == "", "told once: the file is whole again"
+
+
+def test_a_torn_line_is_told_and_a_damaged_line_end_loses_nothing() -> None:
+    disk = MemoryDisk()
+    journal = open_journal(disk)
+    begin(journal, 1)
+    end(journal, 1)
+    whole = bytes(disk.files["journal"])
+    disk.files["journal"][-1] ^= 1
+    found = open_journal(disk).find("c1")
+    assert found is not None
+    assert found.state == "executed"
+    disk.files["journal"][:] = whole[:-5]
+    again = open_journal(disk)
+    assert "torn line" in again.damage
+    found = again.find("c1")
+    assert found is not None
+    assert found.state == "started"

@@ -140,7 +140,12 @@ class Journal:
 
     def _load(self) -> None:
         data = self._disk.read(_FILE)
-        *lines, _torn = data.split(b"\n")
+        *lines, torn = data.split(b"\n")
+        whole = next((line for line in (torn, torn[:-1]) if _read_line(line)), None)
+        if whole is not None:  # all but the line's end, which may be damaged
+            lines.append(whole)
+        elif torn:
+            self.damage = f"{self._disk.where(_FILE)}: {len(torn)} bytes of a torn line are cut"
         damaged = 0
         for line in lines:
             read = _read_line(line)
@@ -152,7 +157,7 @@ class Journal:
                 self._take(read.entry)
         if damaged:
             self._floor = max(self._floor, *self._counters, 0) + damaged
-            self.damage = (
+            self.damage += (
                 f"{self._disk.where(_FILE)}: {damaged} damaged lines are left out, and counters up "
                 f"to {self._floor} count as used: commands that were given then are refused"
             )
