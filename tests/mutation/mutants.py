@@ -345,7 +345,7 @@ MUTANTS: Final = (
     # -- sessions ----------------------------------------------------------------------------------
     Mutant(
         "the ack of a QoS 1 publish is dropped",
-        "gateway/mqtt/packets.py",
+        "gateway/mqtt/publishing.py",
         "            puback = Puback(packet_id)\n"
         "            connection.write(encode_acknowledgement(puback, connection.level))\n",
         "",
@@ -361,8 +361,8 @@ MUTANTS: Final = (
     Mutant(
         "a session's place is not written when its client goes",
         "gateway/mqtt/sessions.py",
-        "        self._put(session, session.owed_from(session.cursor))\n",
-        "",
+        "            return\n        self._put(session, session.owed_from(session.cursor))\n",
+        "            return\n",
         ("tests/gateway/mqtt/test_sessions.py",),
     ),
 )
