@@ -3,7 +3,7 @@
 import tracemalloc
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motorcade.wire.mqtt.errors import MqttError, PacketTooLargeError
@@ -37,7 +37,7 @@ def split(data: bytes) -> RawPacket | None:
 
 
 @given(sent)
-@settings(max_examples=200)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 def test_a_packet_comes_back_as_it_went(case: tuple[ProtocolLevel, Packet, bool]) -> None:
     level, packet, client = case
     wire = encode_packet(packet, level)
@@ -48,6 +48,7 @@ def test_a_packet_comes_back_as_it_went(case: tuple[ProtocolLevel, Packet, bool]
 
 
 @given(sent, st.data())
+@settings(suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
 def test_a_packet_cut_anywhere_waits_for_more(
     case: tuple[ProtocolLevel, Packet, bool], data: st.DataObject
 ) -> None:
@@ -57,7 +58,7 @@ def test_a_packet_cut_anywhere_waits_for_more(
 
 
 @given(sent, st.data())
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_damaged_packets_raise_only_our_errors(
     case: tuple[ProtocolLevel, Packet, bool], data: st.DataObject
 ) -> None:
@@ -69,13 +70,13 @@ def test_damaged_packets_raise_only_our_errors(
 
 
 @given(st.binary(max_size=200), levels, st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_noise_raises_only_our_errors(noise: bytes, level: ProtocolLevel, client: bool) -> None:
     _read_all(noise, level, client)
 
 
 @given(st.sampled_from(PacketType), st.binary(max_size=60), levels, st.booleans())
-@settings(max_examples=300)
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_noise_behind_a_good_header_raises_only_our_errors(
     packet_type: PacketType, body: bytes, level: ProtocolLevel, client: bool
 ) -> None:
