@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from motorcade.events import Encoding, Flags, Record, RecordBatch, Topic, Vehicl
 from motorcade.gateway.presence import Presence
 from motorcade.identity.authority import open_authority
 from motorcade.log.embedded import EmbeddedLog
+from motorcade.log.errors import LogError
 from motorcade.log.topics import Lane
 from tests.platform_process import MOTORCADE, add_vehicles, platform
 
@@ -31,9 +33,13 @@ class Kept:
 
     records: list[Record] = field(default_factory=list)
 
-    def add(self, record: Record) -> int:
+    def add(self, record: Record, on_durable: Callable[[LogError | None], None]) -> int:
         self.records.append(record)
         return 0
+
+
+def no_timer(seconds: float, call: Callable[[], None]) -> None:
+    raise AssertionError("nothing failed, so nothing is told again")
 
 
 def reading(
@@ -63,7 +69,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with opened_registry(data, open_authority(data)) as registry:
         token, other, _ = (new.vehicle.token for new in registry.add_vehicles([VIN, OTHER, SILENT]))
     kept = Kept()
-    presence = Presence(kept, SimulatedClock(T0_US), Config())
+    presence = Presence(kept, SimulatedClock(T0_US), Config(), no_timer)
     presence.started()
     presence.connected(token, "c1", "")
     records = [
