@@ -11,6 +11,8 @@ from cryptography.hazmat.primitives import serialization
 
 from motorcade.doctor.finding import Finding, Scene, StopError, fault, warning
 from motorcade.identity.certificates import Certified
+from motorcade.identity.errors import DamagedSecretError, SecretsError
+from motorcade.identity.secrets import SecretsDirectory
 
 NEEDED: Final = ("root_ca.pem", "vehicle_ca.pem", "server_ca.pem", "account_hash.key")
 SOON_S: Final = 14 * 86_400
@@ -23,6 +25,12 @@ def check_secrets(scene: Scene) -> Iterator[Finding]:
     for name in NEEDED:
         if not (secrets / name).exists():
             raise StopError(fault(f"the key {secrets / name} is missing", RESTORE))
+        try:
+            SecretsDirectory(secrets).read(name)
+        except DamagedSecretError as error:
+            raise StopError(fault(str(error), RESTORE)) from error
+        except SecretsError:
+            pass  # open to others: told below
     for path in sorted(secrets.iterdir()):
         if path.stat().st_mode & 0o077:
             yield fault(

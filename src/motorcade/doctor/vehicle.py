@@ -10,6 +10,8 @@ from motorcade.doctor.directory import REGISTRY_FILE
 from motorcade.doctor.finding import Finding, Scene, fault
 from motorcade.doctor.keys import is_issued_by, is_pair
 from motorcade.identity.certificates import serial_text
+from motorcade.identity.errors import SecretsError
+from motorcade.identity.secrets import SecretsDirectory
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.vehicle.errors import VehicleFileError
 from motorcade.vehicle.vehicle_file import VehicleFile, read_vehicle_file
@@ -52,9 +54,13 @@ def check_vehicle(scene: Scene) -> Iterator[Finding]:
 
 
 def _known(scene: Scene, car: VehicleFile, leaf: x509.Certificate, renew: str) -> Iterator[Finding]:
+    try:
+        account_key = SecretsDirectory(scene.data / "secrets").read("account_hash.key")
+    except SecretsError:
+        return  # the link `keys` has said what is wrong with it
     registry = EmbeddedRegistry(
         scene.data / REGISTRY_FILE,
-        account_key=(scene.data / "secrets" / "account_hash.key").read_bytes(),
+        account_key=account_key,
         clock=SystemClock(),
         config=scene.config.registry,
     )
