@@ -177,6 +177,7 @@ class RunningDoor:
         self.call(self.door.drain())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join()
+        self.loop.close()
         self.writer.close()
         self.fast_writer.close()
         self.log.close()
