@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.data import DEFAULT_DATA, DataOption, require_data
+from motorcade.cli.log_reading import vehicle_of
 from motorcade.cli.render import CommandError, new_app
 
 if TYPE_CHECKING:  # numpy and the kernels load when there is something to read
@@ -47,7 +48,7 @@ def export(
     """Print a vehicle's stored records of one topic, a line each, in order, without duplicates."""
     require_data(data)
     wanted = _topic(topic)
-    vehicle = _vehicle(data, vin)
+    vehicle = vehicle_of(data, vin)
     damaged = 0
     try:
         for record in _records(data / "log", vehicle, wanted):
@@ -73,18 +74,6 @@ def _topic(word: str) -> "Topic":
     if word not in topics:
         raise CommandError(f"there is no topic {word!r}; there are {', '.join(topics)}")
     return topics[word]
-
-
-def _vehicle(data: Path, vin: str) -> "Vehicle":
-    from motorcade.identity.authority import open_authority
-
-    with opened_registry(data, open_authority(data)) as registry:
-        vehicle = registry.vehicle_by_vin(vin.strip().upper())
-    if vehicle is None:
-        raise CommandError(
-            f"no vehicle has the VIN {vin!r}: `motorcade vehicle list --data {data}` shows all"
-        )
-    return vehicle
 
 
 def _records(directory: Path, vehicle: "Vehicle", topic: "Topic") -> "Iterator[Record | None]":
