@@ -101,6 +101,7 @@ class Intake:
         self._committing: Staging | None = None
         self._next_s = 0.0  # loop time before which no commit starts
         self._scheduled = False
+        self._patience: asyncio.TimerHandle | None = None  # a commit at the latest then
         self._paused = False
         self.pauses = 0  # how often the doors had to stop reading
         self._telling_doors = False  # they still read the arrays of the staging that committed
@@ -135,13 +136,20 @@ class Intake:
                 door.pause()
         return False
 
-    def add(self, record: Record, on_durable: OnDurable | None = None) -> int:
+    def add(
+        self, record: Record, on_durable: OnDurable | None = None, *, within_s: float = 0.0
+    ) -> int:
         """Add one record object; the slow path, never refused.
 
         Returns the row in the open staging, or -1 when it had to wait for the next one: then only
-        `on_durable` (called with None, or the error) tells of its fate. Schedules a commit.
+        `on_durable` (called with None, or the error) tells of its fate. Schedules a commit, or
+        waits up to `within_s` for one that others schedule.
         """
-        self.schedule()
+        self._idle.clear()
+        if not within_s:
+            self.schedule()
+        elif self._patience is None:
+            self._patience = self._loop.call_later(within_s, self.schedule)
         size = len(record.name) + len(record.stream)
         size += len(record.properties) + len(record.payload)
         if self._telling_doors or self._overflow or not self._fits(1, size):
@@ -211,6 +219,9 @@ class Intake:
     def _start_commit(self) -> bool:
         """Hand the open staging to the log and open the other. False: the writer is busy."""
         staging = self.staging
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
         if not staging.used[0]:
             return True
         try:

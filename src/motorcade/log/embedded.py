@@ -27,7 +27,7 @@ from motorcade.log.lanes import lane_name, lock_for_writing
 from motorcade.log.port import Cursor, Edge, Start
 from motorcade.log.reader import EmbeddedReader
 from motorcade.log.space import DiskSpace
-from motorcade.log.topics import Lane, lanes_of
+from motorcade.log.topics import Lane
 from motorcade.log.writer import EmbeddedWriter
 
 
@@ -59,7 +59,7 @@ class EmbeddedLog:
             appender = Appender(
                 directory, name, lane, config=self._config, clock=self._clock, files=self._files
             )
-            ringer = Ringer(self._bells, lane, self._clock)
+            ringer = Ringer(self._bells, self._clock)
         except BaseException:
             held.close()
             raise
@@ -77,7 +77,7 @@ class EmbeddedLog:
 
     def reader(self, topics: frozenset[Topic], start: Start) -> EmbeddedReader:
         """See `Log.reader`. Raises `CursorError` when `start` is no cursor of this log."""
-        bell = Doorbell(self._bells, lanes_of(topics))
+        bell = Doorbell(self._bells, topics)
         try:
             reader = EmbeddedReader(
                 self._files,

@@ -173,7 +173,7 @@ class EmbeddedReader:
                 budget -= chunk.nbytes
                 if len(chunk.batch):
                     slices.append(self._slice(name, chunk.batch))
-                if chunk.nbytes:
+                if chunk.more:
                     still.append((name, tail))
                 if budget <= 0:
                     break

@@ -29,10 +29,11 @@ class Chunk(NamedTuple):
     """What one read gave: whole frames' worth of records, perhaps none of the wanted topics."""
 
     batch: RecordBatch
-    nbytes: int  # read from the file; 0 = nothing durable is left
+    nbytes: int  # read from the file
+    more: bool  # whether durable frames are left
 
 
-_NOTHING = Chunk(RecordBatch.empty(), 0)
+_NOTHING = Chunk(RecordBatch.empty(), 0, False)
 
 
 class Tail:
@@ -88,7 +89,8 @@ class Tail:
         self._offset += scan.used
         wanted = [frame for frame in scan.frames if frame.topics & self._topics]
         batch = gather(data, wanted, self._topics) if wanted else RecordBatch.empty()
-        return Chunk(self._later(batch), scan.used)
+        more = self._watermark.read() != (self._segment, self._offset)
+        return Chunk(self._later(batch), scan.used, more)
 
     def skip_damage(self) -> None:
         """Go on at the next valid frame after the damage that `read` raised for, if it did."""

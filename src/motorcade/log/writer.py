@@ -40,7 +40,8 @@ class _Queued(NamedTuple):
 
 
 class EmbeddedWriter:
-    """One (name, lane)'s `LogWriter`. `committed` is called after each commit: the doorbell."""
+    """One (name, lane)'s `LogWriter`. `committed` is told the topics of each commit, as a bit set,
+    when it is durable: the doorbell."""
 
     def __init__(
         self,
@@ -48,7 +49,7 @@ class EmbeddedWriter:
         lane: Lane,
         *,
         config: LogConfig,
-        committed: Callable[[], None],
+        committed: Callable[[int], None],
         closed: Callable[[], None],
     ) -> None:
         self._appender, self._config = appender, config
@@ -187,8 +188,11 @@ class EmbeddedWriter:
 
     def _commit(self, taken: list[_Queued]) -> None:
         error: LogError | None = None
+        topics = 0
+        for queued in taken:
+            topics |= queued.topics
         try:
-            self._write(taken)
+            self._write(taken, topics)
         except LogError as failed:
             error = failed
         except Exception as failed:  # A defect of ours: the callers must hear of it all the same.
@@ -204,9 +208,9 @@ class EmbeddedWriter:
             else:
                 queued.future.set_exception(error)
         if error is None:
-            self._committed()
+            self._committed(topics)
 
-    def _write(self, taken: list[_Queued]) -> None:
+    def _write(self, taken: list[_Queued], topics: int) -> None:
         if len(taken) == 1:
             rows = taken[0].batch.rows
         else:
@@ -214,9 +218,6 @@ class EmbeddedWriter:
             self._shift(rows, taken)
         low = min(queued.time_us[0] for queued in taken)
         high = max(queued.time_us[1] for queued in taken)
-        topics = 0
-        for queued in taken:
-            topics |= queued.topics
         cursors = [queued.input_cursor for queued in taken if queued.input_cursor]
         buffers = [queued.batch.buffer.data for queued in taken]
         size = sum(len(buffer) for buffer in buffers)

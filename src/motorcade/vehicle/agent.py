@@ -102,6 +102,9 @@ class Agent:
         self.time = ServerTimeKeeper(entropy=parts.entropy, age_s_max=config.server_time_age_s_max)
         self.counters = Counters()
         self.online = False
+        self.changed: Callable[[], None] = self.sample
+        """Called when a command has changed the car. Whoever runs the agent may have it sampled a
+        little later, so that the answer does not wait for the sample's sync."""
         self._waiting: list[_Waiting] = []
         self._started_s = parts.clock.monotonic_s()
         self._hello_s = 0.0
@@ -198,7 +201,7 @@ class Agent:
         self.counters.executed += 1
         self._parts.executed(command, now.latest_us)
         self._conclude(command, "executed", "", begun_us)
-        self.sample()  # so that whoever watches sees the effect at once
+        self.changed()  # so that whoever watches sees the effect at once
 
     def _conclude(
         self, command: Command, state: Outcome, reason: str, time_us: int | None = None

@@ -7,6 +7,7 @@ server evenly and nobody needs a thousand timers.
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Protocol
 
 from motorcade.clock import Clock
@@ -67,6 +68,9 @@ class Fleet:
 
     async def run(self) -> None:
         """Connect one after the other, sample all in turns."""
+        call_soon = asyncio.get_running_loop().call_soon
+        for member in self._members:
+            member.agent.changed = partial(call_soon, self._sample, member.agent)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sample_for_ever())
             pause_s = self._connect_spread_s / max(len(self._members), 1)

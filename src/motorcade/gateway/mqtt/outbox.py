@@ -2,8 +2,9 @@
 
 Holds what is unexpired and unacknowledged, in memory only: at start it is read again from the last
 `commands.expires_s_max` seconds of the log. What becomes of a message is told through the fast
-lane, as records of COMMAND_ANSWERS that the router reads: `handed_over` before the first PUBLISH
-is written, `undelivered` or `delivery_unknown` when its time is over (design P5).
+lane, as records of COMMAND_ANSWERS that the router reads: `handed_over` with the first PUBLISH,
+`undelivered` or `delivery_unknown` when its time is over (design P5). A notice of `handed_over` may
+be lost with this process: the next one does not know then, and says so.
 """
 
 import asyncio
@@ -41,7 +42,8 @@ from motorcade.wire.mqtt.properties import Place, Properties, encode_bare
 from motorcade.wire.mqtt.publish import Publish
 from motorcade.wire.mqtt.topics import matches
 
-TAILED: Final = frozenset({Topic.COMMANDS, Topic.COMMAND_ANSWERS})
+TOLD: Final = frozenset({Topic.COMMANDS, Topic.COMMAND_ANSWERS})
+"""What tells an earlier process' doings. Afterwards COMMANDS alone: our own notices are no news."""
 MARGIN_S: Final = 60  # read from a little before the oldest that can still be unexpired
 REQUESTED: Final = "requested"
 OPEN_STATES: Final = frozenset({REQUESTED, "handed_over"})
@@ -55,8 +57,8 @@ logger = structlog.get_logger(__name__)
 class NoticeTaker(Protocol):
     """The one method of the fast `Intake` that is needed here."""
 
-    def add(self, record: Record) -> int:
-        """Take a record, never refused."""
+    def add(self, record: Record, *, within_s: float = 0.0) -> int:
+        """Take a record, never refused; it may wait so long for others to be committed with."""
 
 
 @dataclass(slots=True, eq=False)
@@ -104,13 +106,15 @@ class Outbox:
         """Read what an earlier process left, then follow the log."""
         age_s = self._config.commands.expires_s_max + MARGIN_S
         since = AtTime(self._clock.now_us() - age_s * 1_000_000)
-        reader = await self._loop.run_in_executor(None, self._log.reader, TAILED, since)
+        reader = await self._loop.run_in_executor(None, self._log.reader, TOLD, since)
         while slices := await self._loop.run_in_executor(None, reader.poll, 0.0):
             for log_slice in slices:
                 for record in log_slice.batch:
                     self._take(record)
         self._rebuilding = False
-        self._reader = reader
+        place = reader.cursor
+        reader.close()
+        reader = self._reader = self._log.reader(frozenset({Topic.COMMANDS}), place)
         if reader.doorbell_fd is not None:
             self._loop.add_reader(reader.doorbell_fd, self._poll)
         self._poll_again()
@@ -170,7 +174,8 @@ class Outbox:
         if not pending.handed_over:
             pending.handed_over = True
             if pending.is_command:
-                self._notice(pending, HANDED_OVER)
+                wait_ms = self._config.commands.notice_wait_ms
+                self._notice(pending, HANDED_OVER, within_s=wait_ms / 1e3)
         publish = Publish(topic, pending.payload, min(qos, 1), properties=_PROPERTIES)
         if publish.qos == 0:
             session.send(publish, None)
@@ -249,9 +254,9 @@ class Outbox:
         return self._add(record, down.id, bytes(down.message), down.expires_time_us, down.slot)
 
     def _take_notice(self, record: Record) -> None:
-        """What this or an earlier process said of a message; only the latter is news."""
+        """What an earlier process said of a message."""
         pending = self._by_vehicle.get(record.vehicle, {}).get(record.stream.decode())
-        if pending is None or not self._rebuilding:
+        if pending is None:
             return
         if record.name == HANDED_OVER:
             pending.handed_over = True
@@ -306,7 +311,7 @@ class Outbox:
             if not pendings:
                 del self._by_vehicle[pending.token]
 
-    def _notice(self, pending: Pending, name: bytes) -> None:
+    def _notice(self, pending: Pending, name: bytes, *, within_s: float = 0.0) -> None:
         now_us = self._clock.now_us()
         self._fast.add(
             Record(
@@ -319,5 +324,6 @@ class Outbox:
                 name=name,
                 stream=pending.id.encode(),
                 partition=partition_of(pending.token, self._config.log.partitions),
-            )
+            ),
+            within_s=within_s,
         )
