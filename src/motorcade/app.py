@@ -187,6 +187,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         clock,
         snapshot_s=config.state.snapshot_s,
         snapshot_records=config.state.snapshot_records,
+        spacing_s=config.state.spacing_ms / 1e3,
         failed=fail_from_thread,
         applied=traces.applied if traces is not None else None,
     )

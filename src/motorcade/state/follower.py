@@ -67,10 +67,14 @@ class Follower:
         *,
         snapshot_s: float,
         snapshot_records: int,
+        spacing_s: float = 0.0,
         failed: Callable[[Exception], None],
         applied: Callable[[LogSlice, int], None] | None = None,
     ) -> None:
         """`failed` is called from the thread, which then ends: the process should, too.
+
+        `spacing_s` is the least time between two looks at the log while records keep coming: a look
+        costs as much as decoding hundreds of records. A lone record is taken at once.
 
         `applied` is told of each slice that is in the state, and since when (µs) it was worked on.
         """
@@ -78,6 +82,7 @@ class Follower:
         self._dedup = make_dedup()
         self._snapshots, self._clock = snapshots, clock
         self._snapshot_s, self._snapshot_records = snapshot_s, snapshot_records
+        self._spacing_s = spacing_s
         self._failed = failed
         self._applied = applied
         self._cursor: Cursor | None = None
@@ -139,8 +144,9 @@ class Follower:
     def _follow(self, disk: ThreadPoolExecutor) -> None:
         started_us = self._clock.now_us()
         reader = self._open()
+        rest_s = 0.0
         try:
-            while not self._stopping.is_set():
+            while not self._stopping.wait(rest_s):
                 try:
                     slices = reader.poll(POLL_S)
                 except (LogCorruptError, CursorError) as error:
@@ -158,6 +164,8 @@ class Follower:
                     self.caught_up.set()
                 if self._snapshot_due():
                     self._save(disk)
+                looked_s = self._clock.monotonic_s() - self.polled_s
+                rest_s = max(0.0, self._spacing_s - looked_s) if slices else 0.0
         finally:
             reader.close()
 
