@@ -255,3 +255,27 @@ def test_after_many_records_the_next_commit_waits_longer(records: int, wait_s: f
     writer.finish()
     assert loop.later_s[-1] == pytest.approx(wait_s)
     assert len(writer.taken) == 2
+
+
+def test_a_patient_record_waits_for_others_but_not_for_ever() -> None:
+    async def test() -> None:
+        intake, writer, _ = make()
+        intake.add(record(b"patient"), within_s=60.0)
+        await turns()
+        assert writer.taken == []
+        intake.add(record(b"a"))
+        await turns()
+        assert writer.taken == [[b"patient", b"a"]]
+        writer.finish()
+        await intake.drained()
+        intake.add(record(b"alone"), within_s=0.01)
+        await turns()
+        assert len(writer.taken) == 1
+        drained = asyncio.ensure_future(intake.drained())
+        while len(writer.taken) < 2:
+            assert not drained.done(), "what waits is not durable"
+            await asyncio.sleep(0.002)
+        writer.finish()
+        await drained
+
+    run(test())

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from motorcade.clock import SystemClock
 from motorcade.config import Config, LogConfig, StateConfig
@@ -34,7 +35,7 @@ class Deployment:
         self.writer.append(RecordBatch.of(records)).result(10)
 
     def follower(
-        self, snapshot_s: float = 1e9, snapshot_records: int = 1 << 62
+        self, snapshot_s: float = 1e9, snapshot_records: int = 1 << 62, **more: Any
     ) -> tuple[Follower, EmbeddedLiveState]:
         state = EmbeddedLiveState(CONFIG)
         follower = Follower(
@@ -46,6 +47,7 @@ class Deployment:
             snapshot_s=snapshot_s,
             snapshot_records=snapshot_records,
             failed=self.failures.append,
+            **more,
         )
         return follower, state
 

@@ -198,3 +198,25 @@ def test_snapshots_hold_the_same_bytes_whatever_the_cuts(
             follower.apply(part)
         bodies.append(follower.body())
     assert bodies[0] == bodies[1]
+
+
+def test_between_two_looks_at_a_stream_there_is_a_rest_that_a_stop_ends(
+    deployment: Deployment,
+) -> None:
+    looks: list[int] = []
+    first = threading.Event()
+
+    def applied(part: LogSlice, _begun_us: int) -> None:
+        looks.append(len(part.batch))
+        first.set()
+
+    follower, _ = deployment.follower(spacing_s=3_600.0, applied=applied)
+    follower.start()
+    deployment.append(sent(1, 1.0))
+    assert first.wait(30), "a lone record is taken at once"
+    for number in range(2, 6):
+        deployment.append(sent(number, number))
+    follower.stop()
+    assert looks == [1]
+    state, _ = deployment.run()
+    assert state.read(CAR).signals["soc"].value == 5.0

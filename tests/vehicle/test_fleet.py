@@ -4,7 +4,7 @@ import asyncio
 
 from motorcade.vehicle.agent import Agent
 from motorcade.vehicle.fleet import Fleet, Member
-from tests.vehicle.cloud import Time, agent_of
+from tests.vehicle.cloud import Conversation, Time, agent_of, command
 
 
 class NoLink:
@@ -100,3 +100,30 @@ def test_a_broken_disk_harms_one_car() -> None:
     assert len(failures) == 5
     assert "Input/output error" in failures[0]
     assert fleet.status().samples == 10
+
+
+def test_a_command_is_answered_before_the_car_is_sampled() -> None:
+    async def run() -> tuple[int, int]:
+        time = Time()
+        agent = agent_of(time.clock)
+        fleet = Fleet(
+            [Member(agent, NoLink(time, []))],
+            sample_s=1_000.0,
+            connect_spread_s=0.0,
+            sleep=time.sleep,
+            clock=time.clock,
+            failed=lambda _agent, _error: None,
+        )
+        task = asyncio.ensure_future(fleet.run())
+        await time.pass_(0.5)
+        talk = Conversation(agent, time.clock)
+        talk.connect()
+        before = agent.counters.samples
+        assert talk.outcome(command(1, now_us=time.clock.now_us())) == ("executed", "")
+        at_once = agent.counters.samples - before
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        return at_once, agent.counters.samples - before
+
+    assert asyncio.run(run()) == (0, 1)

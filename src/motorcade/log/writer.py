@@ -188,11 +188,8 @@ class EmbeddedWriter:
 
     def _commit(self, taken: list[_Queued]) -> None:
         error: LogError | None = None
-        topics = 0
-        for queued in taken:
-            topics |= queued.topics
         try:
-            self._write(taken, topics)
+            self._write(taken)
         except LogError as failed:
             error = failed
         except Exception as failed:  # A defect of ours: the callers must hear of it all the same.
@@ -208,9 +205,9 @@ class EmbeddedWriter:
             else:
                 queued.future.set_exception(error)
         if error is None:
-            self._committed(topics)
+            self._committed(_topics_of(taken))
 
-    def _write(self, taken: list[_Queued], topics: int) -> None:
+    def _write(self, taken: list[_Queued]) -> None:
         if len(taken) == 1:
             rows = taken[0].batch.rows
         else:
@@ -222,6 +219,7 @@ class EmbeddedWriter:
         buffers = [queued.batch.buffer.data for queued in taken]
         size = sum(len(buffer) for buffer in buffers)
         cursor = cursors[-1] if cursors else b""
+        topics = _topics_of(taken)
         self._appender.commit(Group(rows, buffers, size, topics, (low, high), cursor))
         if len(taken) > 1:
             index = 0
@@ -239,6 +237,14 @@ class EmbeddedWriter:
             rows["start"][index : index + count] += np.uint32(shift)
             index += count
             shift += len(queued.batch.buffer)
+
+
+def _topics_of(taken: list[_Queued]) -> int:
+    """A bit set."""
+    topics = 0
+    for queued in taken:
+        topics |= queued.topics
+    return topics
 
 
 assert RECORD_DTYPE.itemsize % 8 == 0  # Frames rely on it: rows stay on 8-byte boundaries.
