@@ -102,7 +102,7 @@ class Agent:
         self.time = ServerTimeKeeper(entropy=parts.entropy, age_s_max=config.server_time_age_s_max)
         self.counters = Counters()
         self.online = False
-        self.changed: Callable[[], None] = self.sample
+        self.changed: Callable[[], object] = self.sample
         """Called when a command has changed the car. Whoever runs the agent may have it sampled a
         little later, so that the answer does not wait for the sample's sync."""
         self._waiting: list[_Waiting] = []
