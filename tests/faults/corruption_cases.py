@@ -2,7 +2,8 @@
 
 import dataclasses
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,20 +132,22 @@ class JournalAtRest:
     name = "the car's journal"
 
     def make(self, directory: Path) -> None:
-        journal = self.opened(directory)
-        for number in range(1, 8):
-            for state in ("started", "executed"):
-                journal.write(f"c{number}", state, reason="", time_us=number, counter=number)  # type: ignore[arg-type]
+        with self.opened(directory) as journal:
+            for number in range(1, 8):
+                for state in ("started", "executed"):
+                    journal.write(f"c{number}", state, reason="", time_us=number, counter=number)  # type: ignore[arg-type]
 
     def open(self, directory: Path, say: Say) -> list[str]:
-        journal = self.opened(directory)
-        say(journal.damage)
-        for number in range(1, 8):
-            assert journal.counter_used(number), f"command {number} could be carried out again"
-        return [f"{entry.id} {entry.state} {entry.counter}" for entry in journal]
+        with self.opened(directory) as journal:
+            say(journal.damage)
+            for number in range(1, 8):
+                assert journal.counter_used(number), f"command {number} could be carried out again"
+            return [f"{entry.id} {entry.state} {entry.counter}" for entry in journal]
 
-    def opened(self, directory: Path) -> Journal:
-        return Journal(DirectoryDisk(directory / "journal"), commands_max=100)
+    @contextmanager
+    def opened(self, directory: Path) -> Iterator[Journal]:
+        with closing(DirectoryDisk(directory / "journal")) as disk:
+            yield Journal(disk, commands_max=100)
 
     def right(self, found: list[str], whole: list[str]) -> bool:
         return all(each in whole or each.replace("started", "executed") in whole for each in found)
@@ -154,29 +157,30 @@ class BufferAtRest:
     name = "the car's buffer"
 
     def make(self, directory: Path) -> None:
-        buffer = self.opened(directory)
-        for number in range(30):
-            buffer.append(Topic.TELEMETRY, Encoding.JSON_SIGNALS, b"record %d" % number)
-            buffer.sync()
-        buffer.acknowledge(3)
+        with self.opened(directory) as buffer:
+            for number in range(30):
+                buffer.append(Topic.TELEMETRY, Encoding.JSON_SIGNALS, b"record %d" % number)
+                buffer.sync()
+            buffer.acknowledge(3)
 
     def open(self, directory: Path, say: Say) -> list[tuple[int, bytes]]:
         """What is still to be sent; a new record must get a sequence that no other had."""
-        buffer = self.opened(directory)
-        for text in buffer.damage:
-            say(text)
-        if buffer.torn_bytes:
-            say(f"{buffer.torn_bytes} cut of {[p.name for p in directory.rglob('*.records')]}")
-        found, at = [], 4
-        while (record := buffer.read(at)) is not None:
-            found.append((record.sequence, record.payload))
-            at = record.sequence + 1
-        assert buffer.next_sequence > 30, "a sequence would mean two records"
-        return found
+        with self.opened(directory) as buffer:
+            for text in buffer.damage:
+                say(text)
+            if buffer.torn_bytes:
+                say(f"{buffer.torn_bytes} cut of {[p.name for p in directory.rglob('*.records')]}")
+            found, at = [], 4
+            while (record := buffer.read(at)) is not None:
+                found.append((record.sequence, record.payload))
+                at = record.sequence + 1
+            assert buffer.next_sequence > 30, "a sequence would mean two records"
+            return found
 
-    def opened(self, directory: Path) -> Buffer:
-        disk = DirectoryDisk(directory / "buffer")
-        return Buffer(disk, bytes_max=8 * 400, entropy=lambda size: b"\7" * size)
+    @contextmanager
+    def opened(self, directory: Path) -> Iterator[Buffer]:
+        with closing(DirectoryDisk(directory / "buffer")) as disk:
+            yield Buffer(disk, bytes_max=8 * 400, entropy=lambda size: b"\7" * size)
 
     def right(self, found: list[Any], whole: list[Any]) -> bool:
         return is_part(found, whole)

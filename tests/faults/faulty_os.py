@@ -207,8 +207,11 @@ class FaultyOs:
         if fault in STOPS:
             self.plan.stop()
         error = self.plan.error(fault, path)
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # else it keeps this frame, and with it all that its callers have mapped
 
     def _write(self, name: str, fd: int, data: bytes, offset: int, *, synced: bool) -> int:
         path, node = self._open[fd]

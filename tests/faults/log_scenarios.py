@@ -397,8 +397,7 @@ class Futures:
         start = len(self.groups) * RECORDS
         self.groups.append(range(start, start + RECORDS))
         try:
-            future = self.opened().append(batch(start, RECORDS))
-            future.result(timeout=60.0)
+            self.opened().append(batch(start, RECORDS)).result(timeout=60.0)
         except LogError:
             if self.world.stopped:
                 raise Stopped from None
@@ -423,7 +422,10 @@ class Futures:
         assert len(self.groups) - 1 in self.acked, "the writer does not go on after the fault"
 
     def check(self) -> None:
-        self.log = self.writer = None  # They died with their process.
+        if self.writer is not None:  # It died with its process; its thread must not outlive it.
+            self.writer._appender.close = lambda: None  # type: ignore[method-assign]
+            self.writer.close()
+        self.log = self.writer = None
         log = EmbeddedLog(self.world.root / "log", QUIET, self.world.clock)
         try:
             reader = log.reader(frozenset(Topic), Edge.EARLIEST)

@@ -64,7 +64,7 @@ class EmbeddedLog:
             held.close()
             raise
 
-        def closed() -> None:
+        def closed(writer: EmbeddedWriter) -> None:
             ringer.close()
             held.close()
             self._forget(writer)
@@ -87,7 +87,7 @@ class EmbeddedLog:
                 bell=bell,
                 config=self._config,
                 clock=self._clock,
-                closed=lambda: self._forget(reader),
+                closed=self._forget,
             )
         except BaseException:
             bell.close()

@@ -32,7 +32,7 @@ class EmbeddedReader:
         bell: Doorbell,
         config: LogConfig,
         clock: Clock,
-        closed: Callable[[], None],
+        closed: Callable[["EmbeddedReader"], None],
     ) -> None:
         self._files, self._directory, self._config, self._clock = files, directory, config, clock
         self._lanes = lanes_of(topics)
@@ -90,7 +90,7 @@ class EmbeddedReader:
         for tail in self._tails.values():
             tail.close()
         self._bell.close()
-        self._closed()
+        self._closed(self)
 
     def _start(self, start: Start) -> None:
         names = self._names()
@@ -152,7 +152,10 @@ class EmbeddedReader:
         """Read the lanes in turn, a chunk each, until nothing is left or enough is there."""
         if self._error is not None:
             error, self._error = self._error, None
-            raise error
+            try:
+                raise error
+            finally:
+                del error  # Its traceback names this frame: a circle, and our files stay open.
         self._polls += 1
         if self._polls % _POLLS_PER_LISTING == 0:
             self._discover()

@@ -50,7 +50,7 @@ class EmbeddedWriter:
         *,
         config: LogConfig,
         committed: Callable[[int], None],
-        closed: Callable[[], None],
+        closed: Callable[["EmbeddedWriter"], None],
     ) -> None:
         self._appender, self._config = appender, config
         self._committed, self._closed = committed, closed
@@ -158,7 +158,7 @@ class EmbeddedWriter:
             logger.exception("log_writer_failed", lane=self._lane.value)
         finally:
             self._fail_rest()
-            self._closed()
+            self._closed(self)
 
     def _fail_rest(self) -> None:
         """Nobody is left to write what still waits; there is something only after a defect."""
@@ -206,6 +206,7 @@ class EmbeddedWriter:
                 queued.future.set_exception(error)
         if error is None:
             self._committed(_topics_of(taken))
+        del error  # Its traceback names this frame: a circle that would keep the lane's files open.
 
     def _write(self, taken: list[_Queued]) -> None:
         if len(taken) == 1:
