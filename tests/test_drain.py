@@ -29,7 +29,7 @@ from tests.audit.senders import envelope, number_of, v_payload
 from tests.gateway.mqtt.wire_client import Client
 from tests.http_link import Answer as HttpAnswer
 from tests.http_link import HttpLink
-from tests.platform_process import Platform, add_vehicles, export
+from tests.platform_process import Platform, add_vehicles, stored
 
 VINS = [f"5YJ3E1EA7KF{number:06d}" for number in range(4)]
 STREAMER, OLD_STREAMER, COMMANDED, TELEMETRIST = VINS
@@ -207,9 +207,9 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Seen:
         platform.stop()
     assert not list(Path(directory / "data").glob("ready*")), "the ready file outlives the platform"
     for vin in (STREAMER, OLD_STREAMER):
-        records = export(directory / "data", vin)
+        records = stored(directory / "data", vin)
         result.stored[vin] = [record["sender_sequence"] for record in records]
-    records = export(directory / "data", TELEMETRIST)
+    records = stored(directory / "data", TELEMETRIST)
     result.stored[TELEMETRIST] = [number_of(record) for record in records]
     platform.start()
     try:

@@ -27,7 +27,7 @@ from tests.audit.senders import envelope, number_of, v_payload
 from tests.gateway.mqtt.wire_client import Client
 from tests.http_link import Answer as HttpAnswer
 from tests.http_link import HttpLink
-from tests.platform_process import Platform, add_vehicles, export
+from tests.platform_process import Platform, add_vehicles, stored
 
 DISK_BYTES = 64 << 20
 SETTINGS = ("log.segment_allocate_bytes=1048576",)
@@ -149,7 +149,7 @@ def town(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Town:
         town.seen["exit code"] = platform.stop()
     obeying.join(30)
     for vin in VINS:
-        town.seen[f"stored {vin}"] = export(disk / "data", vin)
+        town.seen[f"stored {vin}"] = stored(disk / "data", vin)
     return town
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.audit.senders import MqttSender, Sender, TelemetrySender, number_of
-from tests.platform_process import MOTORCADE, Platform, add_vehicles, export
+from tests.platform_process import MOTORCADE, Platform, add_vehicles, stored
 
 MQTT_VEHICLES = 4
 TELEMETRY_VEHICLES = 3
@@ -71,7 +71,7 @@ def judge(findings: Findings, sender: Sender, numbers: Sequence[int]) -> None:
 
 def stored_numbers(data: Path, sender: Sender) -> list[int]:
     """The numbers of a sender as `motorcade export` gives them."""
-    records: list[dict[str, Any]] = export(data, sender.vehicle["vin"])
+    records: list[dict[str, Any]] = stored(data, sender.vehicle["vin"])
     positions = [record["sequence"] for record in records]
     assert positions == sorted(set(positions)), "export's sequence is not strictly increasing"
     if isinstance(sender, TelemetrySender):

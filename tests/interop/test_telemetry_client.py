@@ -17,7 +17,7 @@ import websockets
 
 from tests.audit.senders import envelope
 from tests.interop.town import S_MAX, Town, Vehicle, tesla_datum
-from tests.platform_process import export
+from tests.platform_process import stored
 
 STREAM, ACK = 4, 5
 SECONDS = 1_760_000_000
@@ -132,7 +132,7 @@ def frame(number: int, topic: bytes, payload: bytes, vin: str, created: int = SE
 
 
 def lines_of(town: Town, vehicle: Vehicle, topic: str) -> list[dict[str, Any]]:
-    return export(town.platform.data, vehicle["vin"], topic)
+    return stored(town.platform.data, vehicle["vin"], topic)
 
 
 def payload_of(line: dict[str, Any]) -> bytes:
@@ -175,7 +175,7 @@ def test_decoded_telemetry(town: Town) -> None:
     vehicle = town.vehicle()
     data = tesla_datum(4, b"\x0a\x0427.5") + tesla_datum(64, b"\x0a\x03Ada") + CREATED
     asyncio.run(exchange(town, vehicle, [frame(0, b"V", data, vehicle["vin"])]))
-    (line,) = export(town.platform.data, vehicle["vin"], decoded=True)
+    (line,) = stored(town.platform.data, vehicle["vin"], decoded=True)
     (reading,) = line["decoded"]
     assert reading["time_us"] == SECONDS * 1_000_000
     assert reading["signals"] == {"VehicleSpeed": 27.5, "VehicleName": "Ada"}

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.http_link import Answer, HttpLink
-from tests.platform_process import Platform, export, run_motorcade
+from tests.platform_process import Platform, run_motorcade, stored
 
 S_MAX = 30.0  # for anything to happen; nothing is timed
 TIME_US = 1_760_000_000_000_000
@@ -84,9 +84,10 @@ class Town:
         """The vehicle's exported records, once there are `count`: QoS 0 tells no one when."""
         deadline = time.monotonic() + S_MAX
         while True:
-            lines = export(self.platform.data, vehicle["vin"], topic, decoded=decoded)
+            lines = stored(self.platform.data, vehicle["vin"], topic, decoded=decoded)
             if len(lines) >= count or time.monotonic() > deadline:
                 return lines
+            time.sleep(0.02)
 
 
 @dataclass(frozen=True)
