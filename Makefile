@@ -7,6 +7,7 @@ BIN := .venv/bin
 .PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean
 
 KILLS ?= 20
+WORKERS ?= 2
 COMMANDS ?= 10000
 FAULTS ?= 500
 SEED ?= 1
@@ -25,7 +26,7 @@ up: setup
 	$(BIN)/motorcade demo
 
 test: setup
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 lint: setup
 	$(BIN)/ruff check .
