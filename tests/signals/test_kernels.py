@@ -1,6 +1,7 @@
 """The telemetry kernel against the plain rules, bit by bit, on sound, odd and broken payloads."""
 
 import struct
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from motorcade.events import RecordBatch
 from motorcade.signals import decoder as decoder_module
 from motorcade.signals.errors import MalformedPayloadError
-from motorcade.signals.kernels import read_varint
+from motorcade.signals.kernels import decode_telemetry, read_varint
 from motorcade.signals.plain import PlainRules, Row
 from motorcade.signals.samples import Dictionary, bits_of, box
 from motorcade.signals.tesla import parse_payload
@@ -110,6 +111,27 @@ def test_more_samples_than_the_kernel_has_room_for(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(decoder_module, "SAMPLES_PER_CALL", 100)
     assert by_kernel(batch) == whole
     assert len(whole[0]) == 200
+
+
+@given(st.lists(payloads(), max_size=3))
+@example([payload([(224, 10, True)], vin="")])  # ten samples of nine bytes
+@example([payload([(224, 10, True)] * 5, vin="")])
+@example([payload([(225, 10, True)], vin="")] * 5)
+def test_the_kernel_writes_within_the_room_that_it_is_given(batch: list[bytes]) -> None:
+    def guarded(*given_arrays: Any) -> tuple[int, int, int, int]:
+        out = given_arrays[7]
+        wide = [np.full(len(column) + 32, 77, column.dtype) for column in out]
+        inner = tuple(each[:-32] for each in wide)
+        told = decode_telemetry(*given_arrays[:7], inner, *given_arrays[8:])
+        assert told[1] <= len(out[0])
+        assert all((each[-32:] == 77).all() for each in wide)
+        for column, each in zip(out, inner, strict=True):
+            column[:] = each
+        return cast(tuple[int, int, int, int], told)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(decoder_module, "decode_telemetry", guarded)
+        assert by_kernel(batch) == by_plain_rules(batch)
 
 
 def test_an_empty_batch_gives_no_samples() -> None:

@@ -33,6 +33,7 @@ from motorcade.signals.kernels import (
     WHOLE_DATUM,
     WHOLE_RECORD,
     decode_telemetry,
+    samples_max,
 )
 from motorcade.signals.name_table import NameTable
 from motorcade.signals.plain import Columns, DecodeCounts, PlainRules, Row
@@ -69,7 +70,7 @@ class _Input:
     bounds: tuple[Column, Column]  # of payloads: starts, ends
     encodings: npt.NDArray[np.uint8]  # 0 where there is no slot
     times: Column  # (n, 3): event, received, the latest that a sender may claim or -1
-    room: int  # for the kernel's samples: no payload gives more of them than it has bytes
+    room: int  # for the kernel's samples, `samples_max` of the payloads
 
     def facts(self, rows: Column) -> list[Row]:
         """What the plain rules need to know of these rows."""
@@ -148,13 +149,13 @@ class Decoder:
         is_bounded = rows["flags"] & _TIME_BOUNDED != 0
         times[:, 2] = np.where(is_bounded, -1, times[:, 1] + self._future_us_max)
         compiled = (encodings == Encoding.TESLA_TELEMETRY) | (encodings == Encoding.JSON_SIGNALS)
-        room = min(SAMPLES_PER_CALL, int((ends - starts)[compiled].sum()))
+        room = min(SAMPLES_PER_CALL, samples_max(int((ends - starts)[compiled].sum())))
         return _Input(RecordBatch(rows, buffer), slots, (starts, ends), encodings, times, room)
 
     def _decode_some(self, source: _Input, first: int) -> tuple[int, SampleBatch]:
         """Rows from `first` as far as the kernel's room goes; (row to go on from, samples)."""
         starts, ends = source.bounds
-        room = max(source.room, int(ends[first] - starts[first]))
+        room = max(source.room, samples_max(int(ends[first] - starts[first])))
         put = _Put(np.empty(room, np.int32), np.empty(room, np.float64), np.empty(room, np.int64))
         slow = np.empty((room // 2 + 1, 5), np.int64)
         counts = np.zeros(len(starts), np.int64)

@@ -336,6 +336,15 @@ def read_record(data, position, end, fields, names, out, at, slow, slow_at):
 
 
 @inlined
+def samples_max(size):
+    """The most samples that a payload of `size` bytes gives.
+
+    Nothing gives more than one per byte but a Tires datum that says `invalid`: ten for nine bytes.
+    """
+    return size + size // 9
+
+
+@inlined
 def borrowed_pair(pair):
     """Two arrays without their owners."""
     return borrowed(pair[0]), borrowed(pair[1])
@@ -364,8 +373,9 @@ def decode_telemetry(data, bounds, encodings, times, first, fields, tables, out,
     for row in range(first, len(starts)):
         start, end = starts[row], ends[row]
         if encodings[row] == TESLA or encodings[row] == JSON:
-            # The densest datum gives one sample per byte; the smallest slow one has two bytes.
-            if samples + end - start > room or slow_count + (end - start) // 2 + 1 > slow_room:
+            size = end - start
+            # The smallest slow datum has two bytes.
+            if samples + samples_max(size) > room or slow_count + size // 2 + 1 > slow_room:
                 return row, samples, slow_count, bounded
             from_future = 0
             if encodings[row] == TESLA:
@@ -400,4 +410,5 @@ def warm() -> None:
     out = (np.zeros(1, np.int32), np.zeros(1), none)
     rows = ((none, none), np.zeros(0, np.uint8), np.zeros((0, 3), np.int64))
     slow = np.zeros((1, 5), np.int64)
+    samples_max(1)
     decode_telemetry(data, *rows, 0, fields, (names, names, (kinds, kinds)), out, none, slow)

@@ -1,5 +1,7 @@
 """The JSON kernel against the plain rules, bit by bit: sound, odd, hostile and broken documents."""
 
+import copy
+import functools
 import json
 
 import numpy as np
@@ -8,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motorcade.events import Encoding, Flags, Record
+from motorcade.signals.decoder import Decoder
 from motorcade.signals.errors import MalformedPayloadError
 from motorcade.signals.plain import Columns, PlainRules, Row
 from motorcade.signals.samples import Dictionary, SampleBatch, unbox
@@ -36,13 +39,19 @@ def seen(samples: SampleBatch) -> list[tuple[int, int, int, str]]:
 
 
 def by_kernel(documents: list[bytes], flags: Flags = Flags.TIME_GIVEN) -> Seen:
-    fresh = decoder()
-    decode(fresh, record(TEACH, Encoding.JSON_SIGNALS))
+    fresh = copy.deepcopy(_taught())
     records = [record(document, Encoding.JSON_SIGNALS, flags=flags) for document in documents]
     samples = decode(fresh, *records)
     counts = fresh.counts
     told = (counts.malformed_records, counts.rejected_values, counts.bounded_times)
     return seen(samples), (*told, fresh.dictionary.refused)
+
+
+@functools.cache
+def _taught() -> Decoder:
+    taught = decoder()
+    decode(taught, record(TEACH, Encoding.JSON_SIGNALS))
+    return taught
 
 
 def by_plain_rules(documents: list[bytes], flags: Flags = Flags.TIME_GIVEN) -> Seen:
