@@ -5,11 +5,13 @@ from struct import Struct
 
 import msgspec
 import numpy as np
+import pytest
 import xxhash
 
-from motorcade.events import Bytes
+from motorcade.events import RECORD_DTYPE, Bytes
 from motorcade.log.checking import _Memory, check_segment
 from motorcade.log.files import OsFiles
+from motorcade.log.frame import MAGIC_BYTES, pack_frame, scan_frames
 from motorcade.log.segment import pack_head, read_head, segment_path
 from tests.log.lanes import LaneOnDisk, batch, group
 
@@ -24,7 +26,7 @@ def segment(directory: Path) -> bytes:
     return segment_path(directory, 1).read_bytes()
 
 
-def array(data: bytes) -> Bytes:
+def array(data: bytes | bytearray) -> Bytes:
     return np.frombuffer(bytearray(data) + bytearray(8), np.uint8)[: len(data)]
 
 
@@ -60,3 +62,39 @@ def test_a_head_with_a_right_checksum_and_a_strange_body_cannot_be_read(tmp_path
         head = _BLOCK.pack(magic, version, xxhash.xxh3_64_intdigest(body), len(body))
         checked = check_segment(array(head + body + bytes(64)), 1, None)
         assert checked.problems == ["the head cannot be read"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("topic", 64), ("topic", 70), ("partition", 4), ("position", -1), ("position", (1 << 63) - 1)],
+)
+def test_a_frame_with_a_right_checksum_and_impossible_rows_is_damage(
+    field: str, value: int, tmp_path: Path
+) -> None:
+    lane = LaneOnDisk(OsFiles(), tmp_path)
+    appender = lane.open()
+    for start in (0, 3, 6):
+        appender.commit(group(batch(start, 3)))
+    lane.close(appender)
+    data = bytearray(segment_path(tmp_path, 1).read_bytes())
+    at = data.find(MAGIC_BYTES, data.find(MAGIC_BYTES) + 8)
+    frame = scan_frames(array(data[at:]), 1, at).frames[0]
+    rows_start, end = at + frame.rows_start, at + frame.total_bytes
+    rows = np.frombuffer(memoryview(data)[rows_start:end], RECORD_DTYPE, frame.records)
+    rows[field][1] = value
+    data[at + 8 : at + 16] = xxhash.xxh3_64_digest(data[at + 16 : end])[::-1]
+    checked = check_segment(array(data), 1, None)
+    assert checked.records == 6
+    assert checked.problems == [f"damaged from byte {at} to {end}"]
+
+
+def test_a_frame_without_records_is_damage(tmp_path: Path) -> None:
+    data = array(segment(tmp_path))
+    found = read_head(_Memory(data), 0)
+    assert found is not None
+    head = pack_head(found[0])
+    parts, size = pack_frame(
+        [], segment=1, offset=len(head), records=0, buffer_bytes=0, topics=0, time_us=(0, 0)
+    )
+    checked = check_segment(array(head + b"".join(parts)), 1, None)
+    assert checked.problems == [f"damaged from byte {len(head)} to {len(head) + size}"]
