@@ -277,13 +277,9 @@ def _override(config: Config, setting: str) -> Config:
     return dataclasses.replace(config, **{group_name: dataclasses.replace(group, **{name: value})})
 
 
-def _read(setting: str, kind: type, text: str) -> int | float | str | bool:
+def _read(setting: str, kind: type, text: str) -> int | float | str:
     if kind is str:
         return text
-    if kind is bool:
-        if text.lower() not in ("true", "false"):
-            raise ConfigError(f"--set {setting!r}: write true or false")
-        return text.lower() == "true"
     try:
         value = int(text) if kind is int else float(text)
     except ValueError as error:

@@ -8,87 +8,186 @@ import base64
 import contextlib
 import dataclasses
 import hashlib
+import itertools
 import json
 import math
-import os
+import re
 import tempfile
+import zlib
 from pathlib import Path
 from struct import Struct
 
+import msgspec
 import numpy as np
 import xxhash
 
 from motorcade.backup import manifest
 from motorcade.backup.errors import BackupError
 from motorcade.config import Config, ConfigError
-from motorcade.log.checking import check_segment
-from motorcade.log.cursors import Place, decode_cursor, encode_cursor
+from motorcade.events import Bytes
+from motorcade.log.checking import check_segment, goes_on
+from motorcade.log.cursors import GroupCursors, Place, decode_cursor, encode_cursor
 from motorcade.log.errors import CursorError
 from motorcade.log.files import OsFiles
-from motorcade.log.frame import HEADER_BYTES, find_frame, scan_frames
-from motorcade.log.segment import segment_path
+from motorcade.log.frame import (
+    HEADER_BYTES,
+    MAGIC_BYTES,
+    Frame,
+    find_frame,
+    pack_frame,
+    scan_frames,
+)
+from motorcade.log.port import Cursor
+from motorcade.log.segment import SegmentHead, pack_head, segment_path
 from motorcade.vehicle.errors import VehicleFileError
-from motorcade.vehicle.vehicle_file import read_ready_file, read_vehicle_file
+from motorcade.vehicle.vehicle_file import (
+    address_of,
+    checks_of,
+    read_ready_file,
+    read_vehicle_file,
+)
+from tests.faulty_files import FaultyFiles
 from tests.fuzz.target import Target
 from tests.log.lanes import LaneOnDisk, batch, group
 
 _FRAME = Struct("<IIQQQQ")  # magic, version, checksum, total bytes, segment, offset
 _BLOCK = Struct("<IIQQ")
+_TRAILER = Struct("<IIQQQqqQ")
+_CHECKSUM = Struct("<Q")
 
 
 def read_log(data: bytes) -> None:
-    """Frames, as they are and with their first checksum put right; then a whole segment."""
-    for each in (data, _frame_put_right(data)):
-        held = np.frombuffer(bytearray(each) + bytearray(8), np.uint8)[: len(each)]
+    """Frames, as they are and with their checksums put right."""
+    for each in (data, _frames_put_right(data)):
+        held = _held(each)
         scan = scan_frames(held, 1, 0)
         assert 0 <= scan.used <= len(each)
         assert all(frame.start + frame.total_bytes <= len(each) for frame in scan.frames)
         found = find_frame(held, 1, 0)
         assert found is None or found + HEADER_BYTES <= len(each)
+        for frame in scan.frames:
+            assert _packed_again(held, frame) == frame
+
+
+def _packed_again(held: Bytes, frame: Frame) -> Frame:
+    """What a frame reads as that is packed of another's parts, in the same place."""
+    cursor = held[frame.cursor_start : frame.cursor_start + frame.cursor_bytes].tobytes()
+    buffer_bytes = frame.start + frame.total_bytes - frame.buffer_start
+    parts, size = pack_frame(
+        [held[frame.rows_start : frame.start + frame.total_bytes].data],
+        segment=1,
+        offset=frame.start,
+        records=frame.records,
+        buffer_bytes=buffer_bytes,
+        topics=frame.topics,
+        time_us=(frame.time_us_min, frame.time_us_max),
+        input_cursor=cursor,
+    )
+    whole = bytes(frame.start) + b"".join(parts)
+    assert len(whole) == frame.start + size
+    scan = scan_frames(_held(whole)[frame.start :], 1, frame.start)
+    return Frame(*_moved(scan.frames[0], frame.start))
+
+
+def _moved(frame: Frame, by: int) -> tuple[int, ...]:
+    starts = {"start", "rows_start", "buffer_start"}
+    return tuple(
+        value + by if name in starts else value
+        for name, value in zip(Frame._fields, frame, strict=True)
+    )
 
 
 def read_segment(data: bytes) -> None:
-    for each in (data, _block_put_right(data)):
-        held = np.frombuffer(bytearray(each) + bytearray(8), np.uint8)[: len(each)]
+    """A whole segment; the second time, with every checksum put right."""
+    for each in (data, _segment_put_right(data)):
+        held = _held(each)
         for end in (None, len(each), len(each) // 2, 2 * len(each)):
             checked = check_segment(held, 1, end)
             assert checked.records >= 0
+            goes_on(checked, checked)
 
 
-def _frame_put_right(data: bytes) -> bytes:
-    if len(data) < HEADER_BYTES:
-        return data
-    magic, version, _, total, segment, offset = _FRAME.unpack_from(data)
-    if not _FRAME.size <= total <= len(data):
-        return data
-    digest = xxhash.xxh3_64_intdigest(data[16:total])
-    return _FRAME.pack(magic, version, digest, total, segment, offset) + data[_FRAME.size :]
+def _held(data: bytes) -> Bytes:
+    """As the log reads it: from an address that is a multiple of 8."""
+    return np.frombuffer(bytearray(data) + bytearray(8), np.uint8)[: len(data)]
 
 
-def _block_put_right(data: bytes) -> bytes:
-    if len(data) < _BLOCK.size:
-        return data
-    magic, version, _, size = _BLOCK.unpack_from(data)
-    body = data[_BLOCK.size : _BLOCK.size + size]
-    return _BLOCK.pack(magic, version, xxhash.xxh3_64_intdigest(body), size) + data[_BLOCK.size :]
+def _frames_put_right(data: bytes) -> bytes:
+    """From the last to the first: one that lies in another is under its checksum."""
+    found = bytearray(data)
+    for match in reversed(list(re.finditer(re.escape(MAGIC_BYTES), data))):
+        at = match.start()
+        if len(found) - at >= HEADER_BYTES:
+            total = _FRAME.unpack_from(found, at)[3]
+            if HEADER_BYTES <= total <= len(found) - at:
+                digest = xxhash.xxh3_64_intdigest(found[at + 16 : at + total])
+                _CHECKSUM.pack_into(found, at + 8, digest)
+    return bytes(found)
+
+
+def _segment_put_right(data: bytes) -> bytes:
+    """Frames, head, trailer, and the foot that it points at."""
+    found = bytearray(_frames_put_right(data))
+    blocks, trailer = [0], len(found) - _TRAILER.size
+    if trailer >= 0:
+        fixed = _TRAILER.unpack_from(found, trailer)[:-1]
+        digest = xxhash.xxh3_64_intdigest(_TRAILER.pack(*fixed, 0))
+        _TRAILER.pack_into(found, trailer, *fixed, digest)
+        blocks.append(fixed[3])
+    for at in blocks:
+        if at + _BLOCK.size <= len(found):
+            start, size = at + _BLOCK.size, _BLOCK.unpack_from(found, at)[3]
+            digest = xxhash.xxh3_64_intdigest(found[start : start + size])
+            _CHECKSUM.pack_into(found, at + 8, digest)
+    return bytes(found)
 
 
 def read_cursor(data: bytes) -> None:
+    """A cursor, and a consumer group's file: the group's name, a line feed, what it holds."""
+    with contextlib.suppress(CursorError):
+        places = decode_cursor(Cursor(data))
+        assert decode_cursor(encode_cursor(places)) == places
+    word, _, held = data.partition(b"\n")
+    name = word.decode("utf-8", "replace")
+    files, directory = FaultyFiles(), Path("/cursors")
+    cursors = GroupCursors(files, directory)
     try:
-        places = decode_cursor(data)  # type: ignore[arg-type]
-    except CursorError:
+        assert cursors.load(name) is None
+    except ValueError:
         return
-    assert decode_cursor(encode_cursor(places)) == places
+    path = directory / f"{name}.cursor"
+    assert path.parent == directory
+    cursors.store(name, Cursor(held))
+    assert cursors.load(name) == held
+    fd = files.open(path, create=False)
+    files.write(fd, [held], 0)
+    with contextlib.suppress(CursorError):
+        cursors.load(name)
 
 
 def read_vehicle(data: bytes) -> None:
-    """`vehicle.json` and the ready file."""
-    path = Path(tempfile.gettempdir()) / f"motorcade-fuzz-{os.getpid()}.json"
-    path.write_bytes(data)
-    for read in (read_vehicle_file, read_ready_file):
-        with contextlib.suppress(VehicleFileError):
-            read(path)
-    path.unlink()
+    """`vehicle.json` and the ready file, beside PEM files; then with the file's sum put right."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "vehicle.json"
+        (path.parent / "x").write_bytes(b"x")
+        for each in (data, _vehicle_put_right(data)):
+            path.write_bytes(each)
+            with contextlib.suppress(VehicleFileError):
+                address_of(read_vehicle_file(path).servers, "mqtt")
+            with contextlib.suppress(VehicleFileError):
+                address_of(read_ready_file(path), "mqtt")
+
+
+def _vehicle_put_right(data: bytes) -> bytes:
+    try:
+        members = msgspec.json.decode(data)
+        checks = members["checks"]
+        members["checks"] = {name: sum_ for name, sum_ in checks.items() if name != "vehicle"}
+        check = zlib.crc32(msgspec.json.encode(members, order="sorted"))
+    except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+        return data
+    members["checks"]["vehicle"] = check
+    return msgspec.json.encode(members)
 
 
 def read_settings(data: bytes) -> None:
@@ -132,22 +231,50 @@ def _segments() -> list[bytes]:
         appender = lane.open()
         appender.commit(group(batch(0, 2), b"a cursor"))
         appender.commit(group(batch(2, 1)))
+        appender.commit(group(batch(3, 1)))
         active = segment_path(lane.directory, 1).read_bytes()
         lane.close(appender)
         sealed = segment_path(lane.directory, 1).read_bytes()
-    return [active[: len(sealed)], sealed, sealed[:-1], sealed[:200], sealed[-200:]]
+    places = [match.start() for match in re.finditer(re.escape(MAGIC_BYTES), sealed)]
+    lost = [sealed[:at] + bytes(8) + sealed[at + 8 :] for at in places]
+    head = SegmentHead(
+        writer="w",
+        lane="bulk",
+        number=2,
+        partitions=2,
+        created_time_us=1,
+        previous_end=0,
+        positions=[(1, 0, 5)],
+        input_cursor=b"",
+    )
+    beyond = msgspec.structs.replace(head, number=1, positions=[(1, 2, 5)])
+    heads = [pack_head(each) + sealed[places[0] :] for each in (head, beyond)]
+    whole = [active[: len(sealed)], sealed, sealed[:-1], sealed[:200], sealed[-200:]]
+    return [*whole, *lost, *heads, sealed[:-90] + bytes(8) + sealed[-82:]]
 
 
 def _frames() -> list[bytes]:
+    """As they are; alone, as if the first of their file; and two of these after each other."""
     sealed = _segments()[1]
-    first = sealed.find(b"RFCM")
-    # As if they were the first of the file, so that offsets fit.
-    return [_frame_put_right(sealed[first : first + 40] + bytes(8) + sealed[first + 48 :]), sealed]
+    places = [match.start() for match in re.finditer(re.escape(MAGIC_BYTES), sealed)]
+    alone = [_at(sealed[start:end], 0) for start, end in itertools.pairwise(places)]
+    both = alone[0] + _at(alone[1], len(alone[0]))
+    later = [bytes(8) + _at(alone[0], 8), bytes(4) + alone[0], alone[0][:-8], both + b"RFCM"]
+    other = [alone[0][:4] + b"\2" + alone[0][5:], b"RFCM\1\0\0\0RFCM" + bytes(80)]
+    return [*alone, both, *later, *other, sealed]
+
+
+def _at(frame: bytes, offset: int) -> bytes:
+    """A frame of segment 1 as it would be at another offset."""
+    return _frames_put_right(frame[:32] + _CHECKSUM.pack(offset) + frame[40:])
 
 
 def _cursors() -> list[bytes]:
     places = {"gateway-bulk": Place(3, 4_096), "api-fast": Place(1, 0, 5)}
-    return [encode_cursor(places), b"{}", b"[" * 2_000, b'{"engine":"kafka/1","places":{}}']
+    whole = encode_cursor(places)
+    groups = [b"group-1\nheld", b"a_b\n" + whole, b"../x\nheld", b"g\n" + b"\0" * 4]
+    bad = [b"{}", b"[" * 2_000, b'{"engine":"kafka/1","places":{}}', whole[:-3] + b"0}"]
+    return [whole, *groups, *bad]
 
 
 def _vehicles() -> list[bytes]:
@@ -159,8 +286,15 @@ def _vehicles() -> list[bytes]:
         "command_public_keys": {"k": key},
         "servers": {"mqtt": {"host": "h", "port": 1}},
     }
+    pems = dict.fromkeys(("cert_file", "key_file", "ca_file"), b"x")
+    checked = [
+        {**file, "checks": checks_of(file, pems)},
+        {**file, "checks": checks_of(file, {**pems, "key_file": b"another"})},
+        {**file, "checks": {"vehicle": 1}},
+        {**file, "servers": {}},
+    ]
     ready = {"mqtt": {"host": "h", "port": 1}, "telemetry": None}
-    whole = [json.dumps(each).encode() for each in (file, ready)]
+    whole = [json.dumps(each).encode() for each in (file, ready, {}, *checked)]
     return [*whole, whole[0].replace(b"AAAA", b"", 1), b"[]", b"7", b"\xff", b"[" * 3_000, b"null"]
 
 
