@@ -9,6 +9,7 @@ line here that constructs it.
 import asyncio
 import gc
 import os
+import select
 import sys
 import time
 from collections.abc import Callable, Coroutine
@@ -34,6 +35,7 @@ FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answer
 FAST_BYTES_MAX: Final = 4 << 20
 GC_THRESHOLD: Final = 50_000  # allocations between collections: the hot road makes no cycles
 GOODBYE_S_MAX: Final = 2.0  # at a drain, for app WebSockets
+SELECT_FDS: Final = 1_024  # `select` takes no others; `poll` counts in whole milliseconds
 SWITCH_S: Final = 0.0002  # a thread that decodes telemetry gives way to a waiting command (P6)
 
 _log = structlog.get_logger()
@@ -91,7 +93,7 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
         fast=fast,
         presence=presence,
         entropy=os.urandom,
-        rest=time.sleep,
+        rest=_rest,
         guest=GUEST if parts.link.options["open_broker"] else None,
     )
     telemetry = TelemetryDoor(
@@ -247,6 +249,14 @@ def _settle() -> None:
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
     sys.setswitchinterval(SWITCH_S)
+
+
+def _rest(rest_s: float, urgent_fd: int | None) -> None:
+    """Block for so long, or until `urgent_fd` can be read: a command does not wait for telemetry."""
+    if urgent_fd is not None and urgent_fd < SELECT_FDS:
+        select.select([urgent_fd], [], [], rest_s)
+    else:
+        time.sleep(rest_s)
 
 
 Role = Callable[[Parts, StopEvents], Coroutine[Any, Any, None]]

@@ -112,6 +112,7 @@ class Agent:
     def sample(self) -> None:
         """Let the car live until now and store what it says. Raises `OSError`."""
         parts = self._parts
+        self.journal.sync()
         self._advance()
         payload = parts.sampler.sample(self.car, self._own_signals(), parts.clock.now_us())
         self.counters.samples += 1

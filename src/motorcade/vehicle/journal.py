@@ -1,7 +1,9 @@
 """What became of each command, on disk: written and synced before it is carried out.
 
 So a command is carried out at most once, whatever the power does (design P5): after a crash an id
-is either absent (never begun) or at least `started` (never begun again). `unknown` is a tombstone:
+is either absent (never begun) or at least `started` (never begun again). That it was carried out is
+written at once and synced with what comes next, so that the answer does not wait for a second sync:
+`started` rules out the repetition already. `unknown` is a tombstone:
 the cloud asked for an id that never came, was told so, and it will never be carried out.
 
 The file holds JSON lines with a checksum; a torn tail is cut at opening. Lines that were damaged at
@@ -42,7 +44,7 @@ _decoder: Final[msgspec.json.Decoder[_Floor | _Line]] = msgspec.json.Decoder(_Fl
 
 
 class Journal:
-    """One car's journal of commands. Every method that writes returns when it is synced."""
+    """One car's journal of commands. Writing returns when it is synced, but for an "executed"."""
 
     def __init__(self, disk: Disk, *, commands_max: int) -> None:
         """Open, cutting a torn tail. Raises `OSError`."""
@@ -53,6 +55,7 @@ class Journal:
         self._floor = 0
         self._lines = 0
         self._size = 0  # bytes of the file that hold whole, synced lines
+        self._unsynced = False
         self._unsure = False  # whether more may be there than that
         self._stale = False  # whether the file may be the one before or after a compaction
         self.damage = ""  # what was found at opening, with the file's name
@@ -78,6 +81,8 @@ class Journal:
     ) -> JournalEntry:
         """Record a state and sync. A final state stays; "started" may be followed by one.
 
+        "executed" is not synced: see `sync`.
+
         Raises:
             OSError: not on disk; nothing may be carried out on the strength of it.
         """
@@ -93,15 +98,31 @@ class Journal:
         self._take(entry)
         return entry
 
+    def sync(self) -> None:
+        """Have all of it on disk. Raises `OSError`."""
+        if not self._unsynced:
+            return
+        try:
+            self._disk.sync(_FILE)
+        except OSError:
+            self._stale = True  # written anew by the next write: the cache is not to be trusted
+            raise
+        self._unsynced = False
+
     def _append(self, entry: JournalEntry) -> None:
         if self._unsure:
             self._cut()
         line = _write_line(_Line(entry))
         try:
             self._disk.append(_FILE, line)
-            self._disk.sync(_FILE)
+            if entry.state == "executed":
+                self._unsynced = True
+            else:
+                self._disk.sync(_FILE)
+                self._unsynced = False
         except OSError:
             self._unsure = True
+            self._stale |= self._unsynced
             with contextlib.suppress(OSError):
                 self._cut()
             raise
@@ -135,7 +156,7 @@ class Journal:
         data = b"".join(lines)
         self._stale = True
         self._disk.replace(_FILE, data)
-        self._stale = self._unsure = False
+        self._stale = self._unsure = self._unsynced = False
         self._lines, self._size = len(lines), len(data)
 
     def _load(self) -> None:

@@ -224,7 +224,7 @@ class RunningDoor:
             fast=lanes[Lane.FAST],
             presence=self.presence,
             entropy=os.urandom,
-            rest=lambda _seconds: None,
+            rest=lambda _seconds, _fd: None,
             guest=self._guest,
         )
         plain, tls, ws, wss = (socket.create_server(("127.0.0.1", 0)) for _ in range(4))

@@ -65,7 +65,7 @@ class MqttDoor:
         fast: Intake,
         presence: PresenceTeller,
         entropy: Callable[[int], bytes],
-        rest: Callable[[float], None],
+        rest: Callable[[float, int | None], None],
         epoch: int = 0,
         guest: Principal | None = None,
     ) -> None:
@@ -93,7 +93,14 @@ class MqttDoor:
         self._admission = Admission(
             config, clock, registry, self._sessions, presence, entropy, epoch, guest
         )
-        self._ingest = Ingest(config, clock, bulk, loop, self._packets, rest)
+        self._ingest = Ingest(
+            config,
+            clock,
+            bulk,
+            loop,
+            self._packets,
+            lambda rest_s: rest(rest_s, self._outbox.doorbell_fd),
+        )
         self._packets.ingest = self._admission.ingest = publishing.ingest = self._ingest
         self._packets.admission = publishing.admission = self._admission
         self._admission.packets = publishing.packets = self._packets

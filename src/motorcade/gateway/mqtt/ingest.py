@@ -96,7 +96,7 @@ class Ingest:
         reader: Reader,
         rest: Callable[[float], None],
     ) -> None:
-        """`rest` blocks the loop for so many seconds: `time.sleep`, or nothing in tests."""
+        """`rest` blocks the loop for so many seconds, or until something is more urgent."""
         self._loop = loop
         self._clock = clock
         self._intake = intake

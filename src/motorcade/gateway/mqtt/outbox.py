@@ -119,6 +119,11 @@ class Outbox:
             self._loop.add_reader(reader.doorbell_fd, self._poll)
         self._poll_again()
 
+    @property
+    def doorbell_fd(self) -> int | None:
+        """Becomes readable when there are commands to deliver."""
+        return self._reader.doorbell_fd if self._reader is not None else None
+
     def stop(self) -> None:
         """Follow no more."""
         reader, self._reader = self._reader, None
