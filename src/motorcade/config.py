@@ -155,7 +155,7 @@ class CommandsConfig:
 
 @dataclass(frozen=True, slots=True)
 class StateConfig:
-    spacing_ms: float = 5.0  # least time between looks at the log while records keep coming
+    spacing_ms: float = 10.0  # least time between looks at the log while records keep coming
     snapshot_s: float = 30.0  # live state is written to disk this often
     snapshot_records: int = 100_000  # ... or after this many: a restart replays what came since
     vehicles_max: int = 1_000_000  # records of more vehicles are counted and not shown

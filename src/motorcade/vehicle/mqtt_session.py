@@ -144,6 +144,8 @@ class ClientSession:
 
     def resend(self) -> bytes:
         """What earlier connections left unacknowledged, in order, as far as the window allows."""
+        if not self._unsent:
+            return b""
         room = self._window - (len(self._inflight) - len(self._unsent))
         now, self._unsent = self._unsent[: max(room, 0)], self._unsent[max(room, 0) :]
         return b"".join(
