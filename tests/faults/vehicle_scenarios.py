@@ -11,7 +11,8 @@ from tests.faults.world import World
 
 
 class OnJournal:
-    """A command may be carried out once `started` is written; then it must never be forgotten."""
+    """A command may be carried out once `started` is written; then it must never be forgotten.
+    `executed` is there for good after the next sync, or the next write that returns."""
 
     name = "car: journal"
     commands_max = 100
@@ -19,9 +20,8 @@ class OnJournal:
     def __init__(self, world: World) -> None:
         self.world = world
         self.journal: Journal | None = None
-        self.written: dict[
-            int, str
-        ] = {}  # command number: the last state that `write` returned for
+        self.written: dict[int, str] = {}  # command number: the last state that is on disk
+        self.ended: set[int] = set()  # numbers whose end is written, and perhaps not on disk
         self.next = 1
 
     def prepare(self) -> None:
@@ -37,6 +37,7 @@ class OnJournal:
 
     def check(self) -> None:
         self.journal = None
+        self.ended.clear()
         journal = self.opened()
         assert journal is not None, "the journal does not open"
         for number, state in self.written.items():
@@ -53,7 +54,12 @@ class OnJournal:
         for _ in range(commands):
             number, self.next = self.next, self.next + 1
             if self.write(number, "started"):
-                self.write(number, "executed")
+                self.written |= {number: "started"} | dict.fromkeys(self.ended, "executed")
+                self.ended.clear()
+                if self.write(number, "executed"):
+                    self.ended.add(number)
+                    if number % 2:  # else the next write has it on disk
+                        self.sync()
 
     def write(self, number: int, state: JournalState) -> bool:
         journal = self.opened()
@@ -64,8 +70,19 @@ class OnJournal:
         except OSError as error:
             self.world.check_named(error)
             return False
-        self.written[number] = state
         return True
+
+    def sync(self) -> None:
+        journal = self.opened()
+        if journal is None:
+            return
+        try:
+            journal.sync()
+        except OSError as error:
+            self.world.check_named(error)
+            return
+        self.written |= dict.fromkeys(self.ended, "executed")
+        self.ended.clear()
 
     def opened(self) -> Journal | None:
         if self.journal is None:
@@ -96,6 +113,7 @@ class RestartedJournal(OnJournal):
     def act(self) -> None:
         for _ in range(2):
             self.journal = None
+            self.ended.clear()
             self.live(1)
 
 
