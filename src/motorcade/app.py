@@ -252,7 +252,7 @@ def _settle() -> None:
 
 
 def _rest(rest_s: float, urgent_fd: int | None) -> None:
-    """Block for so long, or until `urgent_fd` can be read: a command does not wait for telemetry."""
+    """Block for so long, or until `urgent_fd` is readable: no command waits for telemetry."""
     if urgent_fd is not None and urgent_fd < SELECT_FDS:
         select.select([urgent_fd], [], [], rest_s)
     else:

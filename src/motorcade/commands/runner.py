@@ -75,6 +75,7 @@ class CommandRunner:
         self._answers = _open_answers(log, ledger.cursor(ANSWERS_CURSOR))
         self._outbox: list[Entry] = []
         self._flush_due = False
+        self._answers_read = False  # since the timer's last turn
         self._busy = False  # the log's queue is full; the outbox waits
         self._commits = 0  # appended and not yet durable
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
@@ -213,9 +214,12 @@ class CommandRunner:
         self._timer = self._loop.call_later(self._config.log.reader_poll_ms / 1e3, self._on_timer)
         self._note_cursor()
         self._emit(self._router.tick(self._clock.now_us()))
-        self._read_answers()
+        if not self._answers_read:
+            self._read_answers()
+        self._answers_read = False
 
     def _read_answers(self) -> None:
+        self._answers_read = True
         if self._busy:
             return  # what is decided waits already; news can wait in the log
         try:

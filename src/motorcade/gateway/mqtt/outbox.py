@@ -101,6 +101,7 @@ class Outbox:
         self._stalled: set[Session] = set()  # they wait for room in their windows
         self._poll_handle: asyncio.TimerHandle | None = None
         self._rebuilding = True
+        self._polled = False  # since the last turn of the fallback
 
     async def start(self) -> None:
         """Read what an earlier process left, then follow the log."""
@@ -201,6 +202,7 @@ class Outbox:
         """Follow the log; the fast lane is small, so this stays in the loop for its latency."""
         if self._reader is None:
             return
+        self._polled = True
         touched: set[VehicleToken] = set()
         try:
             slices = self._reader.poll(0.0)
@@ -218,7 +220,9 @@ class Outbox:
 
     def _poll_again(self) -> None:
         """The fallback for a lost doorbell ring, and the clock for expiries."""
-        self._poll()
+        if not self._polled:
+            self._poll()
+        self._polled = False
         self.expire()
         if self._reader is not None:
             wait_s = self._config.log.reader_poll_ms / 1e3
