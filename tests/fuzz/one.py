@@ -51,6 +51,8 @@ def main() -> None:
     options = [f"-max_len={target.bytes_max}", f"-rss_limit_mb={MEMORY_MIB_MAX}", "-seed=1"]
     options += [f"-timeout={_NEVER_S}", f"-report_slow_units={_NEVER_S}"]
     options += [f"-artifact_prefix={corpus.parent}/finding-"]
+    if not _AS_PYTHON:  # a shorter input that opens as much here may open less in the kernels
+        options.append("-reduce_inputs=0")
     _abort_on_endless_input()
     atheris.Setup([sys.argv[0], str(corpus), *options], one, enable_python_coverage=True)
     atheris.Fuzz()
