@@ -16,6 +16,7 @@ from motorcade.gateway.intake import Intake
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.records import Owner, vehicle_record
+from motorcade.gateway.mqtt.rests import Rests
 from motorcade.wire.mqtt.framing import split_packet
 from motorcade.wire.mqtt.properties import Place, Properties, encode_bare
 from motorcade.wire.mqtt.publish import Publish, encode_publish, parse_publish
@@ -159,8 +160,9 @@ class Bench:
         self.reader = Oracle(self.intake, self.config)
         clock = SimulatedClock(NOW_US)
         loop: Any = self.loop
+        rests = Rests(self.config.gateway)
         self.ingest = Ingest(
-            self.config, clock, self.intake, loop, self.reader, lambda _seconds: None
+            self.config, clock, self.intake, loop, self.reader, rests, lambda _seconds: None
         )
         self.intake.add_door(self.ingest)
         self.connections = [

@@ -28,6 +28,7 @@ from motorcade.gateway.mqtt.packets import Packets
 from motorcade.gateway.mqtt.publishing import Publishing
 from motorcade.gateway.mqtt.recall import Recall
 from motorcade.gateway.mqtt.receipts import Receipts
+from motorcade.gateway.mqtt.rests import Rests
 from motorcade.gateway.mqtt.retained import RetainedMessages
 from motorcade.gateway.mqtt.router import Router
 from motorcade.gateway.mqtt.session import Session
@@ -80,7 +81,8 @@ class MqttDoor:
             config.mqtt, store, receipts, loop, self._session_failed, self._will_due
         )
         self._router = Router(config, clock, loop, log, self._sessions)
-        self._outbox = Outbox(config, clock, loop, log, fast)
+        rests = Rests(config.gateway)
+        self._outbox = Outbox(config, clock, loop, log, fast, rests)
         self._retained = RetainedMessages(config.mqtt, store)
         self._recall = Recall(
             log, store, self._sessions, self._retained, [bulk, fast], self._router.run
@@ -99,6 +101,7 @@ class MqttDoor:
             bulk,
             loop,
             self._packets,
+            rests,
             lambda rest_s: rest(rest_s, self._outbox.doorbell_fd),
         )
         self._packets.ingest = self._admission.ingest = publishing.ingest = self._ingest

@@ -42,6 +42,7 @@ from motorcade.gateway.mqtt.kernels import (
     scan,
 )
 from motorcade.gateway.mqtt.records import WORDS, Owner
+from motorcade.gateway.mqtt.rests import Rests
 from motorcade.log.errors import LogError, LogFullError
 from motorcade.log.topics import TOPICS, Lane
 
@@ -49,7 +50,6 @@ EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return ea
 REJOIN_BYTES_MAX: Final = 16 << 10  # a longer spill is completed apart, not copied at each read
 HEADER_BYTES_MAX: Final = 5
 ACK_BYTES: Final = 4  # PUBACK without properties, §3.4
-STREAK_MIN: Final = 8  # turns that followed each other closely before the loop begins to rest
 
 logger = structlog.get_logger(__name__)
 
@@ -94,6 +94,7 @@ class Ingest:
         intake: Intake,
         loop: asyncio.AbstractEventLoop,
         reader: Reader,
+        rests: Rests,
         rest: Callable[[float], None],
     ) -> None:
         """`rest` blocks the loop for so many seconds, or until something is more urgent."""
@@ -124,10 +125,7 @@ class Ingest:
         self.count = 0  # segments noted
         self.end = 0  # bytes of the arena in use
         self.scheduled = False
-        self._ran_s = 0.0
-        self._spacing_s = config.gateway.turn_spacing_ms / 1e3
-        self._rest = rest
-        self._streak = 0
+        self._rests, self._rest = rests, rest
         self.paused = False
         self._parked: list[Connection] = []
         self._lingering: dict[Connection, float] = {}  # closed by us: when
@@ -252,21 +250,13 @@ class Ingest:
         self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Run; in a stream of turns, rest before the sockets are asked again.
-
-        A network card's interrupt moderation, for the loop: what arrives during the rest is read at
-        once afterwards, so the cost of waking up, of a pass and of the acks' writes is shared by
-        many messages. A lone message and its neighbours never rest (docs/decisions/0010).
-        """
+        """Run; in a stream of turns, rest before the sockets are asked again: what arrives during
+        the rest is read at once afterwards."""
         self.scheduled = False
         self.run()
-        now_s = self._clock.monotonic_s()
-        rest_s = self._ran_s + self._spacing_s - now_s
-        self._ran_s = now_s
-        self._streak = self._streak + 1 if rest_s > 0 else 0
-        if self._streak > STREAK_MIN:
+        rest_s = self._rests.rest_s(self._clock.monotonic_s())
+        if rest_s:
             self._rest(rest_s)
-            self._ran_s += rest_s
 
     def run(self) -> None:
         """Take everything that was noted."""

@@ -24,6 +24,7 @@ from motorcade.events import (
     VehicleToken,
     partition_of,
 )
+from motorcade.gateway.mqtt.rests import Rests
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.window import Sent
 from motorcade.log.errors import LogError
@@ -87,7 +88,9 @@ class Outbox:
         loop: asyncio.AbstractEventLoop,
         log: Log,
         fast: NoticeTaker,
+        rests: Rests,
     ) -> None:
+        self._rests = rests
         self._config = config
         self._clock = clock
         self._loop = loop
@@ -180,6 +183,7 @@ class Outbox:
         if not pending.handed_over:
             pending.handed_over = True
             if pending.is_command:
+                self._rests.hurry(self._clock.monotonic_s())
                 wait_ms = self._config.commands.notice_wait_ms
                 self._notice(pending, HANDED_OVER, within_s=wait_ms / 1e3)
         publish = Publish(topic, pending.payload, min(qos, 1), properties=_PROPERTIES)
