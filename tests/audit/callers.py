@@ -1,7 +1,9 @@
 """Apps with a ledger: commands under an idempotency key, repeated until one is taken, then judged.
 
 What must hold, whatever happens in between: a key is one command; a car's journal begins it at most
-once; the end that the API tells is the journal's; every command ends.
+once; the end that the API tells is the journal's; every command ends. One kind alone has no end: a
+car that was killed between "started" and the outcome does not know it itself, and so
+`outcome_unknown` stays (`docs/protocols/commands.md`, sections 4 and 5).
 """
 
 import asyncio
@@ -27,11 +29,12 @@ class CommandFindings:
     ends: Counter[str] = field(default_factory=Counter)
     doubled: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
+    interrupted: list[str] = field(default_factory=list)  # at most one for each car killed
 
     def text(self) -> str:
         return (
             f"{self.keys} commands, ends {dict(self.ends)}; lost {len(self.lost)}, "
-            f"doubled {len(self.doubled)}"
+            f"doubled {len(self.doubled)}, interrupted in the car {len(self.interrupted)}"
         )
 
 
@@ -132,13 +135,14 @@ def judge(
             findings.lost.append(f"{command_id} was taken, and nobody knows it")
             continue
         findings.ends[end["state"]] += 1
-        executed = outcome.get(command_id, "absent") in ("executed", "started")
-        if not end["final"]:
-            findings.lost.append(f"{command_id} has no end: {end['state']}")
-        elif (end["state"] == "executed") != executed:
+        said = outcome.get(command_id, "absent")
+        if end["state"] == "outcome_unknown" and said == "started":
+            findings.interrupted.append(f"{command_id} has no end in its car's journal: {end}")
+        elif not end["final"]:
+            findings.lost.append(f"{command_id} has no end, the car's journal says {said}: {end}")
+        elif (end["state"] == "executed") != (said in ("executed", "started")):
             findings.lost.append(
-                f"{command_id} ended {end['state']}, the car's journal says "
-                f"{outcome.get(command_id, 'absent')}"
+                f"{command_id} ended {end['state']}, the car's journal says {said}"
             )
 
 

@@ -2,13 +2,15 @@
 proof in `test_kill_audit.py`)."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.audit.callers import Caller, CommandFindings, judge
-from tests.audit.torture import audit
+from tests.audit.kill_audit import Findings
+from tests.audit.torture import Verdict, audit
 
 FAULTS = 12
 
@@ -43,6 +45,8 @@ def ended(state: str, *, final: bool = True) -> dict[str, Any]:
         (["started", "executed"], {"a"}, {"a": ended("expired")}, 1, 0),
         ([], {"a"}, {"a": ended("executed")}, 1, 0),
         ([], {"a"}, {"a": ended("outcome_unknown", final=False)}, 1, 0),
+        (["started"], {"a"}, {"a": ended("handed_over", final=False)}, 1, 0),
+        (["started", "executed"], {"a"}, {"a": ended("outcome_unknown", final=False)}, 1, 0),
         ([], {"a"}, {}, 1, 0),
     ],
 )
@@ -58,3 +62,13 @@ def test_the_judge(
     findings = CommandFindings()
     judge(findings, caller, ends, "\n".join(line("a", state) for state in journal))
     assert (len(findings.lost), len(findings.doubled)) == (lost, doubled), findings.text()
+
+
+def test_what_a_killed_car_does_not_know_itself_is_lost_only_without_such_a_car() -> None:
+    caller = Caller("5YJ3E1EA7KF000001")
+    caller.ids["key"] = {"a"}
+    findings = CommandFindings()
+    judge(findings, caller, {"a": ended("outcome_unknown", final=False)}, line("a", "started"))
+    assert (len(findings.lost), len(findings.interrupted)) == (0, 1)
+    assert Verdict(Counter({"car killed": 1}), Findings(0), findings).troubles() == []
+    assert len(Verdict(Counter({"car killed": 0}), Findings(0), findings).troubles()) == 1

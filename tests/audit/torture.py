@@ -245,11 +245,14 @@ class Verdict:
 
     def troubles(self) -> list[str]:
         records, commands = self.records, self.commands
+        # A car carries out one command at a time, so a kill interrupts one at most.
+        unexplained = commands.interrupted[self.done["car killed"] :]
         return [
             *(f"acked and not stored: {each}" for each in records.acked_not_stored),
             *(f"duplicate: {each}" for each in records.duplicates),
             *(f"out of order: {each}" for each in records.out_of_order),
             *(f"command lost: {each}" for each in commands.lost),
+            *(f"command lost: {each}" for each in unexplained),
             *(f"command doubled: {each}" for each in commands.doubled),
         ]
 
@@ -289,6 +292,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as directory:
         verdict = audit(Path(directory), options.faults, options.seed)
     print(verdict.text())
+    for line in verdict.commands.interrupted:
+        print("  interrupted in the car:", line)
     troubles = verdict.troubles()
     for line in troubles[:40]:
         print(" ", line)
