@@ -35,7 +35,8 @@ def answer(time_us: int) -> Record:
 
 def spans(*records: Record) -> dict[str, Span]:
     made = CommandSpans()
-    return {span.name: span for record in records for span in made.add(record)}
+    found = [span for record in records for span in made.add(record)]
+    return {span.name: span for span in [*found, *made.caught_up()]}
 
 
 def test_a_command_that_was_executed_is_traced_along_the_whole_road() -> None:
@@ -60,6 +61,41 @@ def test_a_command_that_was_executed_is_traced_along_the_whole_road() -> None:
     children = [span for span in found.values() if span is not root]
     assert {span.parent_id for span in children} == {root.span_id}
     assert len({span.span_id for span in found.values()}) == 4
+
+
+ROAD = {
+    "requested": transition("requested", 10, name="honk_horn"),
+    "notice": notice(20),
+    "handed_over": transition("handed_over", 21),
+    "answer": answer(50),
+    "executed": transition("executed", 60),
+}
+
+
+@pytest.mark.parametrize(
+    "order",
+    [
+        ("requested", "handed_over", "executed", "notice", "answer"),
+        ("requested", "notice", "handed_over", "executed", "answer"),
+        ("requested", "handed_over", "executed", "answer", "notice"),
+    ],
+)
+def test_a_reader_that_comes_to_the_end_before_the_answer_loses_no_span(
+    order: tuple[str, ...],
+) -> None:
+    """Router and gateway write different lanes; a reader may look at either first."""
+    assert spans(*(ROAD[word] for word in order)) == spans(*ROAD.values())
+
+
+def test_a_command_is_told_once_and_as_soon_as_its_road_is_whole() -> None:
+    made = CommandSpans()
+    for word in ("requested", "notice", "handed_over", "executed"):
+        assert list(made.add(ROAD[word])) == []
+    assert made.waiting
+    assert len(list(made.add(ROAD["answer"]))) == 4
+    assert not made.waiting
+    assert list(made.caught_up()) == []
+    assert list(made.add(ROAD["answer"])) == []
 
 
 def test_a_command_that_never_arrived_has_its_reason_and_no_vehicle() -> None:

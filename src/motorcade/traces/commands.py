@@ -40,7 +40,7 @@ class CommandTracer:
         while True:
             last = self._stopping.is_set()
             try:
-                slices = self._reader.poll(0.0 if last else POLL_S)
+                slices = self._reader.poll(0.0 if last or self._spans.waiting else POLL_S)
             except LogError as error:  # commands go on without their traces
                 _log.warning("traces_end", error=str(error))
                 return
@@ -48,5 +48,8 @@ class CommandTracer:
                 for record in part.batch:
                     for span in self._spans.add(record):
                         self._end(span)
-            if last:
+            if not slices:
+                for span in self._spans.caught_up():
+                    self._end(span)
+            if last and not slices:
                 return

@@ -17,7 +17,7 @@ from motorcade.events import Record, RecordBatch, Topic
 from motorcade.wire.command.answers import read_up
 from motorcade.wire.command.errors import CommandCodecError
 from motorcade.wire.command.messages import Answer
-from motorcade.wire.command.records import HANDED_OVER, TRANSITION, read_transition
+from motorcade.wire.command.records import HANDED_OVER, TRANSITION, Transition, read_transition
 
 OPEN_MAX: Final = 10_000  # commands whose end is awaited; beyond, the oldest are not traced
 ROOT: Final = "root"
@@ -82,27 +82,47 @@ class _Open:
     name: str
     handed_us: int = 0
     answered_us: int = 0
+    final: Transition | None = None
 
 
 class CommandSpans:
-    """Topics COMMANDS and COMMAND_ANSWERS in, spans of commands that ended out."""
+    """Topics COMMANDS and COMMAND_ANSWERS in, spans of commands that ended out.
+
+    The topics have different writers, between which a reader keeps no order: a final transition may
+    be read before the answer that it follows from. It was appended after the answer was durable, so
+    once it is read and the reader then finds nothing more, everything before it has been read.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, _Open] = {}
+        self._ended: dict[str, _Open] = {}  # final, and perhaps not all read
+
+    @property
+    def waiting(self) -> bool:
+        """Whether a command ended whose answer may come yet: poll on, then call `caught_up`."""
+        return bool(self._ended)
 
     def add(self, record: Record) -> Iterator[Span]:
-        """Take a record; the spans of a command come when its final transition does."""
+        """Take a record; the spans of a command come once its whole road was read."""
         if record.topic is Topic.COMMANDS:
             if record.name == TRANSITION:
                 yield from self._transition(record)
             return
-        found = self._open.get(_id_of(record))
+        id_ = _id_of(record)
+        found = self._open.get(id_) or self._ended.get(id_)
         if found is None:
             return
         if record.name == HANDED_OVER:
             found.handed_us = found.handed_us or record.received_time_us
         elif not record.name:
             found.answered_us = found.answered_us or record.received_time_us
+        if found.final is not None and found.handed_us and found.answered_us:
+            yield from self._told(id_)
+
+    def caught_up(self) -> Iterator[Span]:
+        """A poll found nothing more: the roads of commands that ended are as long as they get."""
+        for id_ in list(self._ended):
+            yield from self._told(id_)
 
     def _transition(self, record: Record) -> Iterator[Span]:
         try:
@@ -115,10 +135,21 @@ class CommandSpans:
                 del self._open[next(iter(self._open))]
         elif transition.state in FINAL:
             found = self._open.pop(transition.id, None)
-            trace_id = command_trace(transition.id)
-            if found is not None and trace_id is not None:
-                why = "" if transition.state == "executed" else transition.reason
-                yield from _spans(trace_id, found, transition.time_us, transition.state, why)
+            if found is None:
+                return
+            found.final = transition
+            self._ended[transition.id] = found
+            if found.handed_us and found.answered_us:
+                yield from self._told(transition.id)
+            elif len(self._ended) > OPEN_MAX:
+                yield from self._told(next(iter(self._ended)))
+
+    def _told(self, id_: str) -> Iterator[Span]:
+        found = self._ended.pop(id_)
+        trace_id, final = command_trace(id_), found.final
+        if trace_id is not None and final is not None:
+            why = "" if final.state == "executed" else final.reason
+            yield from _spans(trace_id, found, final.time_us, final.state, why)
 
 
 def _id_of(record: Record) -> str:
