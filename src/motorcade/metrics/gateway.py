@@ -48,6 +48,7 @@ class GatewayReporter:
             "records_total": counts.records,
             "received_bytes_total": counts.received_bytes,
             "acks_total": counts.acks,
+            "messages_sent_total": counts.sent,
         }
         return [
             *(_figure("connections", number, door) for door, number in open_now.items()),

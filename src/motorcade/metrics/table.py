@@ -26,6 +26,7 @@ GATEWAY: Final = (
     Metric("motorcade_gateway_handshakes", G, "", "TLS and WebSocket handshakes under way.", ("door",)),
     Metric("motorcade_gateway_sessions", G, "", "MQTT sessions, connected or kept.", ()),
     Metric("motorcade_gateway_records_total", C, "", "Records taken in; door mqtt here and below: all four of MQTT.", ("door",)),
+    Metric("motorcade_gateway_messages_sent_total", C, "", "Messages written to MQTT clients.", ("door",)),
     Metric("motorcade_gateway_received_bytes_total", C, "B", "Bytes read from sockets, after TLS.", ("door",)),
     Metric("motorcade_gateway_acks_total", C, "", "Acknowledgements written: each after its commit.", ("door",)),
     Metric("motorcade_gateway_refusals_total", C, "", "Connections, packets and records refused, by reason.", ("door", "reason")),

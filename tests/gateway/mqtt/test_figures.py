@@ -9,7 +9,7 @@ import pytest
 from motorcade.config import Config
 from motorcade.wire.mqtt.connect import Will
 from motorcade.wire.mqtt.publish import Puback
-from motorcade.wire.mqtt.reasons import Reason
+from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from tests.gateway.mqtt.guests import LEVELS, Guests
 from tests.gateway.mqtt.harness import OPERATOR, RunningDoor
 from tests.gateway.mqtt.wire_client import Client
@@ -46,6 +46,28 @@ def test_an_operator_is_told_soon_and_again(guests: Guests, level: object) -> No
     operator(guests, "more")
     while (message := people.take()).topic != CONNECTED or message.payload != b"2":
         pass
+
+
+@pytest.mark.parametrize("level", LEVELS, ids=["3.1.1", "5"])
+@pytest.mark.parametrize("qos", [0, 1, 2])
+def test_what_is_sent_is_counted(guests: Guests, level: ProtocolLevel, qos: int) -> None:
+    hearer, speaker = operator(guests, "hearer", level), operator(guests, "speaker", level)
+    hearer.subscribe("news", qos=qos)
+    for number in range(1, 4):
+        speaker.publish("news", b"x", number)
+        assert hearer.take().payload == b"x"
+    assert guests.door.door.counts.sent == 3
+    hearer.subscribe("$SYS/broker/messages/sent", "$SYS/broker/publish/messages/sent")
+    first, second = hearer.take(), hearer.take()
+    assert {
+        first.topic.removeprefix("$SYS/broker/"),
+        second.topic.removeprefix("$SYS/broker/"),
+    } == {
+        "messages/sent",
+        "publish/messages/sent",
+    }
+    assert first.payload == second.payload == b"3"
+    assert guests.door.door.counts.sent >= 5
 
 
 def test_wildcards_at_the_first_level_do_not_see_it(guests: Guests) -> None:

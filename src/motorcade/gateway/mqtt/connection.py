@@ -160,7 +160,9 @@ class Connection(asyncio.BufferedProtocol):
         data = encode_publish(publish, self.level)
         if len(data) > self.packet_bytes_max:
             return False
-        self.write(data)
+        if not self.closing:
+            self.ingest.counts.sent += 1  # before the peer can have seen it
+            self.write(data)
         self.aliases_out.sent(topic)
         return True
 

@@ -16,4 +16,5 @@ class MqttCounts:
     records: int = 0
     received_bytes: int = 0  # of packets; what waits for its packet's end counts with it
     acks: int = 0
+    sent: int = 0  # messages written to clients, again or not, commands and $SYS among them
     refusals: Tally = field(default_factory=Tally)  # by the reason's name

@@ -72,7 +72,9 @@ class Figures:
             "subscriptions/count": sessions.subscription_count,
             "retained messages/count": len(self._retained),
             "publish/messages/received": counts.records,
+            "publish/messages/sent": counts.sent,
             "messages/received": counts.records,
+            "messages/sent": counts.sent,
             "bytes/received": counts.received_bytes,
         }
         return {f"{SYS}broker/{name}": str(value) for name, value in figures.items()}
