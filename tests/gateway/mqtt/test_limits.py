@@ -1,5 +1,6 @@
 """Each limit of the door as a peer meets it: the reason it is told, and that others go on."""
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from motorcade.gateway.mqtt.permissions import GUEST
 from motorcade.wire.mqtt.publish import Puback
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from tests.gateway.mqtt.guests import LEVELS, Guests
-from tests.gateway.mqtt.harness import TOKEN, RunningDoor
+from tests.gateway.mqtt.harness import PASSWORD, TOKEN, RunningDoor
 from tests.gateway.mqtt.wire_client import Client
 
 V3, V5 = LEVELS
@@ -73,6 +74,43 @@ def test_who_connects_too_often_is_told(tmp_path: Path, level: ProtocolLevel) ->
         over = Reason.CONNECTION_RATE_EXCEEDED if level is V5 else Reason.SERVER_UNAVAILABLE
         assert [refusal(guests, level, "often") for _ in range(4)] == [Reason.SUCCESS] * 3 + [over]
         assert refusal(guests, level, "calm") is Reason.SUCCESS
+
+
+def login(door: RunningDoor, level: ProtocolLevel, password: str, address: str) -> Reason:
+    with Client(door.port, level, address=address) as client:
+        answer: Reason = client.connect(password=password.encode()).reason
+        if answer is not Reason.SUCCESS:
+            assert client.receive() is None  # closed
+        return answer
+
+
+@BOTH
+def test_passwords_cannot_be_guessed_at_speed(tmp_path: Path, level: ProtocolLevel) -> None:
+    settings = (
+        "mqtt.failed_logins_per_address_burst=3",
+        "mqtt.failed_logins_per_address_per_s=0.5",
+    )
+    wrong = Reason.BAD_USER_NAME_OR_PASSWORD if level is V5 else Reason.NOT_AUTHORIZED
+    over = Reason.QUOTA_EXCEEDED if level is V5 else Reason.SERVER_UNAVAILABLE
+    with RunningDoor(tmp_path, Config().with_overrides(list(settings))) as door:
+        guesser, car = "127.0.0.2", "127.0.0.3"
+        assert login(door, level, PASSWORD, guesser) is Reason.SUCCESS  # costs nothing
+        guesses = [login(door, level, f"guess {number}", guesser) for number in range(5)]
+        assert guesses[:3] == [wrong] * 3
+        assert guesses[-1] is over
+        assert login(door, level, PASSWORD, guesser) is over  # no answer for a guess that is right
+        assert login(door, level, PASSWORD, car) is Reason.SUCCESS
+        assert login(door, level, "a slip", car) is wrong
+        assert door.door.counts.refusals.counts["failed_logins"] >= 2
+        time.sleep(2.5)
+        assert login(door, level, PASSWORD, guesser) is Reason.SUCCESS
+
+
+def test_whoever_comes_by_a_wrong_password_to_an_open_broker_is_a_guest(tmp_path: Path) -> None:
+    settings = ("failed_logins_per_address_burst=1", "failed_logins_per_address_per_s=0.001")
+    with limited(tmp_path, *settings) as guests:
+        for _ in range(3):
+            assert login(guests.door, V5, "whatever", "127.0.0.1") is Reason.SUCCESS
 
 
 @BOTH

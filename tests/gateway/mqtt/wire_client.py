@@ -25,9 +25,13 @@ class Client:
         port: int,
         level: ProtocolLevel = ProtocolLevel.V5,
         tls: ssl.SSLContext | None = None,
+        address: str = "127.0.0.1",
     ) -> None:
+        """`address` is the client's own, of loopback."""
         self.level = level
-        self.socket: socket.socket = socket.create_connection(("127.0.0.1", port), TIMEOUT_S)
+        self.socket: socket.socket = socket.create_connection(
+            ("127.0.0.1", port), TIMEOUT_S, source_address=(address, 0)
+        )
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self._received = b""

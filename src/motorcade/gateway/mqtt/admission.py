@@ -14,6 +14,7 @@ from motorcade.gateway.mqtt.aliases import Incoming, Outgoing
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.ingest import Ingest
 from motorcade.gateway.mqtt.kernels import CLOSED
+from motorcade.gateway.mqtt.logins import FailedLogins
 from motorcade.gateway.mqtt.pace import Pace
 from motorcade.gateway.mqtt.permissions import is_ours, is_vehicle, too_large
 from motorcade.gateway.mqtt.records import Owner, is_text, read_vehicle_topic
@@ -52,6 +53,15 @@ class Refusal:
     """Why a CONNECT is not accepted."""
 
     reason: Reason
+    word: str = ""  # what it counts as; the reason's name
+    text: str = ""  # what a 5.0 client is told; the reason's text
+
+
+FAILED_LOGINS: Final = Refusal(
+    Reason.QUOTA_EXCEEDED,
+    "failed_logins",
+    "too many failed logins from this address: wait before the next try",
+)
 
 
 class Admission:
@@ -83,6 +93,10 @@ class Admission:
             publishes_per_s=config.mqtt.publishes_per_s,
             publishes_burst=config.mqtt.publishes_burst,
         )
+        self._failed_logins = FailedLogins(
+            per_s=config.mqtt.failed_logins_per_address_per_s,
+            burst=config.mqtt.failed_logins_per_address_burst,
+        )
         self._keep_alive_us = np.full(config.gateway.connections_max, NEVER_US, np.int64)
         self._changes = registry.changes()
         self.ingest: Ingest  # set by the door
@@ -105,13 +119,13 @@ class Admission:
         )
         judged = self._judge(connection, connect)
         if isinstance(judged, Refusal):
-            self._refuse(connection, judged.reason)
+            self._refuse(connection, judged)
             return
         principal, client_id = judged
         key = session_key(principal, client_id)
         over = self._sessions.quotas.judge(key, self._sessions.find(key), self._clock.monotonic_s())
         if over is not None:
-            self._refuse(connection, over)
+            self._refuse(connection, Refusal(over))
             return
         while (old := self._sessions.find(key)) is not None and old.connection is not None:
             await self._take_over(old)
@@ -132,9 +146,9 @@ class Admission:
     def _judge(self, connection: Connection, connect: Connect) -> tuple[Principal, str] | Refusal:
         if connect.properties.authentication_method is not None:
             return Refusal(Reason.BAD_AUTHENTICATION_METHOD)
-        principal = self._identify(connection, connect) or self._guest
-        if principal is None:
-            return Refusal(Reason.BAD_USER_NAME_OR_PASSWORD)
+        principal = self._identify(connection, connect)
+        if isinstance(principal, Refusal):
+            return principal
         will = connect.will
         if will is not None and not is_text(will.payload, will.properties.payload_format):
             return Refusal(Reason.PAYLOAD_FORMAT_INVALID)
@@ -151,10 +165,20 @@ class Admission:
                 return Refusal(Reason.NOT_AUTHORIZED)
         return principal, client_id or f"auto-{self._entropy(12).hex()}"
 
-    def _identify(self, connection: Connection, connect: Connect) -> Principal | None:
+    def _identify(self, connection: Connection, connect: Connect) -> Principal | Refusal:
         """By user name and password where there is a password, else by client certificate."""
-        if connect.username is not None and connect.password is not None:
-            return self._registry.authenticate(connect.username, connect.password)
+        nobody = self._guest or Refusal(Reason.BAD_USER_NAME_OR_PASSWORD)
+        if connect.username is None or connect.password is None:
+            return self._by_certificate(connection, connect) or nobody
+        now_s = self._clock.monotonic_s()
+        if not self._failed_logins.may_try(connection.address, now_s):
+            return FAILED_LOGINS
+        principal = self._registry.authenticate(connect.username, connect.password)
+        if principal is None and self._guest is None:
+            self._failed_logins.failed(connection.address, now_s)
+        return principal or nobody
+
+    def _by_certificate(self, connection: Connection, connect: Connect) -> Principal | None:
         assert connection.transport is not None
         certificate = connection.transport.get_extra_info("peercert")
         peer = peer_of(certificate) if certificate else None
@@ -165,11 +189,12 @@ class Admission:
             return None
         return principal
 
-    def _refuse(self, connection: Connection, reason: Reason) -> None:
-        self.ingest.counts.refusals.add(reason.name.lower())
+    def _refuse(self, connection: Connection, refusal: Refusal) -> None:
+        reason = refusal.reason
+        self.ingest.counts.refusals.add(refusal.word or reason.name.lower())
         if connection.level is not ProtocolLevel.V5:
             reason = _REASONS_3_1_1.get(reason, reason)
-        write_refusal(connection, reason, connection.level)
+        write_refusal(connection, reason, connection.level, refusal.text)
         connection.close()
 
     async def _session(self, key: str, connect: Connect) -> tuple[Session, bool]:
@@ -287,6 +312,7 @@ class Admission:
             if fast_one is not None and not fast_one.closing:
                 self.packets.disconnect(fast_one, Reason.MESSAGE_RATE_TOO_HIGH)
         self._sessions.quotas.forget(now_s)
+        self._failed_logins.forget(now_s)
 
     async def sweep_removed(self) -> None:
         """Disconnect vehicles that the registry no longer knows."""

@@ -92,6 +92,12 @@ class Connection(asyncio.BufferedProtocol):
         transport = self.transport
         return transport is not None and transport.get_extra_info("sslcontext") is not None
 
+    @property
+    def address(self) -> str:
+        """The peer's, without its port; empty when the socket is gone already."""
+        peer = self.transport.get_extra_info("peername") if self.transport is not None else None
+        return str(peer[0]) if peer else ""
+
     def get_buffer(self, sizehint: int) -> memoryview:
         ingest = self.ingest
         if self.spill is None and not ingest.paused:

@@ -62,11 +62,13 @@ def write_suback(connection: Connection, suback: Suback) -> None:
     connection.write(encode_suback(suback, connection.level))
 
 
-def write_refusal(connection: Connection, reason: Reason, level: ProtocolLevel) -> None:
+def write_refusal(
+    connection: Connection, reason: Reason, level: ProtocolLevel, text: str = ""
+) -> None:
     """Send a CONNACK that lets nobody in."""
     told = encode_connack(Connack(False, reason), level)
     if level is ProtocolLevel.V5:
-        with_text = encode_connack(Connack(False, reason, _with_text(reason, "")), level)
+        with_text = encode_connack(Connack(False, reason, _with_text(reason, text)), level)
         if len(with_text) <= connection.packet_bytes_max:  # [MQTT-3.2.2-19]
             told = with_text
     connection.write(told)
