@@ -21,6 +21,7 @@ SHARED = {
     "config",
     "compiled",
     "counts",
+    "durable",
     "kernels",
     "wire",
     "__init__",

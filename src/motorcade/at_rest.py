@@ -1,7 +1,7 @@
-"""SQLite's files at rest: their directory lasts, and they are as they were left.
+"""SQLite's files at rest: they are as they were left.
 
-SQLite syncs the directory that its files are in, not the name of that directory; and it sees broken
-structure, never a flipped value.
+SQLite sees broken structure, never a flipped value. (It syncs the directory that its files are in,
+not the name of that directory: make it by `durable.make_directory`.)
 
 A clean end leaves `<file>.sum` beside the file: its size, SQLite's change counter, the hash of its
 bytes. Who opens the file next compares. Where the file has changed since (after a crash, or by
@@ -18,6 +18,8 @@ from struct import Struct
 from typing import Final
 
 import xxhash
+
+from motorcade.durable import sync_directory
 
 _SUM: Final = Struct("<Q4s16s")  # size, change counter, xxh3-128 of the content
 _CHECK_BYTES: Final = 8
@@ -73,7 +75,7 @@ def check(path: Path, *, alone: bool) -> None:
 def forget(path: Path) -> None:
     """Remove the sum, durably."""
     _sum_path(path).unlink(missing_ok=True)
-    _sync(path.parent)
+    sync_directory(path.parent)
 
 
 def bring_to_disk(path: Path) -> None:
@@ -101,24 +103,6 @@ def _rewrite(path: Path) -> None:
         os.fsync(file)
     finally:
         os.close(file)
-
-
-def make_directory(path: Path) -> None:
-    """Make it and its parents where missing, durably; its owner's alone. Raises `OSError`."""
-    if not path.parent.is_dir():
-        make_directory(path.parent)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-    # Also when it is there: whoever made it may have ended before this.
-    _sync(path.parent)
-
-
-def _sync(path: Path) -> None:
-    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
 
 
 def _measure(path: Path) -> tuple[int, bytes, bytes]:

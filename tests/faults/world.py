@@ -10,7 +10,7 @@ from unittest.mock import patch
 
 import structlog
 
-from motorcade import at_rest
+from motorcade import at_rest, durable
 from motorcade.clock import SimulatedClock
 from motorcade.commands import ledger
 from motorcade.gateway.mqtt import store
@@ -21,9 +21,9 @@ from tests.faults.faulty_os import FaultyOs
 from tests.faults.plan import Call, Fault, Stopped
 from tests.faults.sqlite_engine import SqliteEngine
 
-MODULES: Final[tuple[ModuleType, ...]] = (files, disk, embedded, at_rest)
+MODULES: Final[tuple[ModuleType, ...]] = (files, disk, embedded, at_rest, durable)
 """All that touches the disk below the log, the snapshots, cursors, the car's journal and buffer;
-and what makes SQLite's files and their directories."""
+SQLite's files and their sums, and the directories of all."""
 
 SQLITE: Final[tuple[ModuleType, ...]] = (embedded, ledger, store)
 """Those whose SQLite can be put on our disk."""

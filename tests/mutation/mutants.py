@@ -68,10 +68,10 @@ MUTANTS: Final = (
     ),
     Mutant(
         "the name of a directory that a dead process made is not synced",
-        "log/files.py",
-        "            os.mkdir(path, 0o700)\n",
-        "            os.mkdir(path, 0o700)\n            return self.sync_directory(path.parent)\n"
-        "        return None\n",
+        "durable.py",
+        "        os.mkdir(path, 0o700)\n",
+        "        os.mkdir(path, 0o700)\n        return sync_directory(path.parent)\n"
+        "    return None\n",
         _scenario("log: first start"),
     ),
     Mutant(

@@ -16,6 +16,7 @@ from typing import IO, Any, Final, Protocol, TypeVar
 
 from motorcade.backup.errors import BackupError, DamagedBackupError
 from motorcade.backup.manifest import NAME as MANIFEST_NAME
+from motorcade.durable import sync_directory
 
 CHUNK_BYTES: Final = 4 << 20  # read, written and synced at once: a longer sync holds up the log's
 _CHECK_NAME: Final = "CHECK"
@@ -85,9 +86,9 @@ class FolderTarget:
 
     def commit(self) -> None:
         for directory in self._directories:
-            _sync_directory(directory)
+            sync_directory(directory)
         os.rename(self._beside, self._out)
-        _sync_directory(self._out.parent)
+        sync_directory(self._out.parent)
 
     def abandon(self) -> None:
         shutil.rmtree(self._beside, ignore_errors=True)
@@ -128,7 +129,7 @@ class ArchiveTarget:
         self._tar.close()
         self._file.close()
         os.rename(self._beside, self._out)
-        _sync_directory(self._out.parent)
+        sync_directory(self._out.parent)
 
     def abandon(self) -> None:
         self._file.close()
@@ -294,11 +295,3 @@ def _beside(out: Path) -> Path:
 def _create(path: Path) -> IO[bytes]:
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     return os.fdopen(fd, "wb", buffering=1 << 20)
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -17,6 +17,7 @@ import structlog
 from motorcade import at_rest
 from motorcade.commands.port import CommandView, Step
 from motorcade.commands.states import FINAL, State
+from motorcade.durable import make_directory
 from motorcade.events import Record, VehicleToken
 from motorcade.wire.command.records import TRANSITION, Transition, read_transition
 
@@ -70,7 +71,7 @@ class Ledger:
 
     def __init__(self, path: Path) -> None:
         """Open, or build an empty one in place of a file that is damaged or of another version."""
-        at_rest.make_directory(path.parent)
+        make_directory(path.parent)
         self._path = path
         self._condemned = _beside(path, "-condemned")
         if self._condemned.exists() or not _is_good(path):

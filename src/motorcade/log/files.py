@@ -7,7 +7,6 @@ assume more (say, that one file's write reaches the disk before another's).
 Errors are plain `OSError`; the callers wrap them, because only they know what was lost.
 """
 
-import contextlib
 import errno
 import fcntl
 import mmap
@@ -18,6 +17,8 @@ from typing import Final, Protocol
 
 import numpy as np
 import numpy.typing as npt
+
+from motorcade import durable
 
 Part = bytes | memoryview  # of bytes; an array gives one with `.data`
 
@@ -165,12 +166,7 @@ class OsFiles:
             return []
 
     def make_directory(self, path: Path) -> None:
-        if not path.parent.is_dir():
-            self.make_directory(path.parent)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(path, 0o700)
-        # Also when it is there: whoever made it may have ended before this.
-        self.sync_directory(path.parent)
+        durable.make_directory(path)
 
     def rename(self, source: Path, target: Path) -> None:
         os.replace(source, target)
@@ -179,11 +175,7 @@ class OsFiles:
         os.unlink(path)
 
     def sync_directory(self, path: Path) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        durable.sync_directory(path)
 
 
 def read_bytes(files: Readable, fd: int, offset: int, size: int) -> npt.NDArray[np.uint8]:

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from motorcade.durable import make_directory, sync_directory
+
 
 class Disk(Protocol):
     """What a car's storage can do. Every method may raise `OSError`."""
@@ -50,8 +52,8 @@ class DirectoryDisk:
         """Raises `OSError`."""
         self._directory = directory
         with self._naming(""):
-            _make_directory(directory)
-            _sync_directory(directory)  # The program before may have ended before it did.
+            make_directory(directory)
+            sync_directory(directory)  # The program before may have ended before it did.
         self._open: dict[str, int] = {}
         self._new: set[str] = set()  # created, but their directory entry is not synced yet
 
@@ -89,7 +91,7 @@ class DirectoryDisk:
         with self._naming(name):
             os.fdatasync(self._file(name))
             if name in self._new:
-                _sync_directory(self._directory)
+                sync_directory(self._directory)
                 self._new.discard(name)
 
     def truncate(self, name: str, size: int) -> None:
@@ -106,7 +108,7 @@ class DirectoryDisk:
             self._forget(temporary)
             self._forget(name)
             os.replace(self._directory / temporary, self._directory / name)
-            _sync_directory(self._directory)
+            sync_directory(self._directory)
 
     def remove(self, name: str) -> None:
         with self._naming(name), contextlib.suppress(FileNotFoundError):
@@ -143,24 +145,6 @@ class DirectoryDisk:
             yield
         except OSError as error:
             raise OSError(error.errno, error.strerror or str(error), self.where(name)) from error
-
-
-def _make_directory(path: Path) -> None:
-    """Make it and its parents where missing, durably."""
-    if not path.parent.is_dir():
-        _make_directory(path.parent)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(path, 0o700)
-    # Also when it is there: whoever made it may have ended before this.
-    _sync_directory(path.parent)
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class MemoryDisk:

@@ -17,6 +17,7 @@ from typing import Final, Protocol
 import msgspec
 
 from motorcade import at_rest
+from motorcade.durable import make_directory
 
 FILE_NAME: Final = "sessions.sqlite"
 _VERSION: Final = 2
@@ -166,7 +167,7 @@ class SqliteSessionStore:
         self._path = directory / FILE_NAME
         self._queue: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         try:
-            at_rest.make_directory(directory)
+            make_directory(directory)
             at_rest.check(self._path, alone=True)
             at_rest.bring_to_disk(self._path)
             self._connection = sqlite3.connect(
