@@ -85,6 +85,8 @@ class GatewayConfig:
     # of 100 ms, and delay the acks of those who are in by 0.1 s at most, all of them in one turn.
     handshakes_concurrent_max: int = 64
     handshake_crowded_s_max: float = 3.0  # when all places are taken, a slower peer makes way
+    accepts_per_s: float = 2_000.0  # of each door, sustained; more wait in the listen queue; 0: any
+    accepts_burst: int = 4_000  # so many at once on top
     drain_s_max: float = 5.0  # SIGTERM: how long in-flight records may take to commit
 
 

@@ -1,4 +1,4 @@
-"""Accepts sockets, with admission: so many handshakes at once, so many connections in all.
+"""Accepts sockets, with admission: so many per second, at their handshakes at once, and in all.
 
 What is over a limit waits in the kernel's listen queue, so a storm of reconnecting cars costs the
 cars that are in no more than the handshakes that were let in (design §5.4). The queue is first come
@@ -15,9 +15,14 @@ from typing import Final
 
 import structlog
 
+from motorcade.config import GatewayConfig
+from motorcade.gateway.rate import TokenBucket
+
 logger = structlog.get_logger(__name__)
 
 ACCEPTS_PER_TURN: Final = 16
+ACCEPTS_WAIT_PART: Final = 0.2  # of the time between two accepts: when to look again ...
+ACCEPTS_WAIT_S_MIN: Final = 0.01  # ... but not before
 ACCEPT_RETRY_S: Final = 0.5  # after the system refused a socket, e.g. out of file descriptors
 LONG_TIMES: Final = 4  # what a handshake takes lately, before it counts as long
 LATELY: Final = 8  # handshakes
@@ -32,19 +37,21 @@ class Listener:
         loop: asyncio.AbstractEventLoop,
         protocol_factory: Callable[[], asyncio.BufferedProtocol],
         ssl_context: ssl.SSLContext | None,
+        config: GatewayConfig,
         *,
-        handshakes_concurrent_max: int,
         handshake_s_max: float,
-        handshake_crowded_s_max: float,
         has_room: Callable[[], bool],
     ) -> None:
         """`ssl_context` is `None` for plain TCP."""
         self._loop = loop
         self._protocol_factory = protocol_factory
         self._ssl_context = ssl_context
-        self._handshakes_concurrent_max = handshakes_concurrent_max
+        self._handshakes_concurrent_max = config.handshakes_concurrent_max
         self._handshake_s_max = handshake_s_max
-        self._crowded_s_max = handshake_crowded_s_max
+        self._crowded_s_max = config.handshake_crowded_s_max
+        self._rate_per_s = config.accepts_per_s
+        self._bucket = TokenBucket(config.accepts_per_s, config.accepts_burst, loop.time())
+        self._waiting: asyncio.TimerHandle | None = None  # for the bucket
         self._has_room = has_room
         self._handshakes: dict[asyncio.Task[bool], float] = {}  # since when; the oldest first
         self._usual_s = 0.0  # what a handshake took lately
@@ -52,6 +59,7 @@ class Listener:
         self._socket: socket.socket | None = None
         self._accepting = False
         self.failed_handshakes = 0
+        self.rate_waits = 0  # how often the rate left peers in the listen queue for a moment
 
     @property
     def handshakes(self) -> int:
@@ -72,12 +80,25 @@ class Listener:
         crowded = len(self._handshakes) >= self._handshakes_concurrent_max
         if crowded and self._looking is None:
             self._look_at_oldest()
-        wanted = not crowded and self._has_room()
+        if self._bucket.available(self._loop.time()) < 1:
+            self._wait_for_rate()
+        wanted = not crowded and self._waiting is None and self._has_room()
         if wanted and not self._accepting:
             self._loop.add_reader(self._socket, self._accept)
         elif not wanted and self._accepting:
             self._loop.remove_reader(self._socket)
         self._accepting = wanted
+
+    def _wait_for_rate(self) -> None:
+        if self._accepting:
+            self.rate_waits += 1
+        if self._waiting is None:
+            wait_s = max(ACCEPTS_WAIT_PART / self._rate_per_s, ACCEPTS_WAIT_S_MIN)
+            self._waiting = self._loop.call_later(wait_s, self._waited)
+
+    def _waited(self) -> None:
+        self._waiting = None
+        self.consider()
 
     def _look_at_oldest(self) -> None:
         """While every place is taken: the oldest handshake makes way, or is looked at again."""
@@ -115,6 +136,7 @@ class Listener:
             except OSError as error:
                 self._wait_for_the_system(error)
                 return
+            self._bucket.take(1)
             accepted.setblocking(False)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._shake_hands(accepted))

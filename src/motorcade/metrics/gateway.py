@@ -45,6 +45,7 @@ class GatewayReporter:
         under_way, failed = self.mqtt.handshakes
         doors = {
             "handshakes": under_way,
+            "accept_waits_total": self.mqtt.rate_waits,
             "records_total": counts.records,
             "received_bytes_total": counts.received_bytes,
             "acks_total": counts.acks,
@@ -72,6 +73,7 @@ class GatewayReporter:
             "connections": self.telemetry.connection_count,
             "connections_total": counts.opened,
             "handshakes": under_way,
+            "accept_waits_total": self.telemetry.rate_waits,
             "records_total": counts.records,
             "received_bytes_total": counts.received_bytes,
             "acks_total": counts.acks,

@@ -24,6 +24,7 @@ GATEWAY: Final = (
     Metric("motorcade_gateway_connections", G, "", "Open connections, by door: mqtt, mqtts, mqtt_ws, mqtt_wss, telemetry.", ("door",)),
     Metric("motorcade_gateway_connections_total", C, "", "Connections that were accepted.", ("door",)),
     Metric("motorcade_gateway_handshakes", G, "", "TLS and WebSocket handshakes under way.", ("door",)),
+    Metric("motorcade_gateway_accept_waits_total", C, "", "Times that gateway.accepts_per_s left peers in the listen queue.", ("door",)),
     Metric("motorcade_gateway_sessions", G, "", "MQTT sessions, connected or kept.", ()),
     Metric("motorcade_gateway_records_total", C, "", "Records taken in; door mqtt here and below: all four of MQTT.", ("door",)),
     Metric("motorcade_gateway_messages_sent_total", C, "", "Messages written to MQTT clients.", ("door",)),

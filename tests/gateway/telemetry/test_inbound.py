@@ -12,11 +12,11 @@ from motorcade.clock import SimulatedClock
 from motorcade.config import Config
 from motorcade.events import RecordBatch, make_token
 from motorcade.gateway.intake import Intake
+from motorcade.gateway.rate import TokenBucket
 from motorcade.gateway.telemetry import inbound, kernels
 from motorcade.gateway.telemetry.desk import Desk, make_car, make_desk
 from motorcade.gateway.telemetry.identity import DeviceIdentity
 from motorcade.gateway.telemetry.inbound import Inbound
-from motorcade.gateway.telemetry.rate import TokenBucket
 from motorcade.registry.port import Principal, PrincipalKind
 from motorcade.wire.tesla_telemetry.envelope import encode_stream
 from motorcade.wire.websocket.errors import CloseCode

@@ -45,7 +45,6 @@ from motorcade.wire.mqtt.reasons import Reason
 SWEEP_S: Final = 1.0
 SWEEPS_PER_REST: Final = 10
 GOODBYE_S_MAX: Final = 2.0
-BACKLOG: Final = 4_096  # connections that the kernel holds before we accept them
 
 logger = structlog.get_logger(__name__)
 
@@ -114,7 +113,6 @@ class MqttDoor:
             clock,
             interval_s=config.mqtt.sys_interval_s,
         )
-        self._servers: list[asyncio.Server] = []
         self._listeners: list[Listener] = []
         self._window = Window(config.gateway.read_buffer_bytes)
         self._is_open = guest is not None
@@ -139,19 +137,17 @@ class MqttDoor:
         await self._recall.note()
         await self._router.start()
         await self._outbox.start()
-        await self._listen(plain)
+        self._listen(plain, None, self._connection)
         if tls is not None:
-            self._listen_slowly(tls, ssl_context, lambda: Connection(self._ingest))
+            self._listen(tls, ssl_context, self._connection)
         if ws is not None:
-            self._listen_slowly(ws, None, self._link)
+            self._listen(ws, None, self._link)
         if wss is not None:
-            self._listen_slowly(wss, ssl_context, self._link)
+            self._listen(wss, ssl_context, self._link)
         self._sweeper = self._loop.create_task(self._sweep())
 
     def close_doors(self) -> None:
         """Accept nothing new; the connections that stand are served on."""
-        for server in self._servers:
-            server.close()
         for listener in self._listeners:
             listener.close()
 
@@ -212,6 +208,11 @@ class MqttDoor:
         under_way = sum(listener.handshakes for listener in self._listeners)
         return under_way, sum(listener.failed_handshakes for listener in self._listeners)
 
+    @property
+    def rate_waits(self) -> int:
+        """How often `gateway.accepts_per_s` left peers in a listen queue for a moment."""
+        return sum(listener.rate_waits for listener in self._listeners)
+
     def connections_by_door(self) -> dict[str, int]:
         """Open sockets. Looks at each: for when somebody asks."""
         doors = dict.fromkeys(DOORS, 0)
@@ -220,30 +221,28 @@ class MqttDoor:
                 doors[connection.door] += 1
         return doors
 
-    async def _listen(self, listening: socket.socket) -> None:
-        server = await self._loop.create_server(
-            lambda: Connection(self._ingest), sock=listening, backlog=BACKLOG
-        )
-        self._servers.append(server)
-
-    def _listen_slowly(
+    def _listen(
         self,
         listening: socket.socket,
         ssl_context: ssl.SSLContext | None,
         protocol_factory: Callable[[], asyncio.BufferedProtocol],
     ) -> None:
-        """Where a handshake comes first, only so many are let in at once."""
         listener = Listener(
             self._loop,
             protocol_factory,
             ssl_context,
-            handshakes_concurrent_max=self._config.gateway.handshakes_concurrent_max,
-            handshake_crowded_s_max=self._config.gateway.handshake_crowded_s_max,
+            self._config.gateway,
             handshake_s_max=self._config.mqtt.connect_s_max,
-            has_room=self._ingest.has_room,
+            has_room=self._has_room,
         )
         listener.start(listening)
         self._listeners.append(listener)
+
+    def _has_room(self) -> bool:
+        return self._ingest.has_room(sum(each.handshakes for each in self._listeners))
+
+    def _connection(self) -> Connection:
+        return Connection(self._ingest)
 
     def _link(self) -> Link:
         return Link(

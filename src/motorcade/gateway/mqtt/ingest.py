@@ -148,9 +148,9 @@ class Ingest:
 
     # --- sockets -----------------------------------------------------------------------------
 
-    def has_room(self) -> bool:
-        """Whether another socket would get a slot."""
-        return bool(self._free)
+    def has_room(self, under_way: int) -> bool:
+        """Whether another socket would get a slot, behind those that are about to come."""
+        return len(self._free) > under_way
 
     def opened(self, connection: Connection) -> None:
         """Give a new socket its slot, or close it when there is none left."""

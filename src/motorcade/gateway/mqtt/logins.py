@@ -8,7 +8,7 @@ carrier's translation, share its bucket: hence the large burst.
 import ipaddress
 from typing import Final
 
-from motorcade.gateway.telemetry.rate import TokenBucket
+from motorcade.gateway.rate import TokenBucket
 
 ADDRESSES_MAX: Final = 10_000  # with failures lately; beyond, the one that began first is forgotten
 IPV6_PREFIX_BITS: Final = 64  # one host has so many addresses to choose from

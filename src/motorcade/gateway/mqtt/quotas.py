@@ -8,7 +8,7 @@ from typing import Final
 
 from motorcade.config import MqttConfig
 from motorcade.gateway.mqtt.session import Session
-from motorcade.gateway.telemetry.rate import TokenBucket
+from motorcade.gateway.rate import TokenBucket
 from motorcade.wire.mqtt.reasons import Reason
 
 BUCKETS_MAX: Final = 20_000  # clients that came lately; beyond, new ones are not held to a rate

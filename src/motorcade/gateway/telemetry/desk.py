@@ -12,9 +12,9 @@ from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.events import NO_VEHICLE, Bytes, VehicleToken, pack_token, partition_of
 from motorcade.gateway.intake import RESERVE_RECORDS, Intake
+from motorcade.gateway.rate import TokenBucket
 from motorcade.gateway.telemetry import kernels
 from motorcade.gateway.telemetry.identity import DeviceIdentity
-from motorcade.gateway.telemetry.rate import TokenBucket
 from motorcade.registry.port import Principal
 
 ANSWERS_BYTES = 64 << 10  # answers of one kernel call; more frames take another call

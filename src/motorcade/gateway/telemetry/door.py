@@ -20,10 +20,10 @@ from motorcade.events import RecordBatch, VehicleToken
 from motorcade.gateway.intake import Intake
 from motorcade.gateway.listener import Listener
 from motorcade.gateway.presence import Presence
+from motorcade.gateway.rate import TokenBucket
 from motorcade.gateway.telemetry.connection import Connection, Phase
 from motorcade.gateway.telemetry.desk import Counts, make_car, make_desk
 from motorcade.gateway.telemetry.identity import identify
-from motorcade.gateway.telemetry.rate import TokenBucket
 from motorcade.log.errors import LogError, LogFullError
 from motorcade.registry.port import Principal, Registry
 from motorcade.wire.websocket.errors import CloseCode
@@ -97,6 +97,11 @@ class TelemetryDoor:
             return 0, 0
         return self._listener.handshakes, self._listener.failed_handshakes
 
+    @property
+    def rate_waits(self) -> int:
+        """How often `gateway.accepts_per_s` left peers in the listen queue for a moment."""
+        return self._listener.rate_waits if self._listener is not None else 0
+
     async def start(self, listening: socket.socket, ssl_context: ssl.SSLContext) -> int:
         """Serve a listening socket, which is ours from here on; returns its port.
 
@@ -107,8 +112,7 @@ class TelemetryDoor:
             self._loop,
             lambda: Connection(self, self._desk),
             ssl_context,
-            handshakes_concurrent_max=self._config.gateway.handshakes_concurrent_max,
-            handshake_crowded_s_max=self._config.gateway.handshake_crowded_s_max,
+            self._config.gateway,
             handshake_s_max=self._config.telemetry.handshake_s_max,
             has_room=self._has_room,
         )

@@ -1,16 +1,12 @@
-"""The rate limit: a token bucket per vehicle, shared by all its connections. Time is an argument.
-
-`rate_records_per_s` frames per second may come for ever, `rate_records_burst` at once on top of
-that. A frame over the limit is answered with an error and never stored: the car may resend it.
-"""
+"""Token buckets: so many per second for ever, so many at once on top. Time is an argument."""
 
 from typing import Final
 
-UNLIMITED: Final = 1 << 62  # frames, when the rate is 0
+UNLIMITED: Final = 1 << 62  # when the rate is 0
 
 
 class TokenBucket:
-    """Frames that one vehicle may still send."""
+    """What someone may still do: frames of a vehicle, connects, failed logins, a door's accepts."""
 
     __slots__ = ("_burst", "_level", "_rate_per_s", "_updated_s")
 
@@ -21,7 +17,7 @@ class TokenBucket:
         self._updated_s = now_s
 
     def available(self, now_s: float) -> int:
-        """How many frames may pass at this instant."""
+        """How many may pass at this instant."""
         if not self._rate_per_s:
             return UNLIMITED
         if self._level < self._burst:
@@ -30,9 +26,9 @@ class TokenBucket:
         self._updated_s = now_s
         return int(self._level)
 
-    def take(self, frames: int) -> None:
-        """Use up `frames`, at most what `available` said."""
-        self._level -= frames
+    def take(self, count: int) -> None:
+        """Use up `count`, at most what `available` said."""
+        self._level -= count
 
     def is_full(self, now_s: float) -> bool:
         """Whether a new bucket would be the same: then it need not be remembered."""

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motorcade.gateway.telemetry.rate import UNLIMITED, TokenBucket
+from motorcade.gateway.rate import UNLIMITED, TokenBucket
 
 
 def test_a_burst_passes_at_once_and_then_the_rate_holds() -> None:
