@@ -354,7 +354,7 @@ MUTANTS: Final = (
     Mutant(
         "a take-over does not wait for what the old connection published",
         "gateway/mqtt/admission.py",
-        "                await self.ingest.settled(connection)\n",
+        "                await self.ingest.slots.settled(connection)\n",
         "                pass\n",
         ("tests/gateway/mqtt/test_door.py", "tests/gateway/mqtt/test_sessions.py"),
     ),

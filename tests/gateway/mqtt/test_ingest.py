@@ -175,7 +175,7 @@ class Bench:
         connection.level = level
         connection.connection_made(Socket())  # type: ignore[arg-type]
         self.reader.owners[connection] = OWNERS[token]
-        self.ingest.admit(connection, OWNERS[token], 1_000)
+        self.ingest.slots.admit(connection, OWNERS[token], 1_000)
         self.ingest.go_on(connection)
         return connection
 
@@ -346,7 +346,7 @@ def test_encodings_are_recognised() -> None:
         Encoding.JSON_SIGNALS,
         Encoding.SAMPLES,
     ]
-    assert np.all(bench.ingest.rows["in_flight"] == 0)
+    assert np.all(bench.ingest.slots.rows["in_flight"] == 0)
 
 
 def test_acks_beyond_a_turns_share_leave_in_later_turns() -> None:

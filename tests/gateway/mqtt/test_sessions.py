@@ -361,7 +361,7 @@ def test_a_subscriber_that_never_reads_is_closed_or_spared(tmp_path: Path) -> No
         assert len(door.records(Topic.TELEMETRY)) == 40
         waiting = sum(
             each.transport.get_write_buffer_size()
-            for each in door.door._ingest.connections
+            for each in door.door._ingest.slots.connections
             if each is not None and each.transport is not None
         )
         assert waiting <= door.config.gateway.write_buffer_bytes_max

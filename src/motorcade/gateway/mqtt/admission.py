@@ -234,7 +234,7 @@ class Admission:
             int(keep_alive_s * KEEP_ALIVE_FACTOR * 1e6) if keep_alive_s else NEVER_US
         )
         owner = self.owner_of(principal) if is_vehicle(principal) else None
-        self.ingest.admit(connection, owner, config.receive_max)
+        self.ingest.slots.admit(connection, owner, config.receive_max)
         if owner is not None:
             self._presence.connected(owner.token, connection.connection_id, "")
 
@@ -273,7 +273,7 @@ class Admission:
         self.ingest.drop(connection)
         try:
             async with asyncio.timeout(TAKE_OVER_S_MAX):
-                await self.ingest.settled(connection)
+                await self.ingest.slots.settled(connection)
         except TimeoutError:
             pass  # the disk is stuck; the old peer gets no acks, and will send again
         if old.connection is connection:
@@ -294,21 +294,21 @@ class Admission:
 
     def sweep(self) -> None:
         """Close those that did not CONNECT in time, those that fell silent, those that linger."""
-        self.ingest.abort_lingering(LINGER_S_MAX)
+        self.ingest.slots.abort_lingering(LINGER_S_MAX)
         now_s = self._clock.monotonic_s()
         for connection, since_s in list(self._waiting.items()):
             if now_s - since_s > self._config.mqtt.connect_s_max:
                 del self._waiting[connection]
                 self.ingest.counts.refusals.add("connect_s_max")
                 connection.abort()
-        rows = self.ingest.rows
+        rows = self.ingest.slots.rows
         silent = int(now_s * 1e6) - rows["heard_us"] > self._keep_alive_us
         for slot in np.flatnonzero(silent & (rows["state"] != CLOSED)).tolist():
-            silent_one = self.ingest.connections[slot]
+            silent_one = self.ingest.slots.connections[slot]
             if silent_one is not None and not silent_one.parked:
                 self.packets.disconnect(silent_one, Reason.KEEP_ALIVE_TIMEOUT)
         for slot in self._pace.too_fast(rows["published"], now_s):
-            fast_one = self.ingest.connections[slot]
+            fast_one = self.ingest.slots.connections[slot]
             if fast_one is not None and not fast_one.closing:
                 self.packets.disconnect(fast_one, Reason.MESSAGE_RATE_TOO_HIGH)
         self._sessions.quotas.forget(now_s)

@@ -177,7 +177,7 @@ class Connection(asyncio.BufferedProtocol):
         if not self.closing and self.transport is not None:
             self.closing = True
             self.descriptor = -1
-            self.ingest.lingers(self)
+            self.ingest.slots.lingers(self)
             self.transport.close()
 
     def abort(self) -> None:

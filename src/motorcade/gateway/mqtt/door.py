@@ -1,7 +1,7 @@
 """The MQTT door, put together: sockets, the hot road, the conversation, routing, commands down.
 
 A packet's way: `connection.py` -> `ingest.py` (`kernels.py`) -> the intake's staging -> the log ->
-`ingest.committed` -> PUBACK. What `scan` leaves goes to `packets.py`, CONNECT from there to
+`slots.committed` -> PUBACK. What `scan` leaves goes to `packets.py`, CONNECT from there to
 `admission.py`. From the log to subscribers: `router.py`, `feeding.py`; to vehicles: `outbox.py`.
 """
 
@@ -156,7 +156,7 @@ class MqttDoor:
         self.close_doors()
         if self._sweeper is not None:
             self._sweeper.cancel()
-        connections = [each for each in self._ingest.connections if each is not None]
+        connections = [each for each in self._ingest.slots.connections if each is not None]
         for connection in connections:
             self._ingest.drop(connection)
         try:
@@ -184,13 +184,13 @@ class MqttDoor:
         give_up_s = self._clock.monotonic_s() + GOODBYE_S_MAX
         while self.connections:
             if self._clock.monotonic_s() > give_up_s:
-                self._ingest.abort_lingering(0.0)
+                self._ingest.slots.abort_lingering(0.0)
             await asyncio.sleep(0.002)
 
     @property
     def connections(self) -> int:
         """How many sockets are open."""
-        return sum(each is not None for each in self._ingest.connections)
+        return sum(each is not None for each in self._ingest.slots.connections)
 
     @property
     def counts(self) -> MqttCounts:
@@ -216,7 +216,7 @@ class MqttDoor:
     def connections_by_door(self) -> dict[str, int]:
         """Open sockets. Looks at each: for when somebody asks."""
         doors = dict.fromkeys(DOORS, 0)
-        for connection in self._ingest.connections:
+        for connection in self._ingest.slots.connections:
             if connection is not None:
                 doors[connection.door] += 1
         return doors
@@ -239,7 +239,7 @@ class MqttDoor:
         self._listeners.append(listener)
 
     def _has_room(self) -> bool:
-        return self._ingest.has_room(sum(each.handshakes for each in self._listeners))
+        return self._ingest.slots.has_room(sum(each.handshakes for each in self._listeners))
 
     def _connection(self) -> Connection:
         return Connection(self._ingest)

@@ -1,17 +1,15 @@
-"""The hot road: bytes of all sockets into one arena, one compiled pass per loop turn, acks back.
+"""The hot road: bytes of all sockets into one arena, one compiled pass per loop turn.
 
 A socket's bytes are only noted while the loop polls; `run` then takes the whole turn at once:
 ordinary PUBLISH packets become rows of the intake's open staging, everything else is given to
-`Reader` in order. After a commit the PUBACKs leave, one write per connection.
+`Reader` in order. Who is connected, and the acks that leave after a commit: `slots.py`.
 
 When the intake is full nothing is lost: what lies in the arena stays there, sockets that speak are
 parked with their bytes and read no further, and `resume` goes on where `run` stopped.
 """
 
 import asyncio
-from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -20,36 +18,29 @@ import structlog
 
 from motorcade.clock import Clock
 from motorcade.config import Config
-from motorcade.events import RecordBatch, pack_token
+from motorcade.events import RecordBatch
 from motorcade.gateway.intake import RESERVE_RECORDS, Intake
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.counts import MqttCounts
 from motorcade.gateway.mqtt.kernels import (
-    ACK_SLOT_SHIFT,
-    CLOSED,
-    CONNECTION_DTYPE,
     DONE,
     EVENT_COLUMNS,
     FAST,
     HELD,
     PACKET,
-    PREFIX_BYTES,
-    SLOT_MASK,
-    SLOW,
     STAGING_FULL,
     TAIL,
-    build_acks,
     scan,
 )
-from motorcade.gateway.mqtt.records import WORDS, Owner
+from motorcade.gateway.mqtt.records import WORDS
 from motorcade.gateway.mqtt.rests import Rests
+from motorcade.gateway.mqtt.slots import Slots
 from motorcade.log.errors import LogError, LogFullError
 from motorcade.log.topics import TOPICS, Lane
 
 EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return early
 REJOIN_BYTES_MAX: Final = 16 << 10  # a longer spill is completed apart, not copied at each read
 HEADER_BYTES_MAX: Final = 5
-ACK_BYTES: Final = 4  # PUBACK without properties, §3.4
 
 logger = structlog.get_logger(__name__)
 
@@ -76,14 +67,6 @@ class Reader(Protocol):
         """These publishes were not stored because the disk is full."""
 
 
-@dataclass(slots=True)
-class AckTable:
-    """The acks owed for one staging, in the order of its rows."""
-
-    acks: npt.NDArray[np.int64]
-    used: npt.NDArray[np.int64]
-
-
 class Ingest:
     """See the module's text. One per process; all calls come from its loop."""
 
@@ -103,18 +86,11 @@ class Ingest:
         self._intake = intake
         self._reader = reader
         self.counts = MqttCounts()
-        self._acks_per_turn_max = config.gateway.acks_per_turn_max
         self._write_bytes_max = (
             config.gateway.write_buffer_bytes_max + config.mqtt.packet_bytes_max
         )  # a packet of the largest size may follow a backlog just below the limit
         self.read_bytes = config.gateway.read_buffer_bytes
         self.packet_bytes_max = config.mqtt.packet_bytes_max
-
-        slots = config.gateway.connections_max
-        self.rows = np.zeros(slots, CONNECTION_DTYPE)
-        self._prefixes = np.zeros((slots, PREFIX_BYTES), np.uint8)
-        self.connections: list[Connection | None] = [None] * slots
-        self._free = list(range(slots - 1, -1, -1))
 
         arena = np.zeros(3 * self.read_bytes + self.packet_bytes_max, np.uint8)
         self._arena = arena
@@ -128,7 +104,6 @@ class Ingest:
         self._rests, self._rest = rests, rest
         self.paused = False
         self._parked: list[Connection] = []
-        self._lingering: dict[Connection, float] = {}  # closed by us: when
         self._lost: list[Connection] = []  # gone, but bytes of theirs still wait
 
         rows_max = len(intake.staging.rows)
@@ -137,44 +112,25 @@ class Ingest:
         self._times = np.array([0, config.time.future_s_max * 1_000_000, 0], np.int64)
         self._words = _word_table()
         self._events = np.zeros((EVENTS_MAX, EVENT_COLUMNS), np.int64)
-        self._tables = [
-            AckTable(np.zeros(rows_max, np.int64), np.zeros(1, np.int64)) for _ in range(2)
-        ]
-        self._owed: deque[npt.NDArray[np.int64]] = deque()  # durable, not yet written
-        self._order = np.zeros(self._acks_per_turn_max, np.int64)
-        self._ends = np.zeros(self._acks_per_turn_max, np.int64)
-        self._out = np.zeros(4 * self._acks_per_turn_max, np.uint8)
-        self._settling: dict[int, list[asyncio.Future[None]]] = {}
+        self.slots = Slots(config.gateway, clock, loop, self.counts, acks_max=rows_max)
 
     # --- sockets -----------------------------------------------------------------------------
-
-    def has_room(self, under_way: int) -> bool:
-        """Whether another socket would get a slot, behind those that are about to come."""
-        return len(self._free) > under_way
 
     def opened(self, connection: Connection) -> None:
         """Give a new socket its slot, or close it when there is none left."""
         assert connection.transport is not None
-        if not self._free:
+        if not self.slots.take(connection, self.monotonic_us()):
             self.counts.refusals.add("connections_max")
             connection.busy, connection.spill = True, bytearray()  # whatever comes, nobody reads
             connection.abort()
             return
-        slot = connection.slot = self._free.pop()
-        connection.mark = slot << 32
-        row = self.rows[slot]
-        connection.generation = int(row["generation"]) + 1
-        self.rows[slot] = np.zeros((), CONNECTION_DTYPE)
-        row["generation"], row["state"] = connection.generation, SLOW
-        row["heard_us"] = self.monotonic_us()
-        self.connections[slot] = connection
         self.counts.opened.add(connection.door)
         connection.transport.set_write_buffer_limits(high=self._write_bytes_max)
         self._reader.opened(connection)
 
     def closed(self, connection: Connection) -> None:
         """The socket is gone. What it sent before is taken first."""
-        self._lingering.pop(connection, None)
+        self.slots.ended(connection)
         if self.count and not self.paused:
             self.run()
         if self.paused and connection.slot >= 0:
@@ -187,28 +143,10 @@ class Ingest:
         connection.closing = True
         if connection.slot < 0:
             return
-        slot = connection.slot
         self._reader.closed(connection)
-        self.rows[slot]["state"] = CLOSED
-        self.connections[slot] = None
-        connection.slot = -1
         connection.spill = None
         connection.late = b""
-        self._settle(slot)
-        self._free.append(slot)
-
-    def admit(self, connection: Connection, owner: Owner | None, receive_max: int) -> None:
-        """The peer is known. A vehicle's packets go through `scan` from now on."""
-        row = self.rows[connection.slot]
-        row["level"], row["receive_max"] = connection.level, receive_max
-        if owner is None:
-            return
-        row["vehicle_hi"], row["vehicle_lo"] = pack_token(owner.token)
-        row["key_id"], row["epoch"] = owner.key_id, owner.epoch
-        row["partition"] = owner.partition
-        prefix = f"v/{owner.token}/".encode()
-        self._prefixes[connection.slot] = np.frombuffer(prefix, np.uint8)
-        row["state"] = HELD
+        self.slots.give_back(connection)
 
     def go_on(self, connection: Connection) -> None:
         """Its CONNECT is answered: take what came behind it."""
@@ -224,20 +162,8 @@ class Ingest:
         connection.late = b""
         connection.busy = True
         if connection.slot >= 0:
-            self.rows[connection.slot]["state"] = HELD
+            self.slots.rows[connection.slot]["state"] = HELD
         self._park(connection)
-
-    def lingers(self, connection: Connection) -> None:
-        """We closed it; the peer has a while to take what is still unsent."""
-        self._lingering[connection] = self._clock.monotonic_s()
-
-    def abort_lingering(self, older_s: float) -> None:
-        """Cut off those that took nothing for so long after we closed them."""
-        now_s = self._clock.monotonic_s()
-        for connection, since_s in list(self._lingering.items()):
-            if now_s - since_s >= older_s:
-                del self._lingering[connection]
-                connection.abort()
 
     def monotonic_us(self) -> int:
         return int(self._clock.monotonic_s() * 1e6)
@@ -268,15 +194,15 @@ class Ingest:
         status = STAGING_FULL
         while status != DONE and not self.paused:
             staging = self._intake.staging
-            table = self._tables[staging.index]
+            table = self.slots.tables[staging.index]
             before = int(staging.used[0])
             status = scan(
                 self._arena,
                 self._segments,
                 self.count,
                 progress,
-                self.rows,
-                self._prefixes,
+                self.slots.rows,
+                self.slots.prefixes,
                 self._words,
                 self._limits,
                 self._times,
@@ -301,7 +227,7 @@ class Ingest:
         events = self._events[: self._progress[3]].tolist()
         self._progress[3] = 0
         for kind, slot, start, size in events:
-            connection = self.connections[slot]
+            connection = self.slots.connections[slot]
             if connection is None or connection.closing:
                 continue
             try:
@@ -345,9 +271,21 @@ class Ingest:
 
     def _release(self, connection: Connection) -> None:
         """Python has looked: `scan` may go on with what comes next."""
-        row = self.rows[connection.slot]
+        row = self.slots.rows[connection.slot]
         if row["state"] == HELD and connection.spill is None and not connection.busy:
             row["state"] = FAST
+
+    def committed(self, index: int, batch: RecordBatch) -> None:
+        """Staging `index` is durable: its acks may leave."""
+        self.slots.committed(index)
+
+    def failed(self, index: int, error: LogError) -> None:
+        """Nothing of staging `index` is durable: close whoever waits for it."""
+        for connection, packet_ids in self.slots.failed(index):
+            if isinstance(error, LogFullError):
+                self._reader.full(connection, packet_ids)
+            else:
+                self._reader.failed(connection)
 
     # --- peers that wait ---------------------------------------------------------------------
 
@@ -370,7 +308,7 @@ class Ingest:
         rejoined = connection.unread_from
         connection.unread_from = -1
         if connection.slot >= 0:
-            self.rows[connection.slot]["heard_us"] = self.monotonic_us()
+            self.slots.rows[connection.slot]["heard_us"] = self.monotonic_us()
         if self.paused or connection.busy:
             connection.late += self._scratch[:size]
             self._park(connection)
@@ -450,108 +388,6 @@ class Ingest:
                 self._rejoin(connection)
             if not connection.parked and connection.transport is not None:
                 connection.transport.resume_reading()
-
-    # --- acks --------------------------------------------------------------------------------
-
-    def committed(self, index: int, batch: RecordBatch) -> None:
-        """Staging `index` is durable: its acks may leave."""
-        table = self._tables[index]
-        count = int(table.used[0])
-        table.used[0] = 0
-        if not count:
-            return
-        acks = table.acks[:count]
-        if self._owed or count > self._acks_per_turn_max:
-            if not self._owed:
-                self._loop.call_soon(self._write_owed)
-            for start in range(0, count, self._acks_per_turn_max):
-                self._owed.append(acks[start : start + self._acks_per_turn_max].copy())
-        else:
-            self._write(acks)
-
-    def _write_owed(self) -> None:
-        self._write(self._owed.popleft())
-        if self._owed:
-            self._loop.call_soon(self._write_owed)
-
-    def _write(self, acks: npt.NDArray[np.int64]) -> None:
-        """PUBACKs, one write per connection."""
-        groups = build_acks(acks, len(acks), self.rows, self._order, self._ends, self._out)
-        if not groups:
-            return
-        slots, ends = self._order[:groups].tolist(), self._ends[:groups].tolist()
-        data = self._out[: ends[-1]].tobytes()
-        self.counts.acks += ends[-1] // ACK_BYTES
-        connections = self.connections
-        start = 0
-        for slot, end in zip(slots, ends, strict=True):
-            connection = connections[slot]
-            if connection is not None and not connection.closing:
-                connection.write_ack(data[start:end])
-            start = end
-        if self._settling:
-            for slot in slots:
-                self._settle(slot)
-
-    def failed(self, index: int, error: LogError) -> None:
-        """Nothing of staging `index` is durable: close whoever waits for it."""
-        table = self._tables[index]
-        acks = table.acks[: int(table.used[0])].copy()
-        table.used[0] = 0
-        build_acks(acks, len(acks), self.rows, np.zeros_like(acks), np.zeros_like(acks), _out(acks))
-        acks = acks[acks >= 0]
-        slots = (acks >> ACK_SLOT_SHIFT) & SLOT_MASK
-        for slot in np.unique(slots).tolist():
-            connection = self.connections[slot]
-            if connection is not None and isinstance(error, LogFullError):
-                self._reader.full(connection, (acks[slots == slot] & 0xFFFF).tolist())
-            elif connection is not None:
-                self._reader.failed(connection)
-            self._settle(slot)
-
-    def count_published(self, connection: Connection) -> None:
-        """A message was taken outside `scan`."""
-        if connection.slot >= 0:
-            self.rows["published"][connection.slot] += 1
-
-    def count_in_flight(self, connection: Connection, change: int) -> None:
-        """A publish at QoS 1 or 2 was taken outside `scan` (or is durable)."""
-        slot = connection.slot
-        if slot >= 0:
-            self.rows[slot]["in_flight"] += change
-            if change < 0:
-                self._settle(slot)
-
-    def count_unreleased(self, connection: Connection, change: int) -> None:
-        """A QoS 2 publish was answered by PUBREC (or PUBCOMP): what `scan` may take shrinks."""
-        if connection.slot >= 0:
-            connection.unreleased += change
-            row = self.rows[connection.slot]
-            row["receive_max"] = int(row["receive_max"]) - change
-
-    def in_flight(self, connection: Connection) -> int:
-        """Publishes of this connection at QoS 1 and 2 that are not durable yet."""
-        return int(self.rows[connection.slot]["in_flight"]) if connection.slot >= 0 else 0
-
-    async def settled(self, connection: Connection) -> None:
-        """Wait until everything this connection published is acknowledged, or it is gone."""
-        if self.in_flight(connection) <= 0:
-            return
-        future: asyncio.Future[None] = self._loop.create_future()
-        self._settling.setdefault(connection.slot, []).append(future)
-        await future
-
-    def _settle(self, slot: int) -> None:
-        if slot in self._settling and (
-            self.connections[slot] is None or self.rows[slot]["in_flight"] <= 0
-        ):
-            for future in self._settling.pop(slot):
-                if not future.done():
-                    future.set_result(None)
-
-
-def _out(acks: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
-    return np.zeros(4 * len(acks), np.uint8)
 
 
 def _packet_bytes(data: memoryview) -> int:

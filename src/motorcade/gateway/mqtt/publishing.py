@@ -81,7 +81,7 @@ class Publishing:
     def publish(self, connection: Connection, packet: RawPacket) -> None:
         """Store a message, or refuse it."""
         publish = parse_publish(packet, connection.level, from_client=True)
-        self.ingest.count_published(connection)
+        self.ingest.slots.count_published(connection)
         readable = True
         if publish.properties:
             properties = decode_properties(publish.properties, Place.PUBLISH)
@@ -114,7 +114,7 @@ class Publishing:
         assert session is not None
         limit = self._config.mqtt.receive_max
         if connection.level is ProtocolLevel.V5:
-            return self.ingest.in_flight(connection) + connection.unreleased < limit
+            return self.ingest.slots.in_flight(connection) + connection.unreleased < limit
         return len(session.received) < limit
 
     def _record(self, connection: Connection, publish: Publish) -> Record | None:
@@ -135,14 +135,14 @@ class Publishing:
         if packet_id is None:
             intake.add(record, self._keeping(record))
             return
-        self.ingest.count_in_flight(connection, 1)
+        self.ingest.slots.count_in_flight(connection, 1)
 
         def durable(error: LogError | None) -> None:
             self._keep(record, error)
             if connection.slot < 0 or connection.generation != generation:
                 return
             if isinstance(error, LogFullError):
-                self.ingest.count_in_flight(connection, -1)
+                self.ingest.slots.count_in_flight(connection, -1)
                 self.packets.full(connection, [packet_id])
                 return
             if error is not None:
@@ -151,7 +151,7 @@ class Publishing:
             self.ingest.counts.acks += 1
             puback = Puback(packet_id)
             connection.write(encode_acknowledgement(puback, connection.level))
-            self.ingest.count_in_flight(connection, -1)
+            self.ingest.slots.count_in_flight(connection, -1)
 
         intake.add(record, durable)
 
@@ -188,9 +188,9 @@ class Publishing:
         if receipt.generation != connection.generation:
             receipt.generation = connection.generation
             if receipt.state is State.PENDING:
-                self.ingest.count_in_flight(connection, 1)
+                self.ingest.slots.count_in_flight(connection, 1)
             else:
-                self.ingest.count_unreleased(connection, 1)
+                self.ingest.slots.count_unreleased(connection, 1)
         if receipt.state is State.HELD:
             connection.write(encode_acknowledgement(Pubrec(packet_id), connection.level))
         return True
@@ -204,7 +204,7 @@ class Publishing:
         lane = TOPICS[record.topic].lane
         receipt = Receipt(lane, State.PENDING, session.persistent, connection.generation)
         session.received[packet_id] = receipt
-        self.ingest.count_in_flight(connection, 1)
+        self.ingest.slots.count_in_flight(connection, 1)
 
         def durable(error: LogError | None) -> None:
             self._keep(record, error)
@@ -225,9 +225,9 @@ class Publishing:
         connection = session.connection
         if connection is None or connection.generation != receipt.generation:
             return  # it comes again, and is answered then
-        self.ingest.count_in_flight(connection, -1)
+        self.ingest.slots.count_in_flight(connection, -1)
         if error is None:
-            self.ingest.count_unreleased(connection, 1)
+            self.ingest.slots.count_unreleased(connection, 1)
             self.ingest.counts.acks += 1
             connection.write(encode_acknowledgement(Pubrec(packet_id), connection.level))
         elif isinstance(error, LogFullError) and connection.level is ProtocolLevel.V5:
@@ -267,7 +267,7 @@ class Publishing:
         if connection is None:
             return
         if receipt.generation == connection.generation:
-            self.ingest.count_unreleased(connection, -1)
+            self.ingest.slots.count_unreleased(connection, -1)
         if session.window.resumed:
             self._complete(connection, packet_id, Reason.SUCCESS)
 
