@@ -50,7 +50,8 @@ class Listener:
         self._handshake_s_max = handshake_s_max
         self._crowded_s_max = config.handshake_crowded_s_max
         self._rate_per_s = config.accepts_per_s
-        self._bucket = TokenBucket(config.accepts_per_s, config.accepts_burst, loop.time())
+        burst = max(1, config.accepts_burst)  # with 0, nobody would ever come in
+        self._bucket = TokenBucket(config.accepts_per_s, burst, loop.time())
         self._waiting: asyncio.TimerHandle | None = None  # for the bucket
         self._has_room = has_room
         self._handshakes: dict[asyncio.Task[bool], float] = {}  # since when; the oldest first
