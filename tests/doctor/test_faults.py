@@ -21,6 +21,7 @@ from motorcade.events import Record, RecordBatch, Topic, make_token
 from motorcade.identity.authority import open_authority
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.topics import Lane
+from tests.metrics.watching import eventually, ready
 from tests.platform_process import MOTORCADE, Platform, add_vehicles, platform, run_motorcade
 
 VIN = "5YJ3E1EA7KF000001"
@@ -235,6 +236,7 @@ def test_wrong_usage_exits_with_2(sound: Path) -> None:
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with platform(tmp_path_factory.mktemp("running") / "data") as up:
+        eventually(lambda: ready(up)[0] == 200)  # live state has read the log
         yield up
 
 

@@ -148,7 +148,7 @@ class Follower:
         try:
             while not self._stopping.wait(rest_s):
                 try:
-                    slices = reader.poll(POLL_S)
+                    slices = reader.poll(POLL_S if self.caught_up.is_set() else 0.0)
                 except (LogCorruptError, CursorError) as error:
                     reader = self._after(error, reader)
                     continue
