@@ -35,6 +35,7 @@ VINS = [f"5YJ3E1EA7KF{number:06d}" for number in range(4)]
 STREAMER, OLD_STREAMER, COMMANDED, TELEMETRIST = VINS
 WINDOW = 50
 LIMIT_S = Config().supervisor.drain_s_max
+CLIENT_CLOSE_S = 1.0  # asyncio of Python 3.11.2 may miss that a TLS peer has closed
 
 
 @dataclass
@@ -164,12 +165,16 @@ async def scene(platform: Platform, files: dict[str, dict[str, Any]], seen: Seen
     context.load_cert_chain(files[TELEMETRIST]["cert_file"], files[TELEMETRIST]["key_file"])
     place = ready["telemetry"]
     telemetry = await websockets.connect(
-        f"wss://{place['host']}:{place['port']}/", ssl=context, compression=None
+        f"wss://{place['host']}:{place['port']}/",
+        ssl=context,
+        compression=None,
+        close_timeout=CLIENT_CLOSE_S,
     )
     work[TELEMETRIST] = stream_records(telemetry, TELEMETRIST, seen.acked[TELEMETRIST])
     app = await websockets.connect(
         f"{ready['api']['url'].replace('http', 'ws', 1)}/api/1/vehicles/{STREAMER}/stream",
         additional_headers={"Authorization": f"Bearer {ready['admin_token']}"},
+        close_timeout=CLIENT_CLOSE_S,
     )
     work["app"] = last_word(app)
     tasks = {name: asyncio.ensure_future(each) for name, each in work.items()}
