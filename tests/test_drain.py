@@ -143,6 +143,14 @@ def turned_away(place: dict[str, Any]) -> bool:
         return True
 
 
+def has_ended(pid: int) -> bool:
+    """Whether a child of ours has ended, waited for or not."""
+    try:
+        return ") Z " in Path(f"/proc/{pid}/stat").read_text()
+    except FileNotFoundError:
+        return True
+
+
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(30):
         while not true():
@@ -192,11 +200,13 @@ async def scene(platform: Platform, files: dict[str, dict[str, Any]], seen: Seen
     before = len(seen.acked[STREAMER])
     await until(lambda: len(seen.acked[STREAMER]) > before)  # who is in is served on
     may.set()
+    over = asyncio.create_task(until(lambda: has_ended(platform.pid)))
+    over.add_done_callback(lambda _over: setattr(seen, "drain_s", time.monotonic() - began_s))
     seen.command = await command
     for name, task in tasks.items():
         seen.goodbye[name] = await asyncio.wait_for(task, 30)
+    await over
     seen.exit_code = await asyncio.to_thread(platform.stop)
-    seen.drain_s = time.monotonic() - began_s
 
 
 @pytest.fixture(scope="module")

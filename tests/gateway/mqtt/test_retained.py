@@ -210,7 +210,7 @@ def test_overlapping_subscriptions_give_one_message_with_every_identifier(
     """[MQTT-3.3.4-2], [MQTT-3.3.4-4]: the highest QoS, all identifiers."""
     with Client(door.port) as kept:
         kept.connect(OPERATOR, "kept", session_expiry_s=60)
-        for identifier, (topic_filter, qos) in enumerate([("a/#", 0), ("a/b", 2), ("+/b", 1)], 200):
+        for identifier, (topic_filter, qos) in enumerate([("a/#", 1), ("a/b", 2), ("+/b", 1)], 200):
             properties = Properties(subscription_ids=(identifier,)) if identifier < 202 else None
             subscription = (Subscription(topic_filter, qos),)
             kept.send(Subscribe(1, subscription, properties or Properties()))
