@@ -35,7 +35,7 @@ VINS = [f"5YJ3E1EA7KF{number:06d}" for number in range(4)]
 STREAMER, OLD_STREAMER, COMMANDED, TELEMETRIST = VINS
 WINDOW = 50
 LIMIT_S = Config().supervisor.drain_s_max
-CLIENT_CLOSE_S = 1.0  # asyncio of Python 3.11.2 may miss that a TLS peer has closed
+CLIENT_CLOSE_S = 1.0  # how long our peers wait for TCP's end after the goodbye
 
 
 @dataclass
