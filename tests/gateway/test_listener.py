@@ -6,6 +6,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from motorcade.config import Config, GatewayConfig
 from motorcade.gateway.listener import Listener
@@ -18,10 +19,14 @@ class Peer(asyncio.BufferedProtocol):
         self._came = came
         self._buffer = bytearray(16)
         self.transport: asyncio.BaseTransport
+        self.lost = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
         self._came.append(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.lost = True
 
     def get_buffer(self, sizehint: int) -> bytearray:
         return self._buffer
@@ -112,3 +117,37 @@ def test_without_room_peers_wait_until_there_is_some() -> None:
             await door.until(5)
 
     asyncio.run(main())
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_whoever_is_handed_over_while_the_door_closes_hears_of_its_end(turns: int) -> None:
+    """On uvloop, as in production: it forgets a protocol whose task is cancelled too early."""
+
+    async def main() -> tuple[list[bool], list[bytes]]:
+        with ExitStack() as stack:
+            door = Door(stack, CONFIG)
+            clients = door.knock(8)
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            door.listener.close()
+            async with asyncio.timeout(20):
+                while door.listener.handshakes:
+                    await asyncio.sleep(0.001)
+            for peer in door.came:
+                peer.transport.abort()  # type: ignore[attr-defined]
+            await asyncio.sleep(0.02)
+            for client in clients:
+                client.settimeout(5)
+            return [peer.lost for peer in door.came], [read(client) for client in clients]
+
+    lost, heard = uvloop.run(main())
+    assert all(lost), f"{lost.count(False)} of {len(lost)} were never told"
+    assert heard == [b""] * 8
+
+
+def read(client: socket.socket) -> bytes:
+    """What it hears; a reset is an end, too."""
+    try:
+        return client.recv(1)
+    except ConnectionResetError:
+        return b""

@@ -8,10 +8,11 @@ is measured by those who did complete theirs, so that a machine short of CPU tur
 """
 
 import asyncio
+import contextlib
 import socket
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -27,6 +28,22 @@ ACCEPT_RETRY_S: Final = 0.5  # after the system refused a socket, e.g. out of fi
 LONG_TIMES: Final = 4  # what a handshake takes lately, before it counts as long
 LATELY: Final = 8  # handshakes
 TLS_SHUTDOWN_S: Final = 2.0  # how long a closed connection waits for the peer's close_notify
+
+
+class _UnderWay(NamedTuple):
+    """A socket that is accepted and not yet handed over."""
+
+    since_s: float
+    socket: socket.socket
+
+    def give_up(self) -> None:
+        """End the connection; whoever holds it by now is told in the ordinary way.
+
+        Cancelling the task does not do: uvloop never tells the protocol of a connection's end when
+        the task is cancelled between `connection_made` and its own next step.
+        """
+        with contextlib.suppress(OSError):  # the peer was faster
+            self.socket.shutdown(socket.SHUT_RDWR)
 
 
 class Listener:
@@ -54,7 +71,7 @@ class Listener:
         self._bucket = TokenBucket(config.accepts_per_s, burst, loop.time())
         self._waiting: asyncio.TimerHandle | None = None  # for the bucket
         self._has_room = has_room
-        self._handshakes: dict[asyncio.Task[bool], float] = {}  # since when; the oldest first
+        self._handshakes: dict[asyncio.Task[bool], _UnderWay] = {}  # the oldest first
         self._usual_s = 0.0  # what a handshake took lately
         self._looking: asyncio.TimerHandle | None = None
         self._socket: socket.socket | None = None
@@ -106,12 +123,12 @@ class Listener:
         self._looking = None
         if self._socket is None or len(self._handshakes) < self._handshakes_concurrent_max:
             return
-        task, since_s = next(iter(self._handshakes.items()))
+        oldest = next(iter(self._handshakes.values()))
         long_s = max(self._crowded_s_max, LONG_TIMES * self._usual_s)
         long_s = min(long_s, self._handshake_s_max / 2)
-        wait_s = since_s + long_s - self._loop.time()
+        wait_s = oldest.since_s + long_s - self._loop.time()
         if wait_s <= 0:
-            task.cancel()  # `_shook_hands` gives its place away
+            oldest.give_up()  # `_shook_hands` gives its place away
             return
         self._looking = self._loop.call_later(wait_s, self._look_at_oldest)
 
@@ -123,8 +140,8 @@ class Listener:
             self._loop.remove_reader(self._socket)
         self._socket.close()
         self._socket = None
-        for task in self._handshakes:
-            task.cancel()
+        for under_way in self._handshakes.values():
+            under_way.give_up()
 
     def _accept(self) -> None:
         for _ in range(ACCEPTS_PER_TURN):
@@ -141,7 +158,7 @@ class Listener:
             accepted.setblocking(False)
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             task = self._loop.create_task(self._shake_hands(accepted))
-            self._handshakes[task] = self._loop.time()
+            self._handshakes[task] = _UnderWay(self._loop.time(), accepted)
             task.add_done_callback(self._shook_hands)
             self.consider()
 
@@ -167,13 +184,10 @@ class Listener:
             logger.debug("handshake_failed", error=str(error))
             accepted.close()
             return False
-        except asyncio.CancelledError:  # it had to make way, or the door closes
-            accepted.close()
-            raise
         return True
 
     def _shook_hands(self, task: asyncio.Task[bool]) -> None:
-        took_s = self._loop.time() - self._handshakes.pop(task)
+        took_s = self._loop.time() - self._handshakes.pop(task).since_s
         if not task.cancelled() and task.exception() is None and task.result():
             self._usual_s += (took_s - self._usual_s) / LATELY
         self.consider()

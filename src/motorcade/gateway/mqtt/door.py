@@ -183,8 +183,12 @@ class MqttDoor:
         """Wait for the goodbyes to leave, but not long for peers that do not take them."""
         give_up_s = self._clock.monotonic_s() + GOODBYE_S_MAX
         while self.connections:
-            if self._clock.monotonic_s() > give_up_s:
+            now_s = self._clock.monotonic_s()
+            if now_s > give_up_s:
                 self._ingest.slots.abort_lingering(0.0)
+            if now_s > give_up_s + GOODBYE_S_MAX:  # a defect of ours, and no reason to stay
+                logger.error("mqtt_connections_never_ended", connections=self.connections)
+                return
             await asyncio.sleep(0.002)
 
     @property
