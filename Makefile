@@ -1,6 +1,6 @@
 # The two commands: `make up` runs the main job, `make test` passes the tests.
 # A distribution's Python, which was built with a profile, can be a third faster than one made by
-# default: `make setup PYTHON=/usr/bin/python3.11`. Debian 12's 3.11.2 drains slowly at times.
+# default: `make setup PYTHON=/usr/bin/python3.11`.
 PYTHON ?= python3.11
 BIN := .venv/bin
 

@@ -19,6 +19,18 @@ class NoLink:
         await asyncio.Event().wait()
 
 
+def fleet_of(agent: Agent, time: Time, *, sample_s: float) -> Fleet:
+    """One car that never connects."""
+    return Fleet(
+        [Member(agent, NoLink(time, []))],
+        sample_s=sample_s,
+        connect_spread_s=0.0,
+        sleep=time.sleep,
+        clock=time.clock,
+        failed=lambda _agent, _error: None,
+    )
+
+
 def run_fleet(cars: int, seconds: float, broken: int = -1) -> tuple[Fleet, list[float], list[str]]:
     async def run() -> tuple[Fleet, list[float], list[str]]:
         time = Time()
@@ -72,14 +84,7 @@ def test_draining_stops_sampling_and_waits_its_time_only() -> None:
     async def run() -> tuple[int, int, float]:
         time = Time()
         agent = agent_of(time.clock)
-        fleet = Fleet(
-            [Member(agent, NoLink(time, []))],
-            sample_s=1.0,
-            connect_spread_s=0.0,
-            sleep=time.sleep,
-            clock=time.clock,
-            failed=lambda _agent, _error: None,
-        )
+        fleet = fleet_of(agent, time, sample_s=1.0)
         task = asyncio.ensure_future(fleet.run())
         await time.pass_(3.5)
         draining = asyncio.ensure_future(fleet.drain(2.0))
@@ -106,14 +111,7 @@ def test_a_command_is_answered_before_the_car_is_sampled() -> None:
     async def run() -> tuple[int, int]:
         time = Time()
         agent = agent_of(time.clock)
-        fleet = Fleet(
-            [Member(agent, NoLink(time, []))],
-            sample_s=1_000.0,
-            connect_spread_s=0.0,
-            sleep=time.sleep,
-            clock=time.clock,
-            failed=lambda _agent, _error: None,
-        )
+        fleet = fleet_of(agent, time, sample_s=1_000.0)
         task = asyncio.ensure_future(fleet.run())
         await time.pass_(0.5)
         talk = Conversation(agent, time.clock)
