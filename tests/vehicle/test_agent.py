@@ -293,3 +293,35 @@ def test_no_power_cut_makes_a_command_happen_twice_or_the_journal_lie() -> None:
         assert states[2] == "refused"
         assert states[4] == "expired"
         assert states[5] == "unknown"
+
+
+class WatchedDisk(MemoryDisk):
+    """Keeps what was synced; its syncs fail on demand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.synced = b""
+        self.fails = False
+
+    def sync(self, name: str) -> None:
+        if self.fails:
+            raise OSError(5, "Input/output error")
+        super().sync(name)
+        self.synced = bytes(self.files[name])
+
+
+def test_the_end_of_a_command_is_on_disk_with_the_sample_that_follows() -> None:
+    clock, disk = SimulatedClock(START_US), WatchedDisk()
+    talk = Conversation(agent_of(clock, journal_disk=disk), clock)
+    talk.connect()
+    talk.agent.changed = lambda: None
+    assert talk.outcome(command(1, "honk_horn")) == ("executed", "")
+    assert b'"executed"' not in disk.synced  # the answer has not waited for it
+    disk.fails = True
+    before = talk.agent.buffer.backlog_records
+    with pytest.raises(OSError, match="Input/output"):
+        talk.agent.sample()
+    assert talk.agent.buffer.backlog_records == before + 1, "the journal's fault cost a sample"
+    disk.fails = False
+    talk.agent.sample()
+    assert b'"executed"' in disk.synced

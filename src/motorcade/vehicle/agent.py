@@ -112,7 +112,6 @@ class Agent:
     def sample(self) -> None:
         """Let the car live until now and store what it says. Raises `OSError`."""
         parts = self._parts
-        self.journal.sync()
         self._advance()
         payload = parts.sampler.sample(self.car, self._own_signals(), parts.clock.now_us())
         self.counters.samples += 1
@@ -121,6 +120,7 @@ class Agent:
             self._ask_time(every_s=HELLO_S)
         elif self.online and not self.time.heard:  # nor asked what became of our commands
             self._ask_time(every_s=HELLO_AGAIN_S)
+        self.journal.sync()  # last: what fails there must not cost the sample
 
     def _own_signals(self) -> Signals:
         """What the program says about itself rather than the car."""
