@@ -75,7 +75,6 @@ class DedupConfig:
 class GatewayConfig:
     connections_max: int = 18_000  # per process; 20,000 open files are allowed here (design §7)
     turn_spacing_ms: float = 5.0  # least time between turns in a stream of MQTT packets (0010)
-    turn_spacing_command_ms: float = 1.0  # ... while a car's answer to a command may be on its way
     read_buffer_bytes: int = 256 << 10  # shared by all sockets of a process
     write_buffer_bytes_max: int = (
         1 << 20

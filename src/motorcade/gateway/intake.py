@@ -100,7 +100,7 @@ class Intake:
         self._spare = make_staging(1, records_max, bytes_max)
         self._committing: Staging | None = None
         self._next_s = 0.0  # loop time before which no commit starts
-        self._scheduled = False
+        self._scheduled: asyncio.Handle | None = None  # the end of this turn, or of the spacing
         self._patience: asyncio.TimerHandle | None = None  # a commit at the latest then
         self._paused = False
         self.pauses = 0  # how often the doors had to stop reading
@@ -171,13 +171,18 @@ class Intake:
     def schedule(self) -> None:
         """Records were added: commit them at the end of this turn, or after the running commit."""
         self._idle.clear()
-        if not self._scheduled and self._committing is None:
-            self._scheduled = True
+        if self._scheduled is None and self._committing is None:
             wait_s = self._next_s - self._loop.time()
             if wait_s > 0:
-                self._loop.call_later(wait_s, self._turn_ended)
+                self._scheduled = self._loop.call_later(wait_s, self._turn_ended)
             else:
-                self._loop.call_soon(self._turn_ended)
+                self._scheduled = self._loop.call_soon(self._turn_ended)
+
+    def end_turn(self) -> None:
+        """The loop will do nothing for a while: start the commit that is due."""
+        if self._scheduled is not None and self._next_s <= self._loop.time():
+            self._scheduled.cancel()
+            self._turn_ended()
 
     async def drained(self) -> None:
         """Wait until everything added so far is durable or has failed."""
@@ -211,7 +216,7 @@ class Intake:
         return int(records)
 
     def _turn_ended(self) -> None:
-        self._scheduled = False
+        self._scheduled = None
         if self._committing is None and self.staging.used[0]:
             self._start_commit()
         self._settle()
@@ -227,8 +232,8 @@ class Intake:
         try:
             future = self._writer.append(staging.batch())
         except LogBusyError:
-            self._scheduled = True
-            self._loop.call_later(BUSY_RETRY_S, self._turn_ended)
+            self._next_s = self._loop.time() + BUSY_RETRY_S
+            self._scheduled = self._loop.call_later(BUSY_RETRY_S, self._turn_ended)
             return False
         except LogError as error:
             future = Future()

@@ -80,7 +80,8 @@ class Ingest:
         rests: Rests,
         rest: Callable[[float], None],
     ) -> None:
-        """`rest` blocks the loop for so many seconds, or until something is more urgent."""
+        """`rest` ends a turn: it starts the commits that are due, then blocks the loop for so many
+        seconds, or until something is more urgent."""
         self._loop = loop
         self._clock = clock
         self._intake = intake
