@@ -150,7 +150,7 @@ class CommandsConfig:
     overdue_grace_s: float = 2.0  # after the expiry, for news on its way; then outcome_unknown
     message_expires_s: int = 60  # times and queries to cars are not delivered after this
     hello_age_s_max: int = 30  # an older hello (the router was down) gets no time, its car is gone
-    notice_wait_ms: int = 20  # "handed over" waits so long to share a commit with the car's answer
+    notice_wait_ms: int = 20  # a transition that nobody waits for waits so long to share a commit
     hellos_per_s: float = 2.0  # per vehicle, sustained; more are not answered
     hellos_burst: int = 20  # per vehicle, at once on top of that
     ledger_commit_s: float = 0.5  # the ledger, an index of the log, is this far behind at most

@@ -30,6 +30,7 @@ from motorcade.log.errors import CursorError, LogBusyError, LogError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, LogWriter
 from motorcade.wire.command.answers import read_up
 from motorcade.wire.command.errors import CommandCodecError
+from motorcade.wire.command.records import Transition
 
 BUSY_RETRY_S: Final = 0.02  # the writer's queue is full: only a stalled disk does that
 DRAIN_S_MAX: Final = 10.0  # at `stop`, for what was taken
@@ -73,7 +74,7 @@ class CommandRunner:
             self._router.restore(view, counter)
         self._answers = _open_answers(log, ledger.cursor(ANSWERS_CURSOR))
         self._outbox: list[Entry] = []
-        self._flush_due = False
+        self._flushing: asyncio.Handle | None = None
         self._answers_read = False  # since the timer's last turn
         self._busy = False  # the log's queue is full; the outbox waits
         self._commits = 0  # appended and not yet durable
@@ -105,6 +106,7 @@ class CommandRunner:
         doorbell_fd = self._answers.doorbell_fd
         if doorbell_fd is not None:
             self._loop.remove_reader(doorbell_fd)
+        self._hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S_MAX):
                 while self._outbox or self._commits:
@@ -233,8 +235,9 @@ class CommandRunner:
         for piece in slices:
             for record in piece.batch:
                 entries += self._judge(record)
-        self._emit(entries)
         self._tell(entries)
+        told = all(isinstance(entry.payload, Transition) for entry in entries)
+        self._emit(entries, within_s=self._config.commands.notice_wait_ms / 1e3 if told else 0.0)
         return bool(slices)
 
     def _judge(self, record: Record) -> list[Entry]:
@@ -250,14 +253,25 @@ class CommandRunner:
             return []
         return self._router.message(message, record.vehicle, received_us, self._clock.now_us())
 
-    def _emit(self, entries: list[Entry]) -> None:
-        """Have the log hold these, at the end of this loop turn: one append for all of it."""
+    def _emit(self, entries: list[Entry], within_s: float = 0.0) -> None:
+        """Have the log hold these, at the end of this loop turn: one append for all of it.
+
+        What nobody waits for may wait `within_s` for company.
+        """
         if not entries:
             return
         self._outbox += entries
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        if not within_s:
+            self._hurry()
+        elif self._flushing is None:
+            self._flushing = self._loop.call_later(within_s, self._flush)
+
+    def _hurry(self) -> None:
+        """Whatever is in the outbox goes at the end of this turn, or when the log takes more."""
+        if self._outbox and not self._busy:
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._flushing = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         entries = self._outbox
@@ -265,12 +279,12 @@ class CommandRunner:
             future = self._writer.append(batch_of(entries, self._config.log.partitions))
         except LogBusyError:
             self._busy = True
-            self._loop.call_later(BUSY_RETRY_S, self._flush)
+            self._flushing = self._loop.call_later(BUSY_RETRY_S, self._flush)
             return
         except LogError as error:
             self._fail(error)
             return
-        self._busy = self._flush_due = False
+        self._busy, self._flushing = False, None
         self._outbox = []
         self._commits += 1
         future.add_done_callback(
