@@ -93,7 +93,7 @@ def _check_name(name: bytes) -> None:
     assert found == (RECORD_TYPES.index(record_type) if record_type else kernels.OTHER)
 
 
-def _envelopes() -> list[bytes]:
+def envelopes() -> list[bytes]:
     names = st.sampled_from([b"", b"V", b"alerts", b"n" * 128, b"n" * 129])
     sent = st.tuples(names, names, st.binary(max_size=40), st.integers(0, 2**32 - 1))
     streams = drawn(
@@ -142,7 +142,7 @@ def _held(number: int, content: bytes) -> bytes:
 
 
 def _seeds() -> list[bytes]:
-    return [*_envelopes(), *_payloads()]
+    return [*envelopes(), *_payloads()]
 
 
 _MODULES = (f"{WIRE}.envelope", f"{WIRE}.records", f"{WIRE}.kernels")

@@ -59,6 +59,10 @@ DONE: Final = 0
 STAGING_FULL: Final = 1
 EVENTS_FULL: Final = 2
 
+STREAM_BYTES_MAX: Final = 0x3FFF
+"""A property's stream is stored apart and in the properties, of which `read_publish` takes no more:
+so much longer than its packet may a record be."""
+
 EVENT_COLUMNS: Final = 4  # kind, slot, offset in the arena, size
 ACK_SLOT_SHIFT: Final = 16  # an ack is generation << 36 | slot << 16 | packet id
 ACK_GENERATION_SHIFT: Final = 36
@@ -321,7 +325,7 @@ def scan(
                 connection.state = HELD
                 continue
             if arena[at] >> 4 == 3:
-                if used[0] >= limits[1] or used[1] + packet > len(buffer):
+                if used[0] >= limits[1] or used[1] + packet + STREAM_BYTES_MAX > len(buffer):
                     return STAGING_FULL
                 if not take_publish(
                     arena,
