@@ -5,19 +5,23 @@ plain twin, with little room and a rim behind it that must stay as it was.
 """
 
 import itertools
+import json
 import os
 from typing import Any, Final
 
 import numpy as np
 
-from motorcade.events import RECORD_DTYPE, RecordBatch, pack_token
+from motorcade.events import RECORD_DTYPE, Encoding, RecordBatch, pack_token
 from motorcade.gateway.mqtt import kernels as scanner
 from motorcade.gateway.mqtt.ingest import word_table
+from motorcade.gateway.mqtt.payload.kernels import NO_TIME, PREFIX_BYTES, judge_payload
 from motorcade.gateway.mqtt.records import Owner, is_text, vehicle_record
 from motorcade.gateway.telemetry import kernels as receiver
 from motorcade.log.topics import TOPICS, Lane
+from motorcade.signals.packed import read_base_time
 from motorcade.wire.mqtt.errors import MqttError
 from motorcade.wire.mqtt.framing import RawPacket, split_packet
+from motorcade.wire.mqtt.kernels import NO_CONTENT_TYPE
 from motorcade.wire.mqtt.properties import Place, Properties, decode_properties, encode_bare
 from motorcade.wire.mqtt.publish import (
     Puback,
@@ -29,8 +33,10 @@ from motorcade.wire.mqtt.publish import (
 from motorcade.wire.mqtt.reasons import PacketType, ProtocolLevel
 from motorcade.wire.mqtt.session import PINGREQ_BYTES
 from motorcade.wire.tesla_telemetry.envelope import encode_stream
+from motorcade.wire.tesla_telemetry.errors import MalformedPayloadError
+from motorcade.wire.tesla_telemetry.records import RECORD_TYPES, inspect
 from motorcade.wire.websocket.frames import Opcode, encode_frame
-from tests.fuzz import telemetry
+from tests.fuzz import signals, telemetry
 from tests.fuzz.target import Target
 from tests.gateway.mqtt.harness import TOKEN
 from tests.gateway.telemetry.oracle import Oracle
@@ -82,7 +88,7 @@ class Road:
         self.car["key_id"], self.car["partition"] = OWNER.key_id, OWNER.partition
         self.car["epoch"], self.car["generation"] = OWNER.epoch, GENERATION
         self.car["level"], self.car["receive_max"] = level, receive_max
-        self.prefixes = np.zeros((SLOT + 1, scanner.PREFIX_BYTES), np.uint8)
+        self.prefixes = np.zeros((SLOT + 1, PREFIX_BYTES), np.uint8)
         self.prefixes[SLOT] = np.frombuffer(f"v/{TOKEN}/".encode(), np.uint8)
         self.rows = with_fields(np.zeros(ROWS_MAX, RECORD_DTYPE))
         self.buffer, self.rim = rimmed(BUFFER_BYTES)
@@ -261,6 +267,105 @@ def _turns() -> list[bytes]:
     return found
 
 
+# --- what a payload tells ------------------------------------------------------------------------
+
+ENCODINGS: Final = (
+    NO_CONTENT_TYPE,
+    *(Encoding.JSON_SIGNALS, Encoding.TESLA_TELEMETRY, Encoding.SAMPLES, Encoding.OPAQUE),
+)
+PREFIXES: Final = np.frombuffer(f"v/{TOKEN}/".encode(), np.uint8).reshape(1, -1).copy()
+SPACE: Final = b" \t\r\n"  # JSON's
+TIME_US_MAX: Final = (1 << 63) - 9  # as `read_decimal` takes them
+
+
+def read_payload(data: bytes) -> None:
+    """The first byte chooses what the sender says that it is."""
+    if not data:
+        return
+    said, payload = ENCODINGS[data[0] % len(ENCODINGS)], data[1:]
+    held = np.frombuffer(bytearray(b"?" + payload), np.uint8)
+    encoding, time_us, resend = judge_payload(
+        held, 1, len(held), np.int64(said), PREFIXES, np.int64(0)
+    )
+    stored = held[1:].tobytes()
+    assert held[0] == ord("?")
+    assert len(stored) == len(payload)
+    if said == NO_CONTENT_TYPE:
+        text = payload.strip(SPACE)
+        is_object = len(text) > 1 and text.startswith(b"{") and text.endswith(b"}")
+        assert encoding == (Encoding.JSON_SIGNALS if is_object else Encoding.OPAQUE)
+    else:
+        assert encoding == said
+    if encoding == Encoding.TESLA_TELEMETRY:
+        _check_tesla(payload, stored, int(time_us), bool(resend))
+        return
+    assert stored == payload
+    assert not resend
+    if encoding == Encoding.JSON_SIGNALS:
+        expected = _json_time_us(payload)
+        assert time_us == expected or (expected is None and time_us >= NO_TIME)
+    elif encoding == Encoding.SAMPLES:
+        base = read_base_time(payload)
+        assert time_us == (NO_TIME if base is None else base)
+    else:
+        assert time_us == NO_TIME
+
+
+def _check_tesla(payload: bytes, stored: bytes, time_us: int, resend: bool) -> None:
+    try:
+        plain = inspect(payload, RECORD_TYPES[0], TOKEN.encode())
+    except MalformedPayloadError:
+        return
+    assert stored == plain.payload[: len(payload)]
+    assert resend == plain.resend
+    created_us = plain.created_at_us or 0
+    assert time_us == (created_us if created_us >= 1_000_000 else NO_TIME)
+
+
+class _Integer(str):
+    """As JSON spells it."""
+
+
+def _json_time_us(payload: bytes) -> int | None:
+    """What a JSON library says of the first `time_us`; None where it cannot say."""
+    try:
+        text = payload.decode().strip(SPACE.decode())
+        document = json.loads(text, parse_int=_Integer, object_pairs_hook=tuple)
+    except (ValueError, RecursionError):
+        return None
+    if "\\" in text:  # a name may be spelt in many ways, and the kernel knows one
+        return None
+    if isinstance(document, list) and document:
+        document = document[0]
+    if not isinstance(document, tuple):
+        return NO_TIME
+    found = next((value for name, value in document if name == "time_us"), None)
+    if not isinstance(found, _Integer) or not found.isdigit():
+        return NO_TIME
+    return int(found) if int(found) <= TIME_US_MAX else NO_TIME
+
+
+def _payloads() -> list[bytes]:
+    found = [bytes((number,)) for number in range(len(ENCODINGS))]
+    texts = [b'{"time_us":5,"a":1}', b'{"a":{"time_us":1},"time_us" : 7 }', b'[{"time_us":5}]']
+    texts += [b'{"a":[{"time_us":1}, "time_us"],"b":"\\"","time_us":8}', b"[[]]", b"[1]", b"1"]
+    texts += [b'{"time_us":%s}' % each for each in (b"1.5", b"1e3", b'"1"', b"-1", b"null", b"07")]
+    texts += [b'{"time_us":%d}' % each for each in (TIME_US_MAX, TIME_US_MAX + 1, 1 << 64)]
+    texts += [b'\t[ {"a":{}}, {"time_us":1}]\n', b'{"time_us":5', b'{"a', b'{"a\\', b"{}", b" {} "]
+    found += [bytes((number,)) + each for each in texts for number in (0, 1)]
+    tesla = [each[1:] for each in telemetry.payloads() if each[0] == 0]
+    groups = [b"\x0b\x0c", b"\x1b\x0b\x0c\x1c", b"\x0b", b"\x0c", b"\x12\x04\x0b\x08\x05\x0c"]
+    vin = b"\x1a\x11" + VIN
+    created = b"\x12\x06\x08\x80\xa8\xd6\xb9\x07"
+    tesla += [
+        each + vin + b"\x20\x01" + created for each in (*groups, b"", vin, b"\x12\x02\x10\x05")
+    ]
+    tesla += [b"\x0b" + vin + b"\x0c" + created, created + b"\x12\x02\x08\x01", b"\x1a\x02ab" + vin]
+    tesla += [created[:-1], b"\x09" + bytes(8) + b"\x0d" + bytes(4), b"\x0d" + bytes(3), b"\x0e"]
+    found += [b"\x02" + each for each in tesla]
+    return found + [b"\x03" + each for each in signals.columns()]
+
+
 # --- Fleet Telemetry ---------------------------------------------------------------------------
 
 
@@ -319,5 +424,6 @@ def _segments() -> list[bytes]:
 
 TARGETS = (
     Target("mqtt-scan", read_turns, _turns, ("motorcade.gateway.mqtt.kernels",)),
+    Target("mqtt-payload", read_payload, _payloads, ("motorcade.gateway.mqtt.payload.kernels",)),
     Target("telemetry-receive", read_segment, _segments, ("motorcade.gateway.telemetry.kernels",)),
 )

@@ -108,7 +108,7 @@ def envelopes() -> list[bytes]:
     return [b"\x80" + each for each in whole]
 
 
-def _payloads() -> list[bytes]:
+def payloads() -> list[bytes]:
     sent = st.tuples(st.integers(0, len(RECORD_TYPES) - 1), wire_payloads)
     drawn_ones = drawn(sent, 250, lambda one: bytes((one[0],)) + one[1])
     names = [b"\0" + row.name for row in RECORD_TYPES]
@@ -142,7 +142,7 @@ def _held(number: int, content: bytes) -> bytes:
 
 
 def _seeds() -> list[bytes]:
-    return [*envelopes(), *_payloads()]
+    return [*envelopes(), *payloads()]
 
 
 _MODULES = (f"{WIRE}.envelope", f"{WIRE}.records", f"{WIRE}.kernels")
