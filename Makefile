@@ -41,6 +41,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.commands
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.log
+	$(BIN)/python -m benchmarks.start
 
 bench-short: setup
 	$(BIN)/python -m benchmarks.ingest --seconds 2 --rounds 1 --check

@@ -52,3 +52,14 @@ class HttpLink:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
+
+
+async def until_healthy(ready: dict[str, Any], wait_s_max: float = 60.0) -> None:
+    """Wait until `/health/ready` says ok. Raises `TimeoutError`."""
+    link = HttpLink(ready["api"]["url"], ready["admin_token"])
+    try:
+        async with asyncio.timeout(wait_s_max):
+            while (await link.request("GET", "/health/ready")).status != 200:
+                await asyncio.sleep(0.01)
+    finally:
+        link.close()

@@ -78,7 +78,11 @@ async def ask(listener: socket.socket) -> int:
 async def started(supervisor: Supervisor) -> "asyncio.Task[None]":
     """A supervisor at work; a failed start is raised, not waited for."""
     ready = asyncio.Event()
-    running = asyncio.create_task(supervisor.run(ready.set))
+
+    async def on_ready() -> None:
+        ready.set()
+
+    running = asyncio.create_task(supervisor.run(on_ready))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({running, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
@@ -128,7 +132,8 @@ def test_children_end_when_the_supervisor_is_killed(modules: Path, kind: str) ->
         "door = open_listener('127.0.0.1', 0)\n"
         "spec = ChildSpec('odd', sys.argv[1], {}, {'door': door})\n"
         "s = Supervisor([spec], SupervisorConfig())\n"
-        "asyncio.run(s.run(lambda: print('pid', s._children[0].process.pid, flush=True)))\n"
+        "async def tell(): print('pid', s._children[0].process.pid, flush=True)\n"
+        "asyncio.run(s.run(tell))\n"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", source, f"{kind}_child"], stdout=subprocess.PIPE, text=True
@@ -206,10 +211,13 @@ def test_a_child_that_does_not_drain_is_killed_and_the_rest_still_drain(modules:
 
 
 def test_a_stop_during_the_start_does_not_wait_for_the_start(modules: Path) -> None:
+    async def on_ready() -> None:
+        pytest.fail("it is not ready")
+
     async def test() -> None:
         spec = ChildSpec("mute", "mute_child", {})
         supervisor = Supervisor([spec], SupervisorConfig(ready_s_max=50))
-        running = asyncio.create_task(supervisor.run(lambda: pytest.fail("it is not ready")))
+        running = asyncio.create_task(supervisor.run(on_ready))
         while supervisor._children[0].process is None:
             await asyncio.sleep(0.01)
         supervisor.stop()

@@ -1,9 +1,9 @@
 """The composition root: settings in, a running process out. The only importer of engines.
 
-`python -m motorcade.app '<json>'` is started by the supervisor, once per role. A role opens its
-lanes of the log, then its doors or counters, in the order of the road; says "ready"; and drains
-when told to stop or when the supervisor is gone. To put another engine behind a port, change the
-line here that constructs it.
+The supervisor starts it once per role, and tells it as JSON what to be. A role opens its lanes of
+the log, then its doors or counters, in the order of the road; says "ready"; and drains when told to
+stop or when the supervisor is gone. To put another engine behind a port, change the line here that
+constructs it.
 """
 
 import asyncio
@@ -11,7 +11,8 @@ import gc
 import os
 import select
 import sys
-from collections.abc import Callable, Collection, Coroutine
+import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -34,6 +35,7 @@ FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answer
 FAST_BYTES_MAX: Final = 4 << 20
 GC_THRESHOLD: Final = 50_000  # allocations between collections: the hot road makes no cycles
 GOODBYE_S_MAX: Final = 2.0  # at a drain, for app WebSockets
+SELECT_FDS: Final = 1_024  # `select` takes no others; `poll` counts in whole milliseconds
 SWITCH_S: Final = 0.0002  # a thread that decodes telemetry gives way to a waiting command (P6)
 
 _log = structlog.get_logger()
@@ -249,15 +251,12 @@ def _settle() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def _rest(rest_s: float, urgent: Collection[int]) -> None:
-    """Block for so long, or until one of the file descriptors `urgent` is readable or closed.
-
-    In whole milliseconds, rounded up; whoever rests counts from when the rest was due.
-    """
-    poll = select.poll()
-    for descriptor in urgent:
-        poll.register(descriptor, select.POLLIN)
-    poll.poll(rest_s * 1e3)
+def _rest(rest_s: float, urgent_fd: int | None) -> None:
+    """Block for so long, or until `urgent_fd` is readable: no command waits for telemetry."""
+    if urgent_fd is not None and urgent_fd < SELECT_FDS:
+        select.select([urgent_fd], [], [], rest_s)
+    else:
+        time.sleep(rest_s)
 
 
 Role = Callable[[Parts, StopEvents], Coroutine[Any, Any, None]]
@@ -269,7 +268,7 @@ async def _run(link: ChildLink) -> None:
     config = Config().with_overrides(list(link.options["settings"]))
     data = Path(link.options["data"])
     clock = SystemClock()
-    authority = open_authority(data, config=config.identity)
+    authority = open_authority(data, link.options["listen"], config=config.identity)
     registry = EmbeddedRegistry(
         data / "registry.sqlite",
         account_key=authority.account_key,

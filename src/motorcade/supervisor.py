@@ -19,7 +19,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,6 +29,7 @@ from motorcade.config import SupervisorConfig
 
 LISTEN_BACKLOG: Final = 4_096  # connections waiting in one listen queue; the kernel may cut it
 SHARE_OF_REST: Final = 0.6  # of the drain's time left, for each child but the last
+START_MODULE: Final = "motorcade.child"
 STEADY_S: Final = 30.0  # a child that ran this long starts its restart waits anew
 
 PR_SET_PDEATHSIG: Final = 1  # prctl(2)
@@ -42,7 +43,7 @@ class ChildSpec:
     """One process to keep running: its role, what it is told, the sockets it is handed."""
 
     name: str  # its role: gateway, api, ...
-    module: str  # run as `python -m module '<json>'`
+    module: str  # run as `python -m motorcade.child module '<json>'`
     options: Mapping[str, Any]
     sockets: Mapping[str, socket.socket] = field(default_factory=dict)
 
@@ -74,6 +75,7 @@ class Child:
         self.spec = spec
         self._config = config
         self.process: asyncio.subprocess.Process | None = None
+        self.spawned = asyncio.Event()
         self._lifeline: int | None = None
         self.restarts = 0
         self.ready_s = 0.0  # loop time; 0: it is not ready
@@ -93,6 +95,7 @@ class Child:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
                 "-m",
+                START_MODULE,
                 self.spec.module,
                 json.dumps(told),
                 pass_fds=[*fds.values(), ready_write, life_read],
@@ -101,6 +104,7 @@ class Child:
         finally:
             os.close(ready_write)
             os.close(life_read)
+        self.spawned.set()
         try:
             said = await asyncio.wait_for(_read_all(ready_read), self._config.ready_s_max)
         except TimeoutError as error:
@@ -160,7 +164,12 @@ class Supervisor:
         """Begin the orderly stop; `run` returns after it. Safe in a signal handler of the loop."""
         self._stopping.set()
 
-    async def run(self, on_ready: Callable[[], None]) -> None:
+    async def spawned(self) -> None:
+        """Wait until every child's process is there; ready it is much later."""
+        for child in self._children:
+            await child.spawned.wait()
+
+    async def run(self, on_ready: Callable[[], Awaitable[None]]) -> None:
         """Start all children at once, call `on_ready`, heal until `stop`, then stop in order.
 
         Raises:
@@ -169,7 +178,7 @@ class Supervisor:
         keepers: list[asyncio.Task[None]] = []
         try:
             if await self._started():
-                on_ready()
+                await on_ready()
                 keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
                 await self._stopping.wait()
         finally:
@@ -193,7 +202,7 @@ class Supervisor:
         finally:
             for task in (*starts, stopping):
                 task.cancel()
-            await asyncio.gather(*starts, stopping, return_exceptions=True)
+            await asyncio.gather(*starts, started, stopping, return_exceptions=True)
 
     def children_counts(self) -> dict[str, tuple[int, float]]:
         """By child: how often it was started again, and for how many seconds it has been ready."""

@@ -105,12 +105,9 @@ def _hold(lock_fd: int, data: Path) -> None:
 async def _run(
     options: PlatformOptions, config: Config, data: Path, companion: Companion | None
 ) -> None:
-    from motorcade.identity.authority import open_authority
-    from motorcade.identity.tokens import admin_token
     from motorcade.metrics.process import supervisor_report
     from motorcade.metrics.report import ReportSocket
 
-    authority = open_authority(data, listen=options.listen, config=config.identity)
     sockets = {
         name: open_listener(options.listen, 0 if options.ports_auto else port)
         for name, port in PORTS.items()
@@ -133,11 +130,23 @@ async def _run(
         loop.add_signal_handler(number, supervisor.stop)
     seen = ReportSocket(data, "supervisor", lambda: supervisor_report(supervisor))
     await seen.start()
+
+    async def open_keys() -> tuple[str, str]:
+        """Beside the children's start, which takes longer and opens the same keys, by a lock."""
+        await supervisor.spawned()
+        try:
+            return await asyncio.to_thread(_open_keys, data, options.listen, config)
+        except Exception:
+            supervisor.stop()
+            raise
+
+    keys = asyncio.create_task(open_keys())
     companions: list[asyncio.Task[None]] = []
 
-    def on_ready() -> None:
+    async def on_ready() -> None:
+        ca_file, token = await keys
         addresses = {name: listener.getsockname()[:2] for name, listener in sockets.items()}
-        ready = _ready(addresses, str(authority.ca_file), admin_token(authority))
+        ready = _ready(addresses, ca_file, token)
         for path in (data / READY_FILE, options.ready_file):
             if path is not None:
                 _write_private(path, json.dumps(ready, indent=2) + "\n")
@@ -149,7 +158,10 @@ async def _run(
 
     try:
         await supervisor.run(on_ready)
+        if keys.done():
+            keys.result()  # raises what is wrong with them: then that is why it stopped
     finally:
+        keys.cancel()
         seen.close()
         (data / READY_FILE).unlink(missing_ok=True)
         for task in companions:
@@ -158,6 +170,15 @@ async def _run(
         for end in ends:
             if isinstance(end, Exception):
                 raise end
+
+
+def _open_keys(data: Path, listen: str, config: Config) -> tuple[str, str]:
+    """Make the keys that are missing; return (the root certificate's path, the admin's token)."""
+    from motorcade.identity.authority import open_authority
+    from motorcade.identity.tokens import admin_token
+
+    authority = open_authority(data, listen, config=config.identity)
+    return str(authority.ca_file), admin_token(authority)
 
 
 def _ready(addresses: dict[str, tuple[str, int]], ca_file: str, admin_token: str) -> dict[str, Any]:
