@@ -9,6 +9,7 @@ agent: signature, counter, expiry and journal included.
 import argparse
 import asyncio
 import json
+import random
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from benchmarks.machine import MachineTimes, cpu_of, describe, tree
 from tests.platform_process import MOTORCADE, Platform, add_vehicles
 
 CARS = 4
+SLOWEST_PER_S = 20.0  # one at a time; the load must last longer
 LOADERS = 100
 STEAL_MAX = 0.02
 OTHER_MAX = 0.05
@@ -40,6 +42,7 @@ class App:
         self._ready = ready
         self._heard: dict[str, float] = {}
         self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()  # a kept HTTP connection carries one request at a time
 
     async def open(self) -> None:
         """Connect both ways and wait until the car is online."""
@@ -66,39 +69,56 @@ class App:
                     self._heard[command["id"]] = time.perf_counter()
                     self._wake.set()
 
-    async def command(self, name: str) -> tuple[float, float, bool]:
-        """Seconds to the stream's final word and to the answer, and whether it was executed."""
-        body = b"{}"
-        began = time.perf_counter()
-        self._writer.write(
-            f"POST /api/1/vehicles/{self._vin}/command/{name} HTTP/1.1\r\nHost: {self._host}\r\n"
-            f"Authorization: Bearer {self._token}\r\nContent-Type: application/json\r\n"
-            f"Content-Length: {len(body)}\r\n\r\n".encode()
-            + body
-        )
-        head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
-        answered = time.perf_counter()
-        fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
-        said = json.loads(await self._reader.readexactly(int(fields["content-length"])))
-        command_id = fields["x-command-id"]
-        while command_id not in self._heard:
-            self._wake.clear()
-            await asyncio.wait_for(self._wake.wait(), HEARD_S_MAX)
-        done = bool(said.get("response") and said["response"]["result"])
-        return self._heard.pop(command_id) - began, answered - began, done
+    async def command(self, name: str, due: float) -> tuple[float, bool]:
+        """Seconds from `due` to the stream's final word, and whether it was executed."""
+        async with self._turn:
+            body = b"{}"
+            path = f"/api/1/vehicles/{self._vin}/command/{name}"
+            self._writer.write(
+                f"POST {path} HTTP/1.1\r\nHost: {self._host}\r\n"
+                f"Authorization: Bearer {self._token}\r\nContent-Type: application/json\r\n"
+                f"Content-Length: {len(body)}\r\n\r\n".encode()
+                + body
+            )
+            head = (await self._reader.readuntil(b"\r\n\r\n")).decode().lower()
+            fields = dict(line.split(": ", 1) for line in head.split("\r\n")[1:] if ": " in line)
+            said = json.loads(await self._reader.readexactly(int(fields["content-length"])))
+            command_id = fields["x-command-id"]
+            while command_id not in self._heard:
+                self._wake.clear()
+                await asyncio.wait_for(self._wake.wait(), HEARD_S_MAX)
+            done = bool(said.get("response") and said["response"]["result"])
+            return self._heard.pop(command_id) - due, done
 
 
-async def volley(ready: dict[str, Any], vins: list[str], commands: int) -> list[float]:
-    """Send so many commands, one at a time; return the round trips in seconds, sorted."""
+async def volley(
+    ready: dict[str, Any], vins: list[str], commands: int, rate_per_s: float = 0.0
+) -> list[float]:
+    """Send so many commands; return the round trips in seconds, sorted.
+
+    One at a time, or with a rate as from people who know nothing of each other: exponential gaps,
+    from a fixed seed; a trip begins when the command was due, so one waits for another at times.
+    """
     apps = [App(ready, vin) for vin in vins]
     for app in apps:
         await app.open()
     trips: list[float] = []
+    gaps = random.Random(1)
 
-    for number in range(commands):
-        heard_s, _, done = await apps[number % len(apps)].command(NAMES[number % len(NAMES)])
+    async def send(number: int, due: float) -> None:
+        trip_s, done = await apps[number % len(apps)].command(NAMES[number % len(NAMES)], due)
         assert done, "a command was not executed"
-        trips.append(heard_s)
+        trips.append(trip_s)
+
+    async with asyncio.TaskGroup() as group:
+        due = time.perf_counter()
+        for number in range(commands):
+            if not rate_per_s:
+                await send(number, time.perf_counter())
+                continue
+            due += gaps.expovariate(rate_per_s)
+            await asyncio.sleep(due - time.perf_counter())
+            group.create_task(send(number, due))
     for app in apps:
         await app.close()
     return sorted(trips)
@@ -112,7 +132,7 @@ def wait_online(ready: dict[str, Any], vins: list[str]) -> None:
             app = App(ready, vin)
             await app.open()
             for _ in range(100):
-                if (await app.command("flash_lights"))[2]:
+                if (await app.command("flash_lights", 0.0))[1]:
                     break
                 await asyncio.sleep(0.2)
             else:
@@ -123,12 +143,17 @@ def wait_online(ready: dict[str, Any], vins: list[str]) -> None:
 
 
 def measure(
-    title: str, ready: dict[str, Any], vins: list[str], commands: int, pids: list[int]
+    title: str,
+    ready: dict[str, Any],
+    vins: list[str],
+    options: argparse.Namespace,
+    pids: list[int],
 ) -> bool:
     """One run, printed; whether the machine was quiet enough for it to count."""
     before, times = cpu_of(pids), MachineTimes.read()
     own = time.process_time()
-    trips = uvloop.run(volley(ready, vins, commands))  # what the app costs is in the trip
+    # What the app costs is in the trip.
+    trips = uvloop.run(volley(ready, vins, options.commands, options.rate))
     spent_us = (time.process_time() - own) * 1e6
     after, end = cpu_of(pids), MachineTimes.read()
     spent_us += sum(after[pid] - before[pid] for pid in pids)
@@ -147,6 +172,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--commands", type=int, default=10_000)
     parser.add_argument("--loads", default="idle,1,10", help="idle, or messages per segment")
+    parser.add_argument(
+        "--rate", type=float, default=0.0, help="commands per second; 0: one at a time"
+    )
     options = parser.parse_args()
     print(describe())
     with tempfile.TemporaryDirectory() as name:
@@ -169,7 +197,7 @@ def main() -> None:
         try:
             wait_online(platform.ready, vins[:CARS])
             for load in options.loads.split(","):
-                run_load(load, platform, vins[:CARS], options.commands, accounts, cars)
+                run_load(load, platform, vins[:CARS], options, accounts, cars)
         finally:
             for car in cars:
                 car.terminate()
@@ -182,7 +210,7 @@ def run_load(
     load: str,
     platform: Platform,
     vins: list[str],
-    commands: int,
+    options: argparse.Namespace,
     accounts: Path,
     cars: list[subprocess.Popen[bytes]],
 ) -> None:
@@ -190,12 +218,12 @@ def run_load(
     pids = [*tree(platform.pid), *(car.pid for car in cars)]
     if load == "idle":
         for _ in range(TRIES):
-            if measure("idle", platform.ready, vins, commands, pids):
+            if measure("idle", platform.ready, vins, options, pids):
                 return
         return
     place = platform.ready["mqtt"]
     for _ in range(TRIES):
-        seconds = str(60 + commands / 20)
+        seconds = str(60 + 1.5 * options.commands / (options.rate or SLOWEST_PER_S))
         command = [sys.executable, "-m", "benchmarks.busy", str(accounts), place["host"]]
         command += [str(place["port"]), load, "0.6", seconds]
         loader = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -203,7 +231,7 @@ def run_load(
             assert loader.stdout is not None
             found = json.loads(loader.stdout.readline())
             title = f"{load} per segment at {found['rate_per_s']:,.0f}/s"
-            if measure(title, platform.ready, vins, commands, [*pids, loader.pid]):
+            if measure(title, platform.ready, vins, options, [*pids, loader.pid]):
                 return
         finally:
             loader.kill()

@@ -11,8 +11,7 @@ import gc
 import os
 import select
 import sys
-import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +34,6 @@ FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answer
 FAST_BYTES_MAX: Final = 4 << 20
 GC_THRESHOLD: Final = 50_000  # allocations between collections: the hot road makes no cycles
 GOODBYE_S_MAX: Final = 2.0  # at a drain, for app WebSockets
-SELECT_FDS: Final = 1_024  # `select` takes no others; `poll` counts in whole milliseconds
 SWITCH_S: Final = 0.0002  # a thread that decodes telemetry gives way to a waiting command (P6)
 
 _log = structlog.get_logger()
@@ -251,12 +249,15 @@ def _settle() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def _rest(rest_s: float, urgent_fd: int | None) -> None:
-    """Block for so long, or until `urgent_fd` is readable: no command waits for telemetry."""
-    if urgent_fd is not None and urgent_fd < SELECT_FDS:
-        select.select([urgent_fd], [], [], rest_s)
-    else:
-        time.sleep(rest_s)
+def _rest(rest_s: float, urgent: Collection[int]) -> None:
+    """Block for so long, or until one of the file descriptors `urgent` is readable or closed.
+
+    In whole milliseconds, rounded up; whoever rests counts from when the rest was due.
+    """
+    poll = select.poll()
+    for descriptor in urgent:
+        poll.register(descriptor, select.POLLIN)
+    poll.poll(rest_s * 1e3)
 
 
 Role = Callable[[Parts, StopEvents], Coroutine[Any, Any, None]]

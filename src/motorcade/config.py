@@ -75,7 +75,6 @@ class DedupConfig:
 class GatewayConfig:
     connections_max: int = 18_000  # per process; 20,000 open files are allowed here (design §7)
     turn_spacing_ms: float = 5.0  # least time between turns in a stream of MQTT packets (0010)
-    turn_spacing_command_ms: float = 1.0  # ... while a car's answer to a command may be on its way
     read_buffer_bytes: int = 256 << 10  # shared by all sockets of a process
     write_buffer_bytes_max: int = (
         1 << 20
@@ -151,7 +150,7 @@ class CommandsConfig:
     overdue_grace_s: float = 2.0  # after the expiry, for news on its way; then outcome_unknown
     message_expires_s: int = 60  # times and queries to cars are not delivered after this
     hello_age_s_max: int = 30  # an older hello (the router was down) gets no time, its car is gone
-    notice_wait_ms: int = 20  # "handed over" waits so long to share a commit with the car's answer
+    notice_wait_ms: int = 20  # a transition that nobody waits for waits so long to share a commit
     hellos_per_s: float = 2.0  # per vehicle, sustained; more are not answered
     hellos_burst: int = 20  # per vehicle, at once on top of that
     ledger_commit_s: float = 0.5  # the ledger, an index of the log, is this far behind at most

@@ -19,7 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from motorcade.commands.entries import US, Downlink, Entry
 from motorcade.commands.ledger import Ledger
-from motorcade.commands.port import CommandView, Request
+from motorcade.commands.port import Request, Step
 from motorcade.commands.router import Router
 from motorcade.commands.states import FINAL, TRANSITIONS, State
 from motorcade.config import CommandsConfig
@@ -98,6 +98,9 @@ class Car:
         self.outbox.append(write_up(message))
 
 
+News = tuple[bytes, str, bytes, int]  # name, id, payload, when it was received
+
+
 @dataclass
 class Gateway:
     """One gateway process. Notices and answers reach the log at `sync`, or die with it."""
@@ -105,7 +108,7 @@ class Gateway:
     born_at: int  # length of COMMANDS when it started: older records it did not see being written
     read_to: int = 0
     handed: set[str] = field(default_factory=set)
-    unsynced: list[tuple[bytes, str, bytes]] = field(default_factory=list)
+    unsynced: list[News] = field(default_factory=list)
 
 
 class World(RuleBasedStateMachine):
@@ -115,7 +118,7 @@ class World(RuleBasedStateMachine):
         self.numbers = count(1)
         self.commands_log: list[Entry] = []  # durable
         self.appended: list[Entry] = []  # not durable yet
-        self.answers_log: list[tuple[bytes, str, bytes]] = []  # durable: name, id, payload
+        self.answers_log: list[News] = []  # durable
         self.answers_read = 0
         self.answers_stored = 0  # the cursor that survives
         self.directory = tempfile.TemporaryDirectory()
@@ -124,7 +127,7 @@ class World(RuleBasedStateMachine):
         self.car = Car()
         self.gateway = Gateway(0)
         self.wire: list[bytes] = []
-        self.told: dict[str, list[State]] = {}
+        self.told: dict[str, tuple[Step, ...]] = {}
         self.keys: dict[str, str] = {}
         self.started()
 
@@ -176,11 +179,8 @@ class World(RuleBasedStateMachine):
     # The log.
 
     def commit(self) -> None:
-        for entry in self.appended:
-            self.commands_log.append(entry)
-            tracked = self.router.confirm(entry)
-            if tracked is not None:
-                self.tell(tracked.view())
+        self.commands_log += self.appended
+        self.tell(self.appended)
         self.appended = []
 
     @rule()
@@ -190,22 +190,30 @@ class World(RuleBasedStateMachine):
         self.router.forget(self.ledger.apply(records, cursors))
         self.in_ledger = len(self.commands_log)
 
-    def tell(self, view: CommandView) -> None:
-        """What callers and watchers hear."""
-        self.told.setdefault(view.id, []).append(view.state)
-        self.keys.setdefault(view.idempotency_key, view.id)
+    def tell(self, entries: list[Entry]) -> None:
+        """What callers and watchers hear: a timeline that may grow, and is never another one."""
+        for entry in entries:
+            tracked = self.router.confirm(entry)
+            if tracked is not None:
+                view = tracked.view()
+                before = self.told.get(view.id, ())
+                assert all(a == b for a, b in zip(view.timeline, before, strict=False))
+                self.told[view.id] = max(view.timeline, before, key=len)
+                self.keys.setdefault(view.idempotency_key, view.id)
 
     # The router.
 
     @rule(steps=st.integers(1, 5))
     def read_answers(self, steps: int) -> None:
-        for name, command_id, payload in self.answers_log[self.answers_read :][:steps]:
+        for name, command_id, payload, received_us in self.answers_log[self.answers_read :][:steps]:
             self.answers_read += 1
             if name:
-                self.appended += self.router.notice(name, CAR, command_id, self.now_us)
+                entries = self.router.notice(name, CAR, command_id, received_us)
             else:
                 message = read_up(payload)
-                self.appended += self.router.message(message, CAR, self.now_us, self.now_us)
+                entries = self.router.message(message, CAR, received_us, self.now_us)
+            self.appended += entries
+            self.tell(entries)
         if not self.appended:
             self.answers_stored = self.answers_read
 
@@ -218,6 +226,7 @@ class World(RuleBasedStateMachine):
         self.started()
         for view, counter in self.ledger.not_final():
             self.router.restore(view, counter)
+        self.read_answers(10_000)  # before time passes, as the runner does
 
     @rule(seconds=st.sampled_from([0.1, 1, 10, 40]), commit=st.booleans())
     def pass_time(self, seconds: float, commit: bool) -> None:
@@ -227,6 +236,9 @@ class World(RuleBasedStateMachine):
             self.commit()
 
     # The gateway.
+
+    def news(self, name: bytes = b"", command_id: str = "", payload: bytes = b"") -> None:
+        self.gateway.unsynced.append((name, command_id, payload, self.now_us))
 
     @rule(read=st.booleans())
     def sync(self, read: bool) -> None:
@@ -254,13 +266,13 @@ class World(RuleBasedStateMachine):
                 continue
             if self.now_us < payload.expires_time_us:
                 if isinstance(payload, Transition) and payload.id not in self.gateway.handed:
-                    self.gateway.unsynced.append((HANDED_OVER, payload.id, b""))
+                    self.news(HANDED_OVER, payload.id)
                 self.gateway.handed.add(payload.id)
                 self.wire.append(bytes(payload.message))
 
     @rule()
     def notice_expiry(self) -> None:
-        noticed = {command_id for _, command_id, _ in self.answers_log + self.gateway.unsynced}
+        noticed = {command_id for _, command_id, *_ in self.answers_log + self.gateway.unsynced}
         for position, entry in enumerate(self.commands_log):
             payload = entry.payload
             if not isinstance(payload, Transition) or not payload.message:
@@ -269,11 +281,11 @@ class World(RuleBasedStateMachine):
                 continue
             seen = position >= self.gateway.born_at
             name = UNDELIVERED if seen else DELIVERY_UNKNOWN
-            self.gateway.unsynced.append((name, payload.id, b""))
+            self.news(name, payload.id)
 
     def answered(self, command_id: str) -> bool:
         return any(
-            not name and command_id in payload.decode() for name, _, payload in self.answers_log
+            not name and command_id in payload.decode() for name, _, payload, _ in self.answers_log
         )
 
     # The car and its link.
@@ -281,7 +293,7 @@ class World(RuleBasedStateMachine):
     @rule()
     def connect(self) -> None:
         self.car.connected = True
-        self.gateway.unsynced.append((b"", "", write_up(Hello(nonce="n"))))
+        self.news(payload=write_up(Hello(nonce="n")))
         self.send_up()
 
     @rule()
@@ -292,7 +304,8 @@ class World(RuleBasedStateMachine):
     def send_up(self) -> None:
         """QoS 1: all that is not acknowledged, as often as it takes."""
         if self.car.connected:
-            self.gateway.unsynced += [(b"", "", payload) for payload in self.car.outbox]
+            for payload in self.car.outbox:
+                self.news(payload=payload)
 
     @rule()
     def crash_car(self) -> None:
@@ -326,20 +339,21 @@ class World(RuleBasedStateMachine):
     @invariant()
     def what_is_told_is_true(self) -> None:
         executed = {command_id for command_id, _, _ in self.car.executions}
-        for command_id, states in self.told.items():
+        for command_id, steps in self.told.items():
             journal = self.car.journal.get(command_id)
-            if states[-1] in (State.EXECUTED, State.REFUSED):
-                assert journal == states[-1]
-            elif states[-1] is State.EXPIRED:
+            state = steps[-1].state
+            if state in (State.EXECUTED, State.REFUSED):
+                assert journal == state
+            elif state is State.EXPIRED:
                 assert command_id not in executed
                 assert journal in (None, "expired", "unknown")
 
     @invariant()
     def timelines_follow_the_table(self) -> None:
-        for states in self.told.values():
-            assert states[0] is State.REQUESTED
-            for before, after in pairwise(states):
-                assert after in TRANSITIONS[before].values()
+        for steps in self.told.values():
+            assert steps[0].state is State.REQUESTED
+            for before, after in pairwise(steps):
+                assert after.state in TRANSITIONS[before.state].values()
 
     @invariant()
     def counters_rise(self) -> None:
@@ -361,11 +375,12 @@ class World(RuleBasedStateMachine):
                 self.sync(True)
             self.pass_time(40, True)
         self.what_is_told_is_true()
-        for command_id, states in self.told.items():
+        for command_id, steps in self.told.items():
+            state = steps[-1].state
             if self.car.journal.get(command_id) == "started":
-                assert states[-1] is State.OUTCOME_UNKNOWN
+                assert state is State.OUTCOME_UNKNOWN
             else:
-                assert states[-1] in FINAL, (states, self.car.journal.get(command_id))
+                assert state in FINAL, (steps, self.car.journal.get(command_id))
 
 
 TestPromise = World.TestCase

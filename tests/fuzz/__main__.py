@@ -42,7 +42,7 @@ class Result:
         )
 
 
-def fuzz(target: Target, cpu_s: float, directory: Path) -> Result:
+def fuzz(target: Target, cpu_s: float, directory: Path, seed: int) -> Result:
     """Fuzz one target; its corpus and findings stay in `directory`."""
     corpus = directory / target.name / "corpus"
     corpus.mkdir(parents=True, exist_ok=True)
@@ -53,6 +53,7 @@ def fuzz(target: Target, cpu_s: float, directory: Path) -> Result:
     modes: list[dict[str, str]] = [AS_PYTHON, {}] if has_kernels else [{}]
     for mode in modes:
         words = ["-m", "tests.fuzz.one", target.name, str(cpu_s / len(modes)), str(corpus)]
+        words.append(str(seed))
         done = _python(words, mode)
         told = [line for line in done.stdout.splitlines() if line.startswith('{"runs"')]
         if done.returncode or not told:
@@ -93,10 +94,13 @@ def main() -> None:
     parser.add_argument("targets", nargs="*", choices=[*TARGETS, []], help="default: all")
     parser.add_argument("--seconds", type=float, default=60.0, help="CPU seconds per target")
     parser.add_argument("--directory", type=Path, default=ROOT / ".fuzz")
+    parser.add_argument(
+        "--seed", type=int, default=1, help="another one goes on where a run with this corpus ended"
+    )
     options = parser.parse_args()
     results = []
     for name in options.targets or TARGETS:
-        results.append(fuzz(TARGETS[name], options.seconds, options.directory))
+        results.append(fuzz(TARGETS[name], options.seconds, options.directory, options.seed))
         print(results[-1].line(), flush=True)
     for result in results:
         if result.finding:

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz.one TARGET CPU_S CORPUS`: one target, guided by coverage, for so long.
+"""`python -m tests.fuzz.one TARGET CPU_S CORPUS SEED`: one target, guided by coverage, for so long.
 
 With NUMBA_DISABLE_JIT=1 the kernels run as the Python they are written in, so that the fuzzer sees
 their branches; without, compiled as in production. Writes what opened new branches to CORPUS, an
@@ -26,7 +26,7 @@ _AS_PYTHON: Final = os.environ.get("NUMBA_DISABLE_JIT") == "1"
 
 
 def main() -> None:
-    name, cpu_s, corpus = sys.argv[1], float(sys.argv[2]), Path(sys.argv[3])
+    name, cpu_s, corpus, seed = sys.argv[1], float(sys.argv[2]), Path(sys.argv[3]), sys.argv[4]
     modules = _modules_of(name)
     with atheris.instrument_imports(
         include=["motorcade"], exclude=_others(modules), enable_loader_override=False
@@ -35,8 +35,8 @@ def main() -> None:
             importlib.import_module(module)
         from tests.fuzz.table import TARGETS
     target = TARGETS[name]
-    for seed in target.seeds():
-        target.run(seed)  # compiles what it calls, before the clock runs
+    for data in target.seeds():
+        target.run(data)  # compiles what it calls, before the clock runs
     runs, started_s = 0, time.process_time()
 
     def one(data: bytes) -> None:
@@ -48,7 +48,7 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_VIRTUAL, INPUT_CPU_S_MAX)
         target.run(data)
 
-    options = [f"-max_len={target.bytes_max}", f"-rss_limit_mb={MEMORY_MIB_MAX}", "-seed=1"]
+    options = [f"-max_len={target.bytes_max}", f"-rss_limit_mb={MEMORY_MIB_MAX}", f"-seed={seed}"]
     options += [f"-timeout={_NEVER_S}", f"-report_slow_units={_NEVER_S}"]
     options += [f"-artifact_prefix={corpus.parent}/finding-"]
     if not _AS_PYTHON:  # a shorter input that opens as much here may open less in the kernels

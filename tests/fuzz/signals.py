@@ -178,7 +178,7 @@ def _json() -> list[bytes]:
     return [*drawn(json_tests.documents, 250, bytes), json_tests.TEACH, *deep, *given]
 
 
-def _columns() -> list[bytes]:
+def columns() -> list[bytes]:
     values: st.SearchStrategy[bool | int | float | str | None]
     values = st.none() | st.booleans() | st.floats(allow_nan=False) | st.sampled_from(["D", "x"])
     names = st.sampled_from(["soc", "gear", "own", "Other", "ü"])
@@ -207,5 +207,5 @@ TARGETS = (
         mutations=100,
     ),
     Target("signals-json", read_json, _json, (f"{SIGNALS}.json.plain", f"{SIGNALS}.json.kernels")),
-    Target("signals-packed", read_columns, _columns, (f"{SIGNALS}.packed",)),
+    Target("signals-packed", read_columns, columns, (f"{SIGNALS}.packed",)),
 )

@@ -2,11 +2,11 @@
 
 from typing import Final
 
-from tests.fuzz import command, files, mqtt, signals, telemetry, websocket
+from tests.fuzz import command, files, gateway, mqtt, signals, stored, telemetry, websocket
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     target.name: target
-    for module in (mqtt, telemetry, websocket, command, signals, files)
+    for module in (mqtt, telemetry, websocket, gateway, command, signals, files, stored)
     for target in module.TARGETS
 }

@@ -279,3 +279,38 @@ def test_a_patient_record_waits_for_others_but_not_for_ever() -> None:
         await drained
 
     run(test())
+
+
+def test_a_patient_record_that_came_during_a_commit_goes_on_waiting() -> None:
+    async def test() -> None:
+        intake, writer, _ = make()
+        intake.add(record(b"a"))
+        await turns()
+        intake.add(record(b"patient"), within_s=60.0)
+        writer.finish()
+        await turns()
+        assert writer.taken == [[b"a"]]
+        intake.add(record(b"b"))
+        await turns()
+        writer.finish()
+        assert writer.taken == [[b"a"], [b"patient", b"b"]]
+        await intake.drained()
+
+    run(test())
+
+
+def test_the_end_of_a_turn_starts_the_commit_that_is_due() -> None:
+    async def test() -> None:
+        intake, writer, _ = make()
+        intake.add(record(b"patient"), within_s=60.0)
+        intake.end_turn()
+        assert writer.taken == []
+        intake.add(record(b"a"))
+        intake.end_turn()
+        assert writer.taken == [[b"patient", b"a"]]
+        await turns()
+        writer.finish()
+        await intake.drained()
+        assert len(writer.taken) == 1
+
+    run(test())

@@ -57,6 +57,17 @@ def test_foreign_bytes_are_refused(batch: RecordBatch, cut: int, flipped: bool) 
         decode(damaged)
 
 
+@pytest.mark.parametrize(
+    ("field", "value"), [("start", 1 << 31), ("payload_bytes", 9), ("topic", 99)]
+)
+def test_rows_that_kernels_may_not_read_are_refused(field: str, value: int) -> None:
+    batch = RecordBatch.of([Record(NO_VEHICLE, Topic.MEDIA, b"x", 0, 0)])
+    rows = batch.rows.copy()
+    rows[field] = value
+    with pytest.raises(LogCorruptError, match="another program"):
+        decode(encode(RecordBatch(rows, batch.buffer), {}))
+
+
 @given(batches=st.lists(batches(), max_size=4))
 def test_positions_are_counted_one_by_one_per_topic_and_partition(
     batches: list[RecordBatch],

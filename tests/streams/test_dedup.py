@@ -1,5 +1,6 @@
 """Dedup against its oracle: any order, any cuts, any clock, forgetting and snapshots included."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -199,6 +200,19 @@ def test_a_snapshot_is_cut_to_fewer_islands_when_the_setting_fell() -> None:
     narrow = Dedup(replace(CONFIG, gaps_per_stream_max=2))
     narrow.restore(wide.snapshot())
     assert keep(narrow, [sent(number) for number in (50, 40, 30)]) == [False, False, True]
+
+
+@pytest.mark.parametrize("count", [0, 2, 1 << 63, TOP])
+def test_a_snapshot_that_contradicts_itself_is_refused(count: int) -> None:
+    """Its checksum is right: another version's, or somebody else's."""
+    dedup = Dedup(CONFIG)
+    keep(dedup, [sent(1)])
+    data = bytearray(dedup.snapshot()[:-4])
+    counts_at = 4 + 5 * 8 + 4 * 8  # behind the header, one stream's key and when it was seen
+    assert data[counts_at : counts_at + 8] == (1).to_bytes(8, "little")
+    data[counts_at : counts_at + 8] = count.to_bytes(8, "little")
+    with pytest.raises(DedupSnapshotError, match="contradicts"):
+        dedup.restore(bytes(data) + zlib.crc32(data).to_bytes(4, "little"))
 
 
 @given(place=st.integers(0, 10_000), bit=st.integers(0, 7))

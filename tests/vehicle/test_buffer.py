@@ -1,5 +1,6 @@
 """The backlog: in order, bounded, and true to itself through a power cut at every single write."""
 
+import zlib
 from dataclasses import dataclass, field
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motorcade.events import Encoding, Topic
-from motorcade.vehicle.buffer import Buffer
+from motorcade.vehicle.buffer import Buffer, _frame
 from motorcade.vehicle.disk import Disk, MemoryDisk
 from motorcade.vehicle.errors import RecordTooLargeError
 from tests.vehicle.faulty_disk import FaultyDisk, PowerCutError
@@ -255,3 +256,26 @@ def test_a_damaged_stream_name_starts_another_stream_and_is_told() -> None:
     again = open_buffer(disk)
     assert "stream is damaged" in again.damage[0].replace(" (in memory)", "")
     assert open_buffer(disk).stream == again.stream
+
+
+def test_a_record_of_another_version_is_a_hole_and_is_told() -> None:
+    disk = MemoryDisk()
+    buffer = open_buffer(disk)
+    first = store(buffer, b"one")
+    name = f"{first:020d}.records"
+    later = Topic.TELEMETRY + 200
+    disk.append(name, _frame(2, later, Encoding.OPAQUE, b"two"))  # type: ignore[arg-type]
+    disk.append(name, _frame(3, Topic.MEDIA, Encoding.OPAQUE, b"three"))
+    again = open_buffer(disk)
+    assert backlog(again) == [(1, b"one"), (3, b"three")]
+    assert "records 2 to 2" in again.damage[0]
+
+
+def test_a_mark_beyond_every_sequence_is_none() -> None:
+    disk = MemoryDisk()
+    store(open_buffer(disk), b"one")
+    rest = (2**64 - 1).to_bytes(8, "little") + bytes(8)
+    disk.replace("mark", zlib.crc32(rest).to_bytes(4, "little") + rest)
+    again = open_buffer(disk)
+    assert store(again, b"two") == 2
+    assert backlog(again) == [(1, b"one"), (2, b"two")]

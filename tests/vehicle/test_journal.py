@@ -1,5 +1,7 @@
 """The journal of commands: on disk before the deed, bounded, forgetting nothing that matters."""
 
+import zlib
+
 import pytest
 
 from motorcade.vehicle.disk import MemoryDisk
@@ -160,3 +162,17 @@ def test_a_torn_line_is_told_and_a_damaged_line_end_loses_nothing() -> None:
     found = again.find("c1")
     assert found is not None
     assert found.state == "started"
+
+
+@pytest.mark.parametrize(
+    "text", [b"", b'{"kind":"another version\'s"}', b'{"kind":"floor","counter":-1}', b"[" * 2_000]
+)
+def test_a_line_that_fits_its_checksum_and_says_nothing_is_damage(text: bytes) -> None:
+    disk = MemoryDisk()
+    begin(open_journal(disk), 3)
+    disk.append("journal", b"%08x %s\n" % (zlib.crc32(text), text))
+    begin(open_journal(disk), 9)
+    journal = open_journal(disk)
+    assert [entry.id for entry in journal] == ["c3", "c9"]
+    assert journal.counter_used(4)  # what the line held may have been a command's
+    assert not journal.counter_used(5)

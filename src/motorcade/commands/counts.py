@@ -23,16 +23,16 @@ _WORDS = {
 class CommandCounts:
     """Since the start of the process."""
 
-    transitions: Tally = field(default_factory=Tally)  # durable ones, by state
+    transitions: Tally = field(default_factory=Tally)  # told ones, by state
     refused: Tally = field(default_factory=Tally)  # by reason
     duration_s: dict[str, Histogram] = field(  # requested to final, by final state
         default_factory=lambda: {str(state): Histogram(DURATIONS_S) for state in sorted(FINAL)}
     )
 
     def entered(self, tracked: Tracked, state: str) -> None:
-        """A transition into `state` is durable."""
+        """A transition into `state` is told."""
         self.transitions.add(state)
-        if tracked.final and tracked.durable == len(tracked.steps):
+        if tracked.settled:
             passed_us = tracked.steps[-1].time_us - tracked.steps[0].time_us
             self.duration_s[str(tracked.state)].observe(passed_us / 1e6)
 

@@ -1,9 +1,11 @@
 """The router's judgement: requests, news and time in; entries for the log out. No IO, no clock.
 
 The single writer of every command's state (P5). Each method is told the time, decides by the table
-in `states.py`, keeps the decision in memory and returns the entries that must reach the log before
-anyone is told. `confirm` is called for each entry that did. A router given the same calls makes the
-same entries; one that `restore`s what the ledger holds goes on where the last one's log ends.
+in `states.py`, keeps the decision in memory and returns the entries for the log. Nobody is told of
+one before `confirm`. What time or a caller brought waits for the log to hold the entry; what
+follows from a record that the log holds is told at once (0021): a router started anew reads that
+record again and makes the same entry, with the record's time. A router given the same calls makes
+the same entries; one that `restore`s what the ledger holds goes on where the last one's log ends.
 """
 
 from collections.abc import Callable, Iterable
@@ -128,7 +130,7 @@ class Router:
         return tracked, [Entry(request.vehicle, now_us, payload)]
 
     def notice(
-        self, name: bytes, vehicle: VehicleToken, command_id: str, now_us: int
+        self, name: bytes, vehicle: VehicleToken, command_id: str, received_us: int
     ) -> list[Entry]:
         """Take a gateway's notice about a command; of other ids and names, nothing."""
         event = NOTICES.get(name)
@@ -139,7 +141,7 @@ class Router:
             tracked.handed_over = True
         elif event is Event.UNDELIVERED and tracked.handed_over:
             return []  # contradicts what we saw: leave it to the car
-        return self._enter(tracked, event, "", now_us)
+        return self._enter(tracked, event, "", received_us)
 
     def message(
         self, message: UpMessage, vehicle: VehicleToken, received_us: int, now_us: int
@@ -150,7 +152,7 @@ class Router:
         said = message.entries if isinstance(message, Journal) else [message]
         entries = []
         for answer in said:
-            entries += self._answer(answer, vehicle, now_us)
+            entries += self._answer(answer, vehicle, received_us)
         return entries
 
     def tick(self, now_us: int) -> list[Entry]:
@@ -168,18 +170,24 @@ class Router:
         return entries
 
     def confirm(self, entry: Entry) -> Tracked | None:
-        """The log holds `entry`: it may be told. Returns its command, `None` for messages."""
+        """The log holds `entry`, or what it follows from: it may be told.
+
+        Returns its command; `None` for messages, for what was told already, and for what follows
+        on a step that may not be told yet (that one's own place in the log confirms it).
+        """
         tracked = self._roll.find(entry.payload.id)
-        if tracked is not None and isinstance(entry.payload, Transition):
-            tracked.durable += 1
-            return tracked
-        return None
+        if tracked is None or not isinstance(entry.payload, Transition) or tracked.unsaid is None:
+            return None
+        if entry.payload.state != tracked.unsaid.state:
+            return None
+        tracked.told += 1
+        return tracked
 
     def forget(self, ids: Iterable[str]) -> None:
         """The ledger holds the end of these: they need no memory any more."""
         for command_id in ids:
             tracked = self._roll.find(command_id)
-            if tracked is not None and tracked.final and tracked.durable == len(tracked.steps):
+            if tracked is not None and tracked.settled:
                 self._roll.drop(tracked)
 
     def restore(self, view: CommandView, counter: int) -> None:
@@ -220,7 +228,7 @@ class Router:
         ]
 
     def _answer(
-        self, answer: Answer | JournalEntry, vehicle: VehicleToken, now_us: int
+        self, answer: Answer | JournalEntry, vehicle: VehicleToken, received_us: int
     ) -> list[Entry]:
         tracked = self._roll.find(answer.id)
         if tracked is None or tracked.vehicle != vehicle:
@@ -228,21 +236,22 @@ class Router:
         event = CAR_SAYS[answer.state]
         if tracked.final and TRANSITIONS[State.REQUESTED][event] is not tracked.state:
             self.contradictions += 1
-        return self._enter(tracked, event, answer.reason, now_us)
+        return self._enter(tracked, event, answer.reason, received_us)
 
-    def _enter(self, tracked: Tracked, event: Event, reason: str, now_us: int) -> list[Entry]:
+    def _enter(self, tracked: Tracked, event: Event, reason: str, time_us: int) -> list[Entry]:
         """Follow the table from the command's state; no entry when nothing follows."""
         state = TRANSITIONS[tracked.state].get(event)
         if state is None:
             return []
         self._roll.leave(tracked)
-        step = Step(state, max(now_us, tracked.steps[-1].time_us), reason or REASONS.get(event, ""))
+        time_us = max(time_us, tracked.steps[-1].time_us)
+        step = Step(state, time_us, reason or REASONS.get(event, ""))
         tracked.steps.append(step)
         self._roll.enter(tracked)
         payload = Transition(
             id=tracked.id, state=state.value, time_us=step.time_us, reason=step.reason
         )
-        return [Entry(tracked.vehicle, now_us, payload)]
+        return [Entry(tracked.vehicle, time_us, payload)]
 
 
 def check_same(

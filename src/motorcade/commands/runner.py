@@ -1,9 +1,9 @@
 """The router at work: its entries into the log, news out of it, waiters told. One event loop.
 
-Nothing is told before the log holds it. News come by the doorbell of topic COMMAND_ANSWERS, on the
-loop itself: the only thread between a car's answer and its caller is the log's own commit. A commit
-that fails leaves the memory ahead of the log: the runner then fails for good, and its process must
-end and start anew from the log (`on_failure`).
+Nothing is told before the log holds it, or what it follows from (0021). News come by the doorbell
+of topic COMMAND_ANSWERS, on the loop itself: no thread is between a car's answer in the log and its
+caller. A commit that fails leaves the memory ahead of the log: the runner then fails for good, and
+its process must end and start anew from the log (`on_failure`).
 """
 
 import asyncio
@@ -74,7 +74,7 @@ class CommandRunner:
             self._router.restore(view, counter)
         self._answers = _open_answers(log, ledger.cursor(ANSWERS_CURSOR))
         self._outbox: list[Entry] = []
-        self._flush_due = False
+        self._flushing: asyncio.Handle | None = None
         self._answers_read = False  # since the timer's last turn
         self._busy = False  # the log's queue is full; the outbox waits
         self._commits = 0  # appended and not yet durable
@@ -95,6 +95,8 @@ class CommandRunner:
             lambda ids: self._loop.call_soon_threadsafe(self._router.forget, ids),
             lambda error: self._loop.call_soon_threadsafe(self._fail, error),
         )
+        while self._read_answers():
+            pass  # what was told before a crash is known again before time passes or anyone asks
         self._timer = self._loop.call_soon(self._on_timer)
 
     async def stop(self) -> None:
@@ -104,6 +106,7 @@ class CommandRunner:
         doorbell_fd = self._answers.doorbell_fd
         if doorbell_fd is not None:
             self._loop.remove_reader(doorbell_fd)
+        self._hurry()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S_MAX):
                 while self._outbox or self._commits:
@@ -120,7 +123,7 @@ class CommandRunner:
             raise
         if isinstance(tracked, CommandView):
             return tracked
-        while not tracked.durable:
+        while not tracked.told:
             await self._change_of(tracked.id)
         return tracked.view()
 
@@ -149,7 +152,7 @@ class CommandRunner:
             return view
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_s):
-                while not (tracked.final and tracked.durable == len(tracked.steps)):
+                while not tracked.settled:
                     await self._change_of(command_id)
         return tracked.view()
 
@@ -172,13 +175,13 @@ class CommandRunner:
         tracked = self._router.find(command_id)
         if tracked is None:
             return self._ledger.find(command_id)
-        return tracked.view() if tracked.durable else None
+        return tracked.view() if tracked.told else None
 
     def recent(self, vehicle: VehicleToken, limit: int) -> Sequence[CommandView]:
         """See `Commands.recent`."""
         views = {view.id: view for view in self._ledger.recent(vehicle, limit)}
         for tracked in self._router.of_vehicle(vehicle):
-            if tracked.durable:
+            if tracked.told:
                 views[tracked.id] = tracked.view()
         newest = sorted(views.values(), key=lambda view: view.id, reverse=True)
         return newest[:limit]
@@ -213,45 +216,62 @@ class CommandRunner:
         """Time passes; and a lost ring of the doorbell is made good."""
         self._timer = self._loop.call_later(self._config.log.reader_poll_ms / 1e3, self._on_timer)
         self._note_cursor()
-        self._emit(self._router.tick(self._clock.now_us()))
         if not self._answers_read:
             self._read_answers()
         self._answers_read = False
+        self._emit(self._router.tick(self._clock.now_us()))
 
-    def _read_answers(self) -> None:
+    def _read_answers(self) -> bool:
+        """Take news; True if there were any."""
         self._answers_read = True
         if self._busy:
-            return  # what is decided waits already; news can wait in the log
+            return False  # what is decided waits already; news can wait in the log
         try:
             slices = self._answers.poll(0)
         except LogError as error:
             self._fail(error)
-            return
+            return False
+        entries: list[Entry] = []
         for piece in slices:
             for record in piece.batch:
-                self._emit(self._judge(record))
+                entries += self._judge(record)
+        self._tell(entries)
+        told = all(isinstance(entry.payload, Transition) for entry in entries)
+        self._emit(entries, within_s=self._config.commands.notice_wait_ms / 1e3 if told else 0.0)
+        return bool(slices)
 
     def _judge(self, record: Record) -> list[Entry]:
-        now_us = self._clock.now_us()
+        received_us = record.received_time_us
         if record.name:
             command_id = record.stream.decode("ascii", "replace")
-            return self._router.notice(record.name, record.vehicle, command_id, now_us)
+            return self._router.notice(record.name, record.vehicle, command_id, received_us)
         try:
             message = read_up(record.payload)
         except CommandCodecError as error:
             self.malformed += 1
             _log.info("command_answer_malformed", vehicle=record.vehicle, error=str(error))
             return []
-        return self._router.message(message, record.vehicle, record.received_time_us, now_us)
+        return self._router.message(message, record.vehicle, received_us, self._clock.now_us())
 
-    def _emit(self, entries: list[Entry]) -> None:
-        """Have the log hold these, at the end of this loop turn: one append for all of it."""
+    def _emit(self, entries: list[Entry], within_s: float = 0.0) -> None:
+        """Have the log hold these, at the end of this loop turn: one append for all of it.
+
+        What nobody waits for may wait `within_s` for company.
+        """
         if not entries:
             return
         self._outbox += entries
-        if not self._flush_due:
-            self._flush_due = True
-            self._loop.call_soon(self._flush)
+        if not within_s:
+            self._hurry()
+        elif self._flushing is None:
+            self._flushing = self._loop.call_later(within_s, self._flush)
+
+    def _hurry(self) -> None:
+        """Whatever is in the outbox goes at the end of this turn, or when the log takes more."""
+        if self._outbox and not self._busy:
+            if self._flushing is not None:
+                self._flushing.cancel()
+            self._flushing = self._loop.call_soon(self._flush)
 
     def _flush(self) -> None:
         entries = self._outbox
@@ -259,12 +279,12 @@ class CommandRunner:
             future = self._writer.append(batch_of(entries, self._config.log.partitions))
         except LogBusyError:
             self._busy = True
-            self._loop.call_later(BUSY_RETRY_S, self._flush)
+            self._flushing = self._loop.call_later(BUSY_RETRY_S, self._flush)
             return
         except LogError as error:
             self._fail(error)
             return
-        self._busy = self._flush_due = False
+        self._busy, self._flushing = False, None
         self._outbox = []
         self._commits += 1
         future.add_done_callback(
@@ -277,22 +297,25 @@ class CommandRunner:
         if error is not None:
             self._fail(error)
             return
+        self._tell(entries)
+
+    def _tell(self, entries: Sequence[Entry]) -> None:
+        """Whoever waits for or watches these commands hears how they stand: once for all steps."""
+        told: dict[str, Tracked] = {}
         for entry in entries:
             tracked = self._router.confirm(entry)
             if tracked is not None:
-                if isinstance(entry.payload, Transition):
-                    self.counts.entered(tracked, entry.payload.state)
-                self._tell(tracked)
-
-    def _tell(self, tracked: Tracked) -> None:
-        for waiter in self._waiters.pop(tracked.id, ()):
-            if not waiter.done():
-                waiter.set_result(None)
-        watchers = self._watchers.get(tracked.vehicle)
-        if watchers:
-            view = tracked.view()
-            for watcher in tuple(watchers):
-                watcher(view)
+                self.counts.entered(tracked, tracked.steps[tracked.told - 1].state)
+                told[tracked.id] = tracked
+        for tracked in told.values():
+            watchers = self._watchers.get(tracked.vehicle)
+            if watchers:
+                view = tracked.view()
+                for watcher in tuple(watchers):
+                    watcher(view)
+            for waiter in self._waiters.pop(tracked.id, ()):
+                if not waiter.done():
+                    waiter.set_result(None)
 
     async def _change_of(self, command_id: str) -> None:
         """Wait for the next durable transition of a command."""

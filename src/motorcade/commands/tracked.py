@@ -10,7 +10,7 @@ from motorcade.events import VehicleToken
 
 @dataclass(slots=True)
 class Tracked:
-    """What was decided of a command, and how much of it the log holds."""
+    """What was decided of a command, and how much of it may be told."""
 
     id: str
     vehicle: VehicleToken
@@ -21,21 +21,31 @@ class Tracked:
     counter: int
     expires_time_us: int
     steps: list[Step] = field(default_factory=list)  # decided
-    durable: int = 0  # how many of `steps` the log holds: all that may be told
+    told: int = 0  # how many of `steps` callers may know: see `Router.confirm`
     handed_over: bool = False  # ever, whatever the state says now
     deadline_us: int = -1  # when the router looks at it again by itself
 
     @property
     def state(self) -> State:
-        """As decided; the log may not hold it yet."""
+        """As decided; nobody may have been told yet."""
         return self.steps[-1].state
 
     @property
     def final(self) -> bool:
         return self.state in FINAL
 
+    @property
+    def unsaid(self) -> Step | None:
+        """The first step that callers may not know yet."""
+        return self.steps[self.told] if self.told < len(self.steps) else None
+
+    @property
+    def settled(self) -> bool:
+        """Final, and callers may know it."""
+        return self.final and self.told == len(self.steps)
+
     def view(self) -> CommandView:
-        """As it stands in the log. Only when `durable` is not 0."""
+        """As callers may know it. Only when `told` is not 0."""
         return CommandView(
             self.id,
             self.vehicle,
@@ -44,7 +54,7 @@ class Tracked:
             self.account,
             self.idempotency_key,
             self.expires_time_us,
-            tuple(self.steps[: self.durable]),
+            tuple(self.steps[: self.told]),
         )
 
     @staticmethod
@@ -60,6 +70,6 @@ class Tracked:
             counter=counter,
             expires_time_us=view.expires_time_us,
             steps=list(view.timeline),
-            durable=len(view.timeline),
+            told=len(view.timeline),
             handed_over=any(step.state is State.HANDED_OVER for step in view.timeline),
         )

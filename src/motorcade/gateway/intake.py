@@ -100,7 +100,8 @@ class Intake:
         self._spare = make_staging(1, records_max, bytes_max)
         self._committing: Staging | None = None
         self._next_s = 0.0  # loop time before which no commit starts
-        self._scheduled = False
+        self._scheduled: asyncio.Handle | None = None  # the end of this turn, or of the spacing
+        self._wanted = False  # somebody waits for what is staged
         self._patience: asyncio.TimerHandle | None = None  # a commit at the latest then
         self._paused = False
         self.pauses = 0  # how often the doors had to stop reading
@@ -129,6 +130,7 @@ class Intake:
             )
         if self._committing is None and self._start_commit():
             return self._fits(records + RESERVE_RECORDS, record_bytes)
+        self._wanted = True
         if not self._paused:
             self._paused = True
             self.pauses += 1
@@ -171,13 +173,19 @@ class Intake:
     def schedule(self) -> None:
         """Records were added: commit them at the end of this turn, or after the running commit."""
         self._idle.clear()
-        if not self._scheduled and self._committing is None:
-            self._scheduled = True
+        self._wanted = True
+        if self._scheduled is None and self._committing is None:
             wait_s = self._next_s - self._loop.time()
             if wait_s > 0:
-                self._loop.call_later(wait_s, self._turn_ended)
+                self._scheduled = self._loop.call_later(wait_s, self._turn_ended)
             else:
-                self._loop.call_soon(self._turn_ended)
+                self._scheduled = self._loop.call_soon(self._turn_ended)
+
+    def end_turn(self) -> None:
+        """The loop will do nothing for a while: start the commit that is due."""
+        if self._scheduled is not None and self._next_s <= self._loop.time():
+            self._scheduled.cancel()
+            self._turn_ended()
 
     async def drained(self) -> None:
         """Wait until everything added so far is durable or has failed."""
@@ -211,7 +219,7 @@ class Intake:
         return int(records)
 
     def _turn_ended(self) -> None:
-        self._scheduled = False
+        self._scheduled = None
         if self._committing is None and self.staging.used[0]:
             self._start_commit()
         self._settle()
@@ -227,15 +235,15 @@ class Intake:
         try:
             future = self._writer.append(staging.batch())
         except LogBusyError:
-            self._scheduled = True
-            self._loop.call_later(BUSY_RETRY_S, self._turn_ended)
+            self._next_s = self._loop.time() + BUSY_RETRY_S
+            self._scheduled = self._loop.call_later(BUSY_RETRY_S, self._turn_ended)
             return False
         except LogError as error:
             future = Future()
             future.set_exception(error)
         crowd = staging.used[0] >= CROWD_RECORDS
         self._next_s = self._loop.time() + (self._spacing_s if crowd else self._spacing_s / 5)
-        self._committing = staging
+        self._committing, self._wanted = staging, False
         self.staging, self._spare = self._spare, staging
         future.add_done_callback(self._durable)
         return True
@@ -255,7 +263,7 @@ class Intake:
         fault = None
         if error is not None:
             fault = error if isinstance(error, LogError) else LogWriteError(str(error))
-        if self.staging.used[0] and self._spacing_s == 0:
+        if self._wanted and self._spacing_s == 0:
             self._start_commit()  # the disk works while the acks are written
         self._telling_doors = True
         for door in self._doors:
@@ -268,7 +276,7 @@ class Intake:
         self._telling_doors = False
         self._release_awaiting()
         self._place_overflow()
-        if self.staging.used[0]:
+        if self._wanted:
             self.schedule()
         if self._paused and self._fits(RESERVE_RECORDS + 1, 0):
             self._paused = False
@@ -290,6 +298,7 @@ class Intake:
             if not self._fits(1, size):
                 return
             self._overflow.popleft()
+            self._wanted = True
             self._place(record, on_durable)
 
     def _settle(self) -> None:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from motorcade.events import RECORD_DTYPE, RecordBatch, Rows
 from motorcade.log.errors import LogCorruptError
+from motorcade.log.segment import TOPIC_ROWS
 
 _MAGIC: Final = b"MCK1"
 _HEADER: Final = struct.Struct("<4sIII")  # magic, positions, rows, bytes of the buffer
@@ -72,6 +73,13 @@ def encode(batch: RecordBatch, positions: Positions) -> bytes:
     return b"".join((header, table.tobytes(), batch.rows.tobytes(), batch.buffer.tobytes()))
 
 
+def _are_possible(batch: RecordBatch) -> bool:
+    """Whether kernels, which look at no bounds, may read these rows."""
+    rows = batch.rows
+    ends = rows["start"].astype(np.int64) + record_bytes(rows)
+    return bool((ends <= len(batch.buffer)).all() and (rows["topic"] < TOPIC_ROWS).all())
+
+
 def decode(message: bytes) -> tuple[RecordBatch, Positions]:
     """The inverse of `encode`.
 
@@ -93,4 +101,9 @@ def decode(message: bytes) -> tuple[RecordBatch, Positions]:
         np.frombuffer(message, RECORD_DTYPE, rows, table_end),
         np.frombuffer(message, np.uint8, buffer_bytes, rows_end),
     )
+    if not _are_possible(batch):
+        raise LogCorruptError(
+            "a Kafka message whose rows lie outside of it, or have no such topic; does another "
+            "program write to this topic?"
+        )
     return batch, {int(place): int(position) for place, position in table}

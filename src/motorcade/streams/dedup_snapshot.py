@@ -82,11 +82,24 @@ def unpack(data: bytes, islands_max: int) -> Snapshot:
         )
     numbers = np.frombuffer(body, np.uint64, words, _HEADER.size)
     keys, seen, counts, islands, identities = np.split(numbers, np.cumsum(widths))
+    if not _add_up(counts, islands_count):
+        raise DedupSnapshotError(
+            "dedup state that contradicts itself: drop the reader's state and replay the log"
+        )
     streams = np.zeros((streams_count, kernels.STREAM_WORDS), np.uint64)
     streams[:, :3] = keys.reshape(-1, 3)
     streams[:, kernels.SEEN] = seen
     blocks = _spread(streams, counts.astype(np.int64), islands.reshape(-1, 2), islands_max)
     return Snapshot(streams, blocks, identities.reshape(-1, kernels.IDENTITY_WORDS).copy(), *limits)
+
+
+def _add_up(counts: Words, islands_count: int) -> bool:
+    """Whether each stream has an island, and all of them so many; their sum may not wrap."""
+    return bool(
+        (counts > 0).all()
+        and (counts <= islands_count).all()
+        and sum(counts.tolist()) == islands_count
+    )
 
 
 def _gather(streams: Words, blocks: Words) -> tuple[Words, Words]:

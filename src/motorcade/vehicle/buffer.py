@@ -29,8 +29,11 @@ _FRAME: Final = Struct("<IIQBBxx")  # checksum of the rest, payload bytes, seque
 _CHECKSUM_BYTES: Final = 4
 _MARK: Final = Struct("<IQQ")  # checksum of the rest, acknowledged up to, dropped in all
 _SEQUENCE_AT: Final = 8  # in a frame
+_SEQUENCE_MAX: Final = (1 << 63) - 1  # a larger one is no identity to the cloud
 _HOLE_MAX: Final = 1_000  # records that damage is searched across
 _MARKS_MAX: Final = 256  # appended to the mark's file before it is written anew
+_TOPICS: Final = frozenset(Topic)
+_ENCODINGS: Final = frozenset(Encoding)
 _STREAM_FILE: Final = "stream"
 _MARK_FILE: Final = "mark"
 _SUFFIX: Final = ".records"
@@ -233,7 +236,8 @@ class Buffer:
         whole = len(data) - len(data) % _MARK.size
         for offset in range(whole - _MARK.size, -1, -_MARK.size):
             checksum, acked, dropped = _MARK.unpack_from(data, offset)
-            if checksum == zlib.crc32(data[offset + _CHECKSUM_BYTES : offset + _MARK.size]):
+            sound = checksum == zlib.crc32(data[offset + _CHECKSUM_BYTES : offset + _MARK.size])
+            if sound and acked < _SEQUENCE_MAX:
                 return acked, dropped, _MARKS_MAX if whole != len(data) else whole // _MARK.size
         return 0, 0, _MARKS_MAX if data else 0
 
@@ -331,11 +335,13 @@ def _find(data: bytes, start: int, sequence: int) -> tuple[int, int] | None:
 
 
 def _parse(data: bytes, offset: int) -> Stored | None:
-    """The frame at `offset`, `None` if it is cut short or damaged."""
+    """The frame at `offset`, `None` if it is cut short, damaged or of another version."""
     if len(data) - offset < _FRAME.size:
         return None
     checksum, size, sequence, topic, encoding = _FRAME.unpack_from(data, offset)
     end = offset + _FRAME.size + size
     if end > len(data) or checksum != zlib.crc32(data[offset + _CHECKSUM_BYTES : end]):
+        return None
+    if topic not in _TOPICS or encoding not in _ENCODINGS:
         return None
     return Stored(sequence, Topic(topic), Encoding(encoding), data[offset + _FRAME.size : end])

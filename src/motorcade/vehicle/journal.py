@@ -22,7 +22,7 @@ from typing import Final
 import msgspec
 
 from motorcade.vehicle.disk import Disk
-from motorcade.wire.command.messages import JournalEntry, JournalState
+from motorcade.wire.command.messages import Counter, JournalEntry, JournalState
 
 _FILE: Final = "journal"
 _CHECKSUM_DIGITS: Final = 8
@@ -32,7 +32,7 @@ _FINAL: Final = frozenset({"executed", "refused", "expired", "unknown"})
 class _Floor(msgspec.Struct, frozen=True, tag="floor", tag_field="kind"):
     """The first line of a compacted file."""
 
-    counter: int
+    counter: Counter
 
 
 class _Line(msgspec.Struct, frozen=True, tag="entry", tag_field="kind"):
@@ -198,4 +198,7 @@ def _read_line(line: bytes) -> _Floor | _Line | None:
     text = line[_CHECKSUM_DIGITS + 1 :]
     if line[: _CHECKSUM_DIGITS + 1] != b"%08x " % zlib.crc32(text):
         return None
-    return _decoder.decode(text)
+    try:
+        return _decoder.decode(text)
+    except (ValueError, RecursionError):  # another version's, or damage that fits its checksum
+        return None

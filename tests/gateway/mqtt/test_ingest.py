@@ -160,7 +160,7 @@ class Bench:
         self.reader = Oracle(self.intake, self.config)
         clock = SimulatedClock(NOW_US)
         loop: Any = self.loop
-        rests = Rests(self.config.gateway)
+        rests = Rests(0.0)
         self.ingest = Ingest(
             self.config, clock, self.intake, loop, self.reader, rests, lambda _seconds: None
         )
@@ -294,6 +294,29 @@ def test_a_full_intake_parks_those_who_speak_and_loses_nothing() -> None:
     assert len(bench.writer.records) == 5_000
     assert len(socket.written) == 4 * 5_000
     assert socket.reading
+
+
+def test_a_stream_that_is_stored_twice_stays_within_the_staging() -> None:
+    """Its record is longer than its packet: once it wrote up to 16 KB beyond the staging's end."""
+    bench = Bench()
+    staging = bench.intake.staging
+    size = len(staging.buffer)
+    memory = np.full(size + (20 << 10), 7, np.uint8)
+    staging.buffer = memory[:size]
+    user = (("stream", "s" * 16_000), ("sequence", "1"))
+    properties = encode_bare(Properties(user=user), Place.PUBLISH)
+    last = Publish(f"v/{OTHER}/telemetry", b"x", 1, 1, properties=properties)
+    packet = encode_publish(last, ProtocolLevel.V5)
+    left = size - len(packet)
+    while left:
+        payload = b"x" * min(left, 30_000)
+        bench.feed(bench.connections[0], publish(ProtocolLevel.V3_1_1, TOKEN, 1, payload))
+        bench.ingest.run()
+        left -= len(payload)
+    bench.feed(bench.connections[1], packet)
+    bench.settle()
+    assert np.all(memory[size:] == 7)
+    assert bench.writer.records[-1] == vehicle_record(last, OWNERS[OTHER], NOW_US, FUTURE_US)
 
 
 def test_acks_leave_in_order_and_only_after_the_commit() -> None:

@@ -107,6 +107,27 @@ def test_the_vin_in_a_tesla_payload_becomes_the_token() -> None:
     assert opaque.payload == message.SerializeToString()  # nobody said what it is
 
 
+FIELD = b"\x1a\x11" + VIN  # `vin` of a Payload
+GROUP = b"\xfb\x01\xfc\x01"  # an empty one, of a number that Tesla does not use
+
+
+@pytest.mark.parametrize(
+    "payload", [FIELD + FIELD, FIELD + b"\x1a\x00", GROUP + FIELD, FIELD + GROUP, FIELD + b"\x0a"]
+)
+def test_no_vin_stays_in_what_protobuf_reads_or_began_to_read(payload: bytes) -> None:
+    kept = stored(payload, Encoding.TESLA_TELEMETRY).payload
+    assert kept == payload.replace(VIN, TOKEN.encode())
+
+
+def test_a_time_that_comes_in_two_pieces_is_one_as_in_protobuf() -> None:
+    seconds, nanos = Payload(), Payload()
+    seconds.created_at.seconds, nanos.created_at.nanos = 1_699_999_999, 250_000_000
+    pieces = seconds.SerializeToString() + nanos.SerializeToString()
+    assert Payload.FromString(pieces).created_at.nanos == 250_000_000
+    record = stored(pieces, Encoding.TESLA_TELEMETRY)
+    assert record.event_time_us == 1_699_999_999_250_000
+
+
 def test_packed_columns_bring_their_base_time() -> None:
     header = struct.pack("<4sBBHIIq", b"MSMP", 1, 0, 0, 0, 0, NOW_US - 7)
     assert stored(header, Encoding.SAMPLES).event_time_us == NOW_US - 7

@@ -1,16 +1,13 @@
-"""The rests between turns: only in a stream, never longer than the spacing, short for a command."""
+"""The rests between turns: only in a stream, never longer than the spacing; who ends them."""
 
 import pytest
 
-from motorcade.config import GatewayConfig
-from motorcade.gateway.mqtt.rests import HURRY_S, STREAK_MIN, Rests
-
-CONFIG = GatewayConfig(turn_spacing_ms=5.0, turn_spacing_command_ms=1.0)
+from motorcade.gateway.mqtt.rests import ANSWER_S, STREAK_MIN, Rests
 
 
 def in_a_stream() -> tuple[Rests, float]:
     """Rests in a stream, and the time at which its last rest has ended."""
-    rests, now_s = Rests(CONFIG), 100.0
+    rests, now_s = Rests(0.005), 100.0
     for _ in range(STREAK_MIN + 1):
         assert rests.rest_s(now_s) == 0.0
         now_s += 0.001
@@ -28,7 +25,7 @@ def test_a_stream_of_turns_rests_to_its_spacing() -> None:
 
 
 def test_turns_apart_never_rest() -> None:
-    rests = Rests(CONFIG)
+    rests = Rests(0.005)
     assert [rests.rest_s(100.0 + 0.0051 * turn) for turn in range(100)] == [0.0] * 100
 
 
@@ -43,10 +40,13 @@ def test_a_turn_that_takes_longer_than_the_spacing_is_not_followed_by_a_rest() -
     assert rests.rest_s(now_s + 0.02) == 0.0
 
 
-def test_rests_are_short_while_an_answer_may_be_on_its_way() -> None:
-    rests, now_s = in_a_stream()
-    rests.hurry(now_s)
-    assert rests.rest_s(now_s + 0.0004) == pytest.approx(0.0006)
-    rests, now_s = in_a_stream()
-    rests.hurry(now_s - HURRY_S)
-    assert rests.rest_s(now_s + 0.0004) == pytest.approx(0.0046)
+def test_a_car_is_awaited_for_a_while() -> None:
+    rests = Rests(0.005)
+    assert rests.awaited(100.0) == []
+    rests.await_answer(7, 100.0)
+    rests.await_answer(9, 100.1)
+    assert rests.awaited(100.1) == [7, 9]
+    assert rests.awaited(100.0 + ANSWER_S) == [9]
+    rests.await_answer(9, 100.25)  # another command to the same car
+    assert rests.awaited(100.1 + ANSWER_S) == [9]
+    assert rests.awaited(100.25 + ANSWER_S) == []

@@ -1,5 +1,6 @@
 """`receive` against its readable twin: any frames, cut anywhere, whole, odd and damaged."""
 
+import struct
 from typing import Any
 
 import numpy as np
@@ -134,6 +135,35 @@ def test_it_stops_before_the_staging_overflows() -> None:
     bench.car[kernels.CAR_ROWS_MAX] = 2
     why, at, _, records, _ = bench.receive(data)
     assert (why, records) == (kernels.NO_ROOM, 2)
+
+
+def overlapping() -> bytes:
+    """A message whose payload is nearly all of it: name, sender and tables lie in the payload."""
+    root, stream, payload, tag, topic, sender = 4, 12, 20, 46, 48, 52
+    of_root, of_stream, name, own = 24, 36, 56, 56 + 4 + 128
+    words = struct.pack("<IiIiI", root, root - of_root, 4, stream - of_stream, 4)
+    size = own + 4 + len(VIN)
+    words += struct.pack("<I", size - payload - 4)
+    words += struct.pack("<6H", 12, 0, 0, topic - root, tag - root, 4)
+    words += struct.pack("<5H", 10, 0, 0, sender - stream, 4)
+    words += struct.pack("<BxII", 4, name - topic, own - sender)
+    return words + struct.pack("<I128sI", 128, b"n" * 128, len(VIN)) + VIN
+
+
+def test_a_name_within_the_payload_stays_within_the_staging() -> None:
+    """Its record is longer than its message: once it wrote up to 100 bytes beyond the staging."""
+    message = overlapping()
+    memory = np.full(len(message) + kernels.MORE_BYTES + 200, 7, np.uint8)
+    bench = Bench()
+    data = encode_frame(Opcode.BINARY, message, b"mask")
+    bench.buffer = memory[: len(message) + kernels.APPENDED_BYTES]
+    assert bench.receive(data)[0] == kernels.NO_ROOM
+    bench.buffer = memory[: len(message) + kernels.MORE_BYTES]
+    assert bench.receive(data)[3] == 1
+    assert bench.used[1] > len(message) + kernels.APPENDED_BYTES
+    assert np.all(memory[len(bench.buffer) :] == 7)
+    (record,) = bench.batch
+    assert (record.name, record.payload) == (b"n" * 128, message[24:])
 
 
 def test_it_stops_before_the_answers_overflow_and_goes_on() -> None:

@@ -9,7 +9,7 @@ import asyncio
 import itertools
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
@@ -65,7 +65,7 @@ class MqttDoor:
         fast: Intake,
         presence: PresenceTeller,
         entropy: Callable[[int], bytes],
-        rest: Callable[[float, int | None], None],
+        rest: Callable[[float, Collection[int]], None],
         epoch: int = 0,
         guest: Principal | None = None,
     ) -> None:
@@ -80,8 +80,9 @@ class MqttDoor:
             config.mqtt, store, receipts, loop, self._session_failed, self._will_due
         )
         self._router = Router(config, clock, loop, log, self._sessions)
-        rests = Rests(config.gateway)
+        rests = self._rests = Rests(config.gateway.turn_spacing_ms / 1e3)
         self._outbox = Outbox(config, clock, loop, log, fast, rests)
+        self._block = rest
         self._retained = RetainedMessages(config.mqtt, store)
         self._recall = Recall(
             log, store, self._sessions, self._retained, [bulk, fast], self._router.run
@@ -101,7 +102,7 @@ class MqttDoor:
             loop,
             self._packets,
             rests,
-            lambda rest_s: rest(rest_s, self._outbox.doorbell_fd),
+            self._rest,
         )
         self._packets.ingest = self._admission.ingest = publishing.ingest = self._ingest
         self._packets.admission = publishing.admission = self._admission
@@ -119,6 +120,16 @@ class MqttDoor:
         self._sweeper: asyncio.Task[None] | None = None
         self._noting: asyncio.Task[None] | None = None
         bulk.add_door(self._ingest)
+
+    def _rest(self, rest_s: float) -> None:
+        """What this turn read is on its way to the disk meanwhile. Commands and their answers end
+        the rest."""
+        self._fast.end_turn()
+        self._bulk.end_turn()
+        urgent = self._rests.awaited(self._clock.monotonic_s())
+        if self._outbox.doorbell_fd is not None:
+            urgent.append(self._outbox.doorbell_fd)
+        self._block(rest_s, urgent)
 
     async def start(
         self,

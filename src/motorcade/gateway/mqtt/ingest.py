@@ -29,6 +29,7 @@ from motorcade.gateway.mqtt.kernels import (
     HELD,
     PACKET,
     STAGING_FULL,
+    STREAM_BYTES_MAX,
     TAIL,
     scan,
 )
@@ -80,7 +81,17 @@ class Ingest:
         rests: Rests,
         rest: Callable[[float], None],
     ) -> None:
-        """`rest` blocks the loop for so many seconds, or until something is more urgent."""
+        """`rest` ends a turn: it starts the commits that are due, then blocks the loop for so many
+        seconds, or until something is more urgent.
+
+        Raises:
+            ValueError: settings that contradict each other.
+        """
+        if config.mqtt.packet_bytes_max + STREAM_BYTES_MAX > len(intake.staging.buffer):
+            raise ValueError(
+                f"mqtt.packet_bytes_max {config.mqtt.packet_bytes_max} does not fit the log's "
+                f"buffer of {len(intake.staging.buffer)} bytes: raise log.batch_bytes_max"
+            )
         self._loop = loop
         self._clock = clock
         self._intake = intake
@@ -110,7 +121,7 @@ class Ingest:
         self._progress = np.zeros(4, np.int64)
         self._limits = np.array([self.packet_bytes_max, rows_max - RESERVE_RECORDS], np.int64)
         self._times = np.array([0, config.time.future_s_max * 1_000_000, 0], np.int64)
-        self._words = _word_table()
+        self._words = word_table()
         self._events = np.zeros((EVENTS_MAX, EVENT_COLUMNS), np.int64)
         self.slots = Slots(config.gateway, clock, loop, self.counts, acks_max=rows_max)
 
@@ -217,7 +228,7 @@ class Ingest:
             if progress[3]:
                 self._handle_events()
             if status == STAGING_FULL:
-                self._intake.room(1, self.packet_bytes_max)
+                self._intake.room(1, self.packet_bytes_max + STREAM_BYTES_MAX)
         if status == DONE:
             progress[:] = 0
             self.counts.received_bytes += self.end
@@ -402,7 +413,7 @@ def _packet_bytes(data: memoryview) -> int:
     return len(data)  # a broken length: whoever reads it says so
 
 
-def _word_table() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
+def word_table() -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:
     """The bulk topics a vehicle may publish to, as `scan` wants them."""
     words = {word: topic for word, topic in WORDS.items() if TOPICS[topic].lane is Lane.BULK}
     texts = np.zeros((len(words), max(map(len, words))), np.uint8)

@@ -12,8 +12,8 @@ from typing import Final
 import numpy as np
 
 from motorcade.compiled import borrowed, copy_bytes, inlined, kernel
-from motorcade.events import RECORD_DTYPE, TOKEN_BYTES, Flags
-from motorcade.gateway.mqtt.payload.kernels import judge_payload
+from motorcade.events import RECORD_DTYPE, Flags
+from motorcade.gateway.mqtt.payload.kernels import PREFIX_BYTES, judge_payload
 from motorcade.wire.mqtt.kernels import (
     ASIDE,
     INCOMPLETE,
@@ -49,8 +49,6 @@ SLOW: Final = 1  # not authenticated yet, or an operator: every packet goes to P
 FAST: Final = 2  # a vehicle
 HELD: Final = 3  # a vehicle with bytes that Python must look at first
 
-PREFIX_BYTES: Final = TOKEN_BYTES + 3  # "v/", the token, "/"
-
 REST: Final = 0  # event: the rest of a segment, to be read packet by packet
 PACKET: Final = 1  # event: one whole packet that is not a PUBLISH
 TAIL: Final = 2  # event: the first bytes of a packet whose end has not come
@@ -58,6 +56,10 @@ TAIL: Final = 2  # event: the first bytes of a packet whose end has not come
 DONE: Final = 0
 STAGING_FULL: Final = 1
 EVENTS_FULL: Final = 2
+
+STREAM_BYTES_MAX: Final = 0x3FFF
+"""A property's stream is stored apart and in the properties, of which `read_publish` takes no more:
+so much longer than its packet may a record be."""
 
 EVENT_COLUMNS: Final = 4  # kind, slot, offset in the arena, size
 ACK_SLOT_SHIFT: Final = 16  # an ack is generation << 36 | slot << 16 | packet id
@@ -157,10 +159,7 @@ def stage(
     used[1] = copy(data, payload, end - payload, buffer, to)
     used[0] = index + 1
 
-    encoding, time_us, vin, resend = judge_payload(data, payload, end, publish[6])
-    if vin >= 0:  # P8: outside the registry a vehicle is its token
-        for offset in range(TOKEN_BYTES):
-            buffer[to + vin - payload + offset] = prefixes[slot, 2 + offset]
+    encoding, time_us, resend = judge_payload(buffer, to, used[1], publish[6], prefixes, slot)
     now_us = times[0]
     event_time_us = now_us
     flags = 0
@@ -321,7 +320,7 @@ def scan(
                 connection.state = HELD
                 continue
             if arena[at] >> 4 == 3:
-                if used[0] >= limits[1] or used[1] + packet > len(buffer):
+                if used[0] >= limits[1] or used[1] + packet + STREAM_BYTES_MAX > len(buffer):
                     return STAGING_FULL
                 if not take_publish(
                     arena,

@@ -183,7 +183,7 @@ class Outbox:
         if not pending.handed_over:
             pending.handed_over = True
             if pending.is_command:
-                self._rests.hurry(self._clock.monotonic_s())
+                self._await_answer(session)
                 wait_ms = self._config.commands.notice_wait_ms
                 self._notice(pending, HANDED_OVER, within_s=wait_ms / 1e3)
         publish = Publish(topic, pending.payload, min(qos, 1), properties=_PROPERTIES)
@@ -199,6 +199,12 @@ class Outbox:
             wanted=lambda: not pending.done and pending.expires_time_us > self._clock.now_us(),
         )
         session.send(publish, sent)
+
+    def _await_answer(self, session: Session) -> None:
+        connection = session.connection
+        if connection is not None and connection.transport is not None:
+            descriptor = connection.transport.get_extra_info("socket").fileno()
+            self._rests.await_answer(descriptor, self._clock.monotonic_s())
 
     # --- the log -----------------------------------------------------------------------------
 

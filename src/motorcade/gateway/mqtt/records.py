@@ -167,11 +167,12 @@ def read_payload(
     if properties.content_type is not None:
         text = np.frombuffer(properties.content_type.encode(), np.uint8)
         encoding = int(encoding_of_type(text, 0, len(text)))
-    data = np.frombuffer(payload, np.uint8)
-    found, time_us, vin, resend = judge_payload(data, 0, len(data), np.int64(encoding))
-    if vin >= 0:
-        payload = payload[:vin] + token.encode() + payload[vin + len(token) :]
-    return Encoding(int(found)), int(time_us), payload, bool(resend)
+    data = np.frombuffer(bytearray(payload), np.uint8)
+    prefixes = np.frombuffer(bytearray(f"v/{token}/".encode()), np.uint8).reshape(1, -1)
+    found, time_us, resend = judge_payload(
+        data, 0, len(data), np.int64(encoding), prefixes, np.int64(0)
+    )
+    return Encoding(int(found)), int(time_us), data.tobytes(), bool(resend)
 
 
 def topic_name(record: Record) -> str:

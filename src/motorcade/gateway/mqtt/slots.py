@@ -23,11 +23,11 @@ from motorcade.gateway.mqtt.kernels import (
     CLOSED,
     CONNECTION_DTYPE,
     HELD,
-    PREFIX_BYTES,
     SLOT_MASK,
     SLOW,
     build_acks,
 )
+from motorcade.gateway.mqtt.payload.kernels import PREFIX_BYTES
 from motorcade.gateway.mqtt.records import Owner
 
 ACK_BYTES: Final = 4  # PUBACK without properties, §3.4

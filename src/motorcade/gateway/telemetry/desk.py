@@ -79,7 +79,7 @@ def make_desk(config: Config, clock: Clock, intake: Intake) -> Desk:
     Raises:
         ValueError: settings that contradict each other.
     """
-    record_bytes_max = config.telemetry.frame_bytes_max + kernels.APPENDED_BYTES
+    record_bytes_max = config.telemetry.frame_bytes_max + kernels.MORE_BYTES
     if record_bytes_max > len(intake.staging.buffer):
         raise ValueError(
             f"telemetry.frame_bytes_max {config.telemetry.frame_bytes_max} does not fit the log's "

@@ -12,8 +12,8 @@ import numpy as np
 from motorcade.events import Bytes
 from motorcade.gateway.telemetry.desk import Car, Desk
 from motorcade.gateway.telemetry.kernels import (
-    APPENDED_BYTES,
     MORE,
+    MORE_BYTES,
     NO_ROOM,
     SLOW,
     receive,
@@ -188,7 +188,7 @@ class Inbound:
     def _has_room(self, data: Bytes, at: int, end: int) -> bool:
         header = read_header(data[at : at + HEADER_BYTES_MAX].tobytes())
         assert header is not None  # the kernel has read it
-        return self._desk.intake.room(1, header.payload_bytes + APPENDED_BYTES)
+        return self._desk.intake.room(1, header.payload_bytes + MORE_BYTES)
 
     def _wait(self, data: Bytes, at: int, end: int) -> None:
         self._waiting = data[at:end].copy()
@@ -281,7 +281,7 @@ class Inbound:
         message, desk, car = self._message, self._desk, self.car
         assert message is not None  # `_whole` says so
         assert car is not None
-        if not desk.intake.room(1, len(message) + APPENDED_BYTES):
+        if not desk.intake.room(1, len(message) + MORE_BYTES):
             return False
         staging = desk.intake.staging
         allowed = car.bucket.available(desk.clock.monotonic_s()) > 0

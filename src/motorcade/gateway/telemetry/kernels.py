@@ -11,6 +11,7 @@ from motorcade.compiled import kernel
 from motorcade.events import RECORD_DTYPE, Flags
 from motorcade.wire.tesla_telemetry.envelope import (
     INCORRECT_FORMAT,
+    NAME_BYTES_MAX,
     RATE_LIMITED,
     Tag,
     encode_ack,
@@ -61,6 +62,8 @@ CAR_SIZE = 9
 NAMES_SENDER = 17  # in `names`: the token, then the sender id
 
 APPENDED_BYTES = 2 + 17  # a VIN field added to a payload that has none
+MORE_BYTES = NAME_BYTES_MAX + APPENDED_BYTES
+"""So much longer than its message may a record be: a hostile name lies in the payload, too."""
 FRAMED_MAX = ANSWER_BYTES_MAX
 
 _TOPIC = np.array([int(row.topic) for row in RECORD_TYPES] + [int(OTHER_TOPIC)])
@@ -199,7 +202,7 @@ def receive(
             return MORE, at, answer_at, records, frames
         if answer_at + FRAMED_MAX > len(answers):
             return ANSWERS_FULL, at, answer_at, records, frames
-        need = used[1] + payload_bytes + APPENDED_BYTES
+        need = used[1] + payload_bytes + MORE_BYTES
         if used[0] >= car[CAR_ROWS_MAX] or need > len(buffer):
             return NO_ROOM, at, answer_at, records, frames
         unmask(data, payload_at, payload_bytes, payload_at - 4)

@@ -10,6 +10,7 @@ import numpy as np
 from motorcade.compiled import inlined, kernel
 from motorcade.events import TOKEN_BYTES, Encoding
 from motorcade.wire.mqtt.kernels import NO_CONTENT_TYPE, equals, read_decimal
+from motorcade.wire.tesla_telemetry.records import SECONDS_MAX
 
 _JSON: Final = int(Encoding.JSON_SIGNALS)
 _SAMPLES: Final = int(Encoding.SAMPLES)
@@ -19,7 +20,8 @@ TIME_US: Final = np.frombuffer(b"time_us", np.uint8)
 SAMPLES_MAGIC: Final = np.frombuffer(b"MSMP\x01", np.uint8)  # and the version
 SAMPLES_HEADER_BYTES: Final = 24
 NO_TIME: Final = -1
-SECONDS_MAX: Final = 1 << 40  # above any clock; keeps seconds * 1e6 inside 64 bits
+TOKEN_AT: Final = 2  # in a vehicle's topic prefix: "v/", the token, "/"
+PREFIX_BYTES: Final = TOKEN_AT + TOKEN_BYTES + 1
 
 
 @kernel
@@ -120,11 +122,14 @@ def read_base128(data, at, end):
 
 @kernel
 def next_field(data, at, end):
-    """A protobuf field: (number, wire type, value or size, value's offset, where it ends or -1)."""
+    """A protobuf field: (number, wire type, value or size, value's offset, where it ends or -1).
+
+    A group's start and its end are a field each, of no size.
+    """
     key, at = read_base128(data, at, end)
     number = np.int64(key >> np.uint64(3))
     wire_type = np.int64(key & np.uint64(7))
-    if at < 0 or number == 0:
+    if at < 0 or number == 0 or wire_type > 5:
         return number, wire_type, np.int64(0), 0, -1
     value = np.int64(0)
     if wire_type == 0:
@@ -139,51 +144,67 @@ def next_field(data, at, end):
         if at < 0 or size > np.uint64(end - at):
             return number, wire_type, value, 0, -1
         value = np.int64(size)
-    else:
-        return number, wire_type, value, 0, -1
     after = at + value
     return number, wire_type, value, at, after if after <= end else -1
 
 
 @kernel
-def timestamp_us(data, at, end):
-    """`google.protobuf.Timestamp` as µs, or `NO_TIME`."""
-    seconds = np.int64(0)
-    nanos = np.int64(0)
+def read_timestamp(data, at, end, seconds, nanos):
+    """The fields of a `google.protobuf.Timestamp` over what is known: (seconds, nanos, it is one).
+
+    Protobuf merges a message that comes twice.
+    """
+    depth = 0
     while at < end:
         number, wire_type, value, _, at = next_field(data, at, end)
-        if at < 0:
-            return np.int64(NO_TIME)
-        if wire_type == 0 and number == 1:
+        if wire_type == 3:
+            depth += 1
+        elif wire_type == 4:
+            depth -= 1
+        if at < 0 or depth < 0:
+            return seconds, nanos, False
+        if wire_type == 0 and depth == 0 and number == 1:
             seconds = value
-        elif wire_type == 0 and number == 2:
-            nanos = value
-    if seconds <= 0 or seconds > SECONDS_MAX or nanos < 0 or nanos >= 1_000_000_000:
-        return np.int64(NO_TIME)
-    return seconds * 1_000_000 + nanos // 1_000
+        elif wire_type == 0 and depth == 0 and number == 2:
+            nanos = value & 0xFFFFFFFF
+    return seconds, nanos, depth == 0
 
 
 @kernel
-def tesla_facts(data, start, end):
-    """Of a `V` payload: (created_at in µs or `NO_TIME`, offset of a 17-byte vin or -1, is_resend).
+def tesla_facts(data, start, end, prefixes, slot):
+    """Of a `V` payload: (created_at in µs or `NO_TIME`, is_resend); vins in it are hidden.
 
-    Fields 2, 3 and 4 of `telemetry.vehicle_data.Payload`. Bytes that are no protobuf give none.
+    Fields 2, 3 and 4 of `telemetry.vehicle_data.Payload`. Every vin of 17 bytes is overwritten with
+    the token in `prefixes[slot]` (P8). Bytes that are no protobuf give no facts.
     """
-    time_us = np.int64(NO_TIME)
-    vin = -1
+    seconds = nanos = np.int64(0)
     resend = False
+    depth = 0  # of groups, which nobody sends and every protobuf library passes over
     at = start
     while at < end:
         number, wire_type, value, content, at = next_field(data, at, end)
-        if at < 0:
-            return np.int64(NO_TIME), -1, False
+        if wire_type == 3:
+            depth += 1
+        elif wire_type == 4:
+            depth -= 1
+        if at < 0 or depth < 0:
+            return np.int64(NO_TIME), False
+        if depth > 0:
+            continue
         if number == 2 and wire_type == 2:
-            time_us = timestamp_us(data, content, content + value)
-        elif number == 3 and wire_type == 2:
-            vin = content if value == TOKEN_BYTES else -1
+            seconds, nanos, good = read_timestamp(data, content, at, seconds, nanos)
+            if not good:
+                return np.int64(NO_TIME), False
+        elif number == 3 and wire_type == 2 and value == TOKEN_BYTES:
+            for index in range(TOKEN_BYTES):
+                data[content + index] = prefixes[slot, TOKEN_AT + index]
         elif number == 4 and wire_type == 0:
             resend = value != 0
-    return time_us, vin, resend
+    if depth > 0:
+        return np.int64(NO_TIME), False
+    if seconds <= 0 or seconds > SECONDS_MAX or nanos >= 1_000_000_000:
+        return np.int64(NO_TIME), resend
+    return seconds * 1_000_000 + nanos // 1_000, resend
 
 
 @kernel
@@ -198,21 +219,25 @@ def samples_time_us(data, start, end):
 
 
 @inlined
-def judge_payload(data, start, end, encoding):
-    """(encoding, sender's time or `NO_TIME`, offset of a vin to hide or -1, is a resend)."""
+def judge_payload(data, start, end, encoding, prefixes, slot):
+    """(encoding, sender's time or `NO_TIME`, is a resend). A vin becomes the token, in `data`.
+
+    `prefixes` uint8[slots, PREFIX_BYTES] has `v/{token}/` of each slot.
+    """
     if encoding == NO_CONTENT_TYPE:
         encoding = np.int64(_JSON) if is_json_object(data, start, end) else np.int64(0)
     if encoding == _JSON:
-        return encoding, np.int64(json_time_us(data, start, end)), -1, False
+        return encoding, np.int64(json_time_us(data, start, end)), False
     if encoding == _TESLA:
-        time_us, vin, resend = tesla_facts(data, start, end)
-        return encoding, time_us, vin, resend
+        time_us, resend = tesla_facts(data, start, end, prefixes, slot)
+        return encoding, time_us, resend
     if encoding == _SAMPLES:
-        return encoding, samples_time_us(data, start, end), -1, False
-    return encoding, np.int64(NO_TIME), -1, False
+        return encoding, samples_time_us(data, start, end), False
+    return encoding, np.int64(NO_TIME), False
 
 
 def warm() -> None:
-    """Compile on production types: `records.py` has payloads read-only."""
-    payload = np.frombuffer(b"{}", np.uint8)
-    judge_payload(payload, 0, len(payload), np.int64(0))
+    """Compile on production types."""
+    payload = np.frombuffer(bytearray(b"{}"), np.uint8)
+    prefixes = np.zeros((1, PREFIX_BYTES), np.uint8)
+    judge_payload(payload, 0, len(payload), np.int64(0), prefixes, np.int64(0))
