@@ -29,6 +29,8 @@ _FRAME: Final = Struct("<IIQBBxx")
 _MARK: Final = Struct("<IQQ")
 _CRC: Final = Struct("<I")
 LARGEST: Final = (1 << 63) - 1
+_NAME: Final = b"5" * 24
+NAMES: Final = (b"%s %08x\n" % (_NAME, zlib.crc32(_NAME)), b"\xff" * 34, b"5 00000000\n")
 CAR: Final = make_token(bytes(range(16)))
 
 
@@ -43,21 +45,29 @@ def read_journal(data: bytes) -> None:
         again = Journal(disk, commands_max=COMMANDS_MAX)
         assert list(again) == known
         assert not again.damage
-        new = "n" * 65  # no line can hold it: an id has 64 characters at most
-        journal.write(new[:64], "started", reason="", time_us=1, counter=LARGEST >> 10)
+        new = next(f"n{at}" for at in range(len(known) + 1) if journal.find(f"n{at}") is None)
+        journal.write(new, "started", reason="", time_us=1, counter=LARGEST >> 10)
         assert journal.counter_used(LARGEST >> 10)
-        found = Journal(disk, commands_max=COMMANDS_MAX).find(new[:64])
-        assert found == journal.find(new[:64])
+        again = Journal(disk, commands_max=COMMANDS_MAX)
+        assert again.find(new) == journal.find(new)
+        for counter in range(2 * COMMANDS_MAX):  # it forgets, and forbids what it forgot
+            again.write(f"m{counter}", "started", reason="", time_us=1, counter=counter)
+            again.write(f"m{counter}", "executed", reason="", time_us=2, counter=counter)
+            again.sync()
+        assert all(again.counter_used(counter) for counter in range(2 * COMMANDS_MAX))
+        assert list(Journal(disk, commands_max=COMMANDS_MAX)) == list(again)
 
 
 def read_buffer(data: bytes) -> None:
-    """Head: bytes of the mark, of the first segment, and how far on the second begins."""
-    if len(data) < 3:
+    """Head: bytes of the mark, of the first segment; where the second begins; how the name is."""
+    if len(data) < 4:
         return
-    mark, rest = data[3 : 3 + data[0]], data[3 + data[0] :]
+    mark, rest = data[4 : 4 + data[0]], data[4 + data[0] :]
     segments = rest[: 2 * data[1]], rest[2 * data[1] :]
     for put_right in (False, True):
         disk = MemoryDisk()
+        if data[3] < len(NAMES):
+            disk.replace("stream", NAMES[data[3]])
         disk.replace("mark", _mark_put_right(mark) if put_right else mark)
         for first, content in zip((1, 2 + data[2]), segments, strict=True):
             held = _frames_put_right(content) if put_right else content
@@ -75,7 +85,16 @@ def read_buffer(data: bytes) -> None:
         assert _all(buffer)[-1] == more
         assert _all(_opened(disk)) == _all(buffer)
         buffer.acknowledge(sequence)
-        assert _all(_opened(disk)) == []
+        buffer.acknowledge(sequence)
+        buffer = _opened(disk)
+        assert _all(buffer) == []
+        dropped = buffer.dropped
+        for _ in range(data[2] & 31):  # in the end, the oldest are dropped
+            buffer.append(Topic.MEDIA, Encoding.OPAQUE, bytes(data[2]))
+        buffer.sync()
+        left = _all(_opened(disk))
+        assert left == _all(buffer)
+        assert len(left) + buffer.dropped - dropped == data[2] & 31
 
 
 def _opened(disk: MemoryDisk) -> Buffer:
@@ -134,6 +153,7 @@ def read_kafka(data: bytes) -> None:
             places = range(len(batch))
             assert [own.payload(at) for at in places] == [batch.payload(at) for at in places]
             assert decode(encode(own, positions))[1] == positions
+            number(batch.rows.copy(), {})
         return
     try:
         place = Place.of_cursor(Cursor(data[1:]))
@@ -188,13 +208,14 @@ def _buffers() -> list[bytes]:
     contents = [held, held[:-3], held[:60] + b"\xff" + held[61:], held + second, held[30:], b""]
     contents += [held + each for each in odd]
     found = [
-        bytes((len(mark), min(len(content) // 2, 255), 4)) + mark + content + tail
+        bytes((len(mark), min(len(content) // 2, 255), 4, 0)) + mark + content + tail
         for mark in marks
         for content in contents
         for tail in (b"", second)
         if len(mark) < 256
     ]
-    return [*found, bytes((0, 0, 0)) + held, bytes((0, 255, 40)) + held + b"x"]
+    heads = [bytes((0, 255, 255, name)) for name in range(4)]
+    return [*found, bytes((0, 0, 0, 0)) + held, *(head + held + b"x" for head in heads)]
 
 
 def _snapshots() -> list[bytes]:
@@ -228,6 +249,7 @@ def _messages() -> list[bytes]:
     place = Place({"t": [1, 2]}, 5, {"t": [True, False]}).to_cursor()
     bad = [b"kafka1:{}", b'kafka1:{"offsets":{"t":[-1]}}', b'kafka1:{"begun":{"t":[true]}}']
     bad += [b"kafka1:" + b"[" * 2_000, b"kafka1:\xff", b"x"]
+    found += [b"", whole[:15], b"MCK2" + whole[4:], whole + b"x"]
     return [*(b"\x00" + each for each in found), *(b"\x80" + each for each in (place, *bad))]
 
 
