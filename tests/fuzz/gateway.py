@@ -440,7 +440,7 @@ def _segments() -> list[bytes]:
     odd = [bytes((first,)) + frames[-1][1:] for first in (0x81, 0x02, 0x80, 0x89, 0xC2)]
     many = [frames[-1] * 4, frames[-1] + frames[-4] * 2, frames[-1] + frames[-1][:9]]
     many += [frames[-1] + b"\x82", frames[-1] + b"\x82\xff" + bytes(12), b"\x82\x05", b""]
-    many += [frames[-1] + b"\x82\xfe\xff\xff" + bytes(4)]
+    many += [frames[-1] + b"\x82\xfe\xff\xff" + bytes(4), b"\x82" + b"\xff" * 12]
     return [
         *one,
         *(b"\x82" + each for each in (*frames[-6:], *odd, *many)),

@@ -227,6 +227,7 @@ def _snapshots() -> list[bytes]:
     last = found[-1]
     counts = Struct("<4s5Q").size + 8 * 4 * 2
     many = [last[:counts] + each + last[counts + 8 :] for each in (bytes(8), b"\xff" * 8)]
+    many.append(found[0][:28] + bytes(16) + found[0][-4:])  # tables that hold nothing
     less = last[:counts] + b"\2" + last[counts + 1 :]
     return [*found, *many, less, b"", b"abc", b"MCD2" + last[4:], last[:-12] + last[-4:]]
 

@@ -215,6 +215,14 @@ def test_a_snapshot_that_contradicts_itself_is_refused(count: int) -> None:
         dedup.restore(bytes(data) + zlib.crc32(data).to_bytes(4, "little"))
 
 
+def test_a_snapshot_of_tables_that_hold_nothing_is_refused() -> None:
+    """The next record would be looked for a place without end."""
+    data = bytearray(Dedup(CONFIG).snapshot()[:-4])
+    data[4 + 3 * 8 :] = bytes(2 * 8)  # the two limits
+    with pytest.raises(DedupSnapshotError, match="contradicts"):
+        Dedup(CONFIG).restore(bytes(data) + zlib.crc32(data).to_bytes(4, "little"))
+
+
 @given(place=st.integers(0, 10_000), bit=st.integers(0, 7))
 def test_a_damaged_snapshot_is_refused(place: int, bit: int) -> None:
     dedup = Dedup(CONFIG)

@@ -82,7 +82,7 @@ def unpack(data: bytes, islands_max: int) -> Snapshot:
         )
     numbers = np.frombuffer(body, np.uint64, words, _HEADER.size)
     keys, seen, counts, islands, identities = np.split(numbers, np.cumsum(widths))
-    if not _add_up(counts, islands_count):
+    if min(limits) < 1 or not _add_up(counts, islands_count):
         raise DedupSnapshotError(
             "dedup state that contradicts itself: drop the reader's state and replay the log"
         )

@@ -160,6 +160,13 @@ def test_no_bytes_raise_anything_or_are_held_beyond_the_limit(pieces: list[bytes
     fed(pieces)
 
 
+@pytest.mark.parametrize("first", [1, 9, 10, 13, 14])
+def test_a_length_of_64_bits_closes_the_connection_wherever_it_is_cut(first: int) -> None:
+    header = b"\x82\xff" + b"\xff" * 8 + b"mask"
+    assert fed([header[:first], header[first:]])[0].ended.startswith("PROTOCOL_ERROR: a length")
+    assert bool(fed([header[:first]])[0].ended) == (first >= 10)
+
+
 @settings(max_examples=50, deadline=None)
 @given(streams(), st.binary(min_size=1, max_size=50))
 def test_a_refused_peers_bytes_are_read_past_to_its_close(data: bytes, mask: bytes) -> None:

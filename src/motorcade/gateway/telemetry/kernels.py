@@ -194,7 +194,9 @@ def receive(
         if end - at >= 2 and (data[at] != 0x82 or data[at + 1] < 0x80):
             return SLOW, at, answer_at, records, frames
         if payload_at == INCOMPLETE:
-            return MORE, at, answer_at, records, frames
+            # A length of 64 bits is refused once it is there, as `frames.read_header` does.
+            broken = end - at >= 10 and data[at + 1] == 0xFF and data[at + 2] >= 0x80
+            return SLOW if broken else MORE, at, answer_at, records, frames
         if payload_bytes < 0 or payload_bytes > car[CAR_FRAME_BYTES_MAX]:
             return SLOW, at, answer_at, records, frames
         stop = payload_at + payload_bytes
