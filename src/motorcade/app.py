@@ -114,7 +114,7 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     await telemetry.start(
         parts.link.listener("telemetry"), tls.telemetry_context(parts.authority, client_ca_file)
     )
-    traces = span_out(config.traces, "gateway")
+    traces = span_out(config.traces.otlp_url, "gateway")
     if traces is not None and config.traces.sample_every_records:
         every = config.traces.sample_every_records
         bulk.add_door(CommitTracer("gateway", every, clock, traces.end))
@@ -172,7 +172,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         loop.call_soon_threadsafe(fail, error)
 
     state = EmbeddedLiveState(config)
-    spans = span_out(config.traces, "api")
+    spans = span_out(config.traces.otlp_url, "api")
     traces = None
     if spans is not None:
         from motorcade.traces.api import ApiTraces

@@ -14,6 +14,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from tests.platform_process import MOTORCADE, add_vehicles, platform
 
 VIN = "5YJ3E1EA7KF000001"
+CAR_WAYS = ("verify", "judge", "journal", "execute", "answer")
 
 
 class Receiver(http.server.ThreadingHTTPServer):
@@ -64,7 +65,21 @@ def receiver() -> Iterator[Receiver]:
     server.server_close()
 
 
-def test_a_command_and_records_are_traced_through_both_processes(
+def assert_the_cars_part(spans: dict[str, Span]) -> None:
+    """It lies within what the platform saw of the vehicle, in order and without a gap."""
+    seen, car = spans["motorcade-api: vehicle"], spans["motorcade-vehicle: car"]
+    assert car.parent_span_id == seen.span_id
+    assert seen.start_time_unix_nano <= car.end_time_unix_nano
+    assert car.end_time_unix_nano <= seen.end_time_unix_nano
+    ways = [spans[f"motorcade-vehicle: car: {way}"] for way in CAR_WAYS]
+    assert {way.parent_span_id for way in ways} == {car.span_id}
+    ends = [way.end_time_unix_nano for way in ways]
+    starts = [car.start_time_unix_nano, *ends[:-1]]
+    assert [way.start_time_unix_nano for way in ways] == starts
+    assert ends[-1] == car.end_time_unix_nano
+
+
+def test_a_command_and_records_are_traced_through_all_processes(
     receiver: Receiver, tmp_path: Path
 ) -> None:
     settings = (
@@ -74,7 +89,10 @@ def test_a_command_and_records_are_traced_through_both_processes(
     with platform(tmp_path / "data", settings) as up:
         car = add_vehicles(up.data, [VIN], tmp_path / "cars")[VIN]
         driving = subprocess.Popen(
-            [MOTORCADE, "drive", "--vehicle", str(tmp_path / "cars" / VIN / "vehicle.json")],
+            [
+                *(MOTORCADE, "drive", "--vehicle", str(tmp_path / "cars" / VIN / "vehicle.json")),
+                *("--set", f"vehicle.otlp_url=http://127.0.0.1:{receiver.server_port}/v1/traces"),
+            ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -93,10 +111,14 @@ def test_a_command_and_records_are_traced_through_both_processes(
         "motorcade-api: router, log and gateway",
         "motorcade-api: vehicle",
         "motorcade-api: answer, log and router",
+        "motorcade-vehicle: car",
+        *(f"motorcade-vehicle: car: {way}" for way in CAR_WAYS),
     }
+    assert_the_cars_part(of_command)
     root = of_command.pop("motorcade-api: command honk_horn")
     assert not root.parent_span_id
-    assert all(span.parent_span_id == root.span_id for span in of_command.values())
+    platforms = [span for name, span in of_command.items() if name.startswith("motorcade-api")]
+    assert all(span.parent_span_id == root.span_id for span in platforms)
     http_span = of_command["motorcade-api: http"]
     assert http_span.start_time_unix_nano <= root.start_time_unix_nano
     assert http_span.end_time_unix_nano >= root.end_time_unix_nano

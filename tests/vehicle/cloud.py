@@ -17,6 +17,7 @@ from motorcade.vehicle.agent import Agent, AgentParts
 from motorcade.vehicle.disk import Disk, MemoryDisk
 from motorcade.vehicle.model import Car
 from motorcade.vehicle.samples import JsonSampler
+from motorcade.vehicle.stations import Traced
 from motorcade.vehicle.vehicle_file import MqttAccess, VehicleFile
 from motorcade.wire.command.answers import read_up
 from motorcade.wire.command.messages import (
@@ -65,6 +66,7 @@ def agent_of(
     journal_disk: Disk | None = None,
     config: VehicleConfig | None = None,
     executed: Callable[[Command, int], None] = lambda _command, _now_us: None,
+    traced: Traced | None = None,
     seed: int = 1,
 ) -> Agent:
     return Agent(
@@ -78,6 +80,7 @@ def agent_of(
             config or VehicleConfig(),
             counting_entropy(seed),
             executed=executed,
+            traced=traced,
         )
     )
 

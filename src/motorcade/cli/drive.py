@@ -15,8 +15,10 @@ from motorcade.cli.data import DEFAULT_DATA, READY_FILE, require_server
 from motorcade.cli.render import new_app, print_json_line
 
 if TYPE_CHECKING:
+    from motorcade.config import VehicleConfig
     from motorcade.vehicle.assembly import World
     from motorcade.vehicle.fleet import Fleet, FleetStatus, Member
+    from motorcade.vehicle.stations import Traced
     from motorcade.vehicle.vehicle_file import Address, VehicleFile
 
 app = new_app()
@@ -55,6 +57,10 @@ def drive(
     seed: Annotated[int, typer.Option(min=0, help="Of the first car; the next ones count up.")] = 1,
     rate: Annotated[float, typer.Option(min=0.001, help="Samples per second and car.")] = 1.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print status as JSON lines.")] = False,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Override a setting of the cars: vehicle.name=value."),
+    ] = None,
 ) -> None:
     """Run one simulated car, or many, until SIGTERM.
 
@@ -63,6 +69,9 @@ def drive(
     """
     if (vehicle is None) == (count == 0):
         raise typer.BadParameter("give either --vehicle FILE or -n COUNT")
+    from motorcade.config import Config
+    from motorcade.traces.car import CarTracer
+    from motorcade.traces.switch import span_out
     from motorcade.vehicle.assembly import LinkKind
 
     if link not in list(LinkKind):
@@ -72,9 +81,15 @@ def drive(
         cars, find = _one_car(vehicle, data)
     else:
         cars, find = _simulated_cars(data or DEFAULT_DATA, count)
-    world = _world(kind, tls, find)
-    members = _members(cars, world, seed, buffer, alone=vehicle is not None)
-    _run(members, world, sample_s=1 / rate, as_json=as_json)
+    config = Config().with_overrides(settings or []).vehicle
+    spans = span_out(config.otlp_url, "vehicle", "vehicle.otlp_url")
+    world = _world(kind, tls, find, config, CarTracer(spans.end) if spans is not None else None)
+    try:
+        members = _members(cars, world, seed, buffer, alone=vehicle is not None)
+        _run(members, world, sample_s=1 / rate, as_json=as_json)
+    finally:
+        if spans is not None:
+            spans.close()
 
 
 Found = tuple[list[tuple[Path, "VehicleFile"]], Callable[[str], "Address"]]
@@ -124,14 +139,19 @@ def _provision(data: Path, missing: list[tuple[str, Path]]) -> None:
         add_vehicles(data, fresh)
 
 
-def _world(kind: Any, tls: bool | None, find: Callable[[str], "Address"]) -> "World":
+def _world(
+    kind: Any,
+    tls: bool | None,
+    find: Callable[[str], "Address"],
+    config: "VehicleConfig",
+    traced: "Traced | None",
+) -> "World":
     from motorcade.clock import SystemClock
-    from motorcade.config import Config
     from motorcade.vehicle.assembly import World
 
     if tls is None:
         tls = find("mqtt").host not in ("127.0.0.1", "::1", "localhost")
-    return World(kind, tls, find, SystemClock(), Config().vehicle, os.urandom)
+    return World(kind, tls, find, SystemClock(), config, os.urandom, traced=traced)
 
 
 def _members(

@@ -21,6 +21,7 @@ from motorcade.wire.command.records import HANDED_OVER, TRANSITION, Transition, 
 
 OPEN_MAX: Final = 10_000  # commands whose end is awaited; beyond, the oldest are not traced
 ROOT: Final = "root"
+VEHICLE: Final = "vehicle"  # from the notice that it was handed over to the answer's arrival
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class Span:
     start_us: int
     end_us: int
     is_root: bool = False
+    parent: str = ROOT  # the name of the span of this trace that it is a part of
     error: str = ""  # why it did not go well
     attributes: dict[str, str | int] = field(default_factory=dict)
 
@@ -42,7 +44,7 @@ class Span:
 
     @property
     def parent_id(self) -> int | None:
-        return None if self.is_root else span_id(self.trace_id, ROOT)
+        return None if self.is_root else span_id(self.trace_id, self.parent)
 
 
 def span_id(trace_id: int, name: str) -> int:
@@ -176,6 +178,6 @@ def _spans(trace_id: int, found: _Open, end_us: int, state: str, reason: str) ->
     if found.handed_us:
         yield Span(trace_id, "router, log and gateway", found.requested_us, found.handed_us)
     if found.handed_us and found.answered_us:
-        yield Span(trace_id, "vehicle", found.handed_us, found.answered_us)
+        yield Span(trace_id, VEHICLE, found.handed_us, found.answered_us)
     if found.answered_us:
         yield Span(trace_id, "answer, log and router", found.answered_us, end_us)

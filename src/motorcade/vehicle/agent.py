@@ -20,6 +20,7 @@ from motorcade.vehicle.model import Car
 from motorcade.vehicle.outbox import Outbox
 from motorcade.vehicle.samples import Sampler, Signals
 from motorcade.vehicle.server_time import ServerNow, ServerTimeKeeper
+from motorcade.vehicle.stations import Stations, Traced
 from motorcade.vehicle.vehicle_file import VehicleFile
 from motorcade.wire.command.answers import write_up
 from motorcade.wire.command.errors import CommandCodecError
@@ -65,6 +66,7 @@ class Counters:
 class _Waiting:
     command: Command
     acknowledge: Acknowledge
+    stations: Stations | None
 
 
 @dataclass(slots=True)
@@ -81,6 +83,7 @@ class AgentParts:
     entropy: Callable[[int], bytes]
     commanded: bool = True  # False on a road without commands: the time is not asked for then
     executed: Executed = field(default=lambda _command, _now_us: None)
+    traced: Traced | None = None  # None: no time is taken for it
 
 
 class Agent:
@@ -106,6 +109,7 @@ class Agent:
         """Called when a command has changed the car. Whoever runs the agent may have it sampled a
         little later, so that the answer does not wait for the sample's sync."""
         self._waiting: list[_Waiting] = []
+        self._judging: Stations | None = None  # of the command that is judged now, if traced
         self._started_s = parts.clock.monotonic_s()
         self._hello_s = 0.0
 
@@ -149,6 +153,7 @@ class Agent:
         self.time.forget_asked()
 
     def message(self, payload: bytes, acknowledge: Acknowledge) -> None:
+        received_us = self._stamp() if self._parts.traced is not None else 0
         try:
             message = verify(payload, self._parts.vehicle.command_keys, self._parts.vehicle.token)
         except CommandCodecError as error:
@@ -156,31 +161,37 @@ class Agent:
             self.counters.last_reason = str(error)
             acknowledge()  # or it would come again for ever
             return
-        self._take(message, acknowledge)
+        self._take(message, acknowledge, received_us)
 
-    def _take(self, message: DownMessage, acknowledge: Acknowledge) -> None:
+    def _take(self, message: DownMessage, acknowledge: Acknowledge, received_us: int) -> None:
         match message:
             case Command():
-                self._judge(message, acknowledge)
+                stations = None
+                if self._parts.traced is not None:
+                    stations = Stations(message, received_us, self._stamp())
+                self._judge(message, acknowledge, stations)
             case ServerTime():
                 acknowledge()
                 at_s = self._parts.clock.monotonic_s()
                 self.time.answered(message.nonce, message.server_time_us, at_s)
                 waiting, self._waiting = self._waiting, []
                 for held in waiting:
-                    self._judge(held.command, held.acknowledge)
+                    self._judge(held.command, held.acknowledge, held.stations)
             case Query():
                 self._say(JournalMessage(entries=[self._recall(one) for one in message.ids]))
                 acknowledge()
 
-    def _judge(self, command: Command, acknowledge: Acknowledge) -> None:
+    def _judge(self, command: Command, acknowledge: Acknowledge, stations: Stations | None) -> None:
         """Decide, do, answer; acknowledge when the journal has it."""
         self._advance()
         decision: Decision = decide(command, self.journal, self._now(), self.car)
+        self._judging = stations
+        if stations is not None:
+            stations.judged_us = self._stamp()
         match decision:
             case Wait():
                 if len(self._waiting) < WAITING_MAX:
-                    self._waiting.append(_Waiting(command, acknowledge))
+                    self._waiting.append(_Waiting(command, acknowledge, stations))
                 self._ask_time(every_s=HELLO_S)
                 return
             case Repeat(entry=entry):
@@ -194,11 +205,13 @@ class Agent:
     def _execute(self, command: Command) -> None:
         """The journal first, on disk; then the deed."""
         self._write(command, "started", "")
-        now, begun_us = self._now(), self._parts.clock.now_us()
+        now, begun_us = self._now(), self._stamp()
         if now is None or now.latest_us >= command.expires_time_us:
             self._conclude(command, "expired", "")  # the disk took its time; never late (P5)
             return
         actions.apply(self.car, command.name, command.parameters)
+        if self._judging is not None:
+            self._judging.executed_us = self._stamp()
         self.counters.executed += 1
         self._parts.executed(command, now.latest_us)
         self._conclude(command, "executed", "", begun_us)
@@ -209,18 +222,26 @@ class Agent:
     ) -> None:
         self.counters.refused += state == "refused"
         self._repeat(self._write(command, state, reason, time_us))
+        stations, self._judging = self._judging, None
+        if stations is not None and self._parts.traced is not None:
+            stations.answered_us = self._stamp()
+            stations.state, stations.reason = state, reason
+            self._parts.traced(stations)
 
     def _write(
         self, command: Command, state: JournalState, reason: str, time_us: int | None = None
     ) -> JournalEntry:
         """`time_us` is when it happened, if that was not now."""
-        return self.journal.write(
+        entry = self.journal.write(
             command.id,
             state,
             reason=reason,
-            time_us=self._parts.clock.now_us() if time_us is None else time_us,
+            time_us=self._stamp() if time_us is None else time_us,
             counter=command.counter,
         )
+        if self._judging is not None and not self._judging.journaled_us:
+            self._judging.journaled_us = self._stamp()
+        return entry
 
     def _repeat(self, entry: JournalEntry) -> None:
         """Say what the journal knows: an answer if it is an outcome."""
@@ -242,8 +263,9 @@ class Agent:
         known = self.journal.find(command_id)
         if known is not None:
             return known
-        now_us = self._parts.clock.now_us()
-        return self.journal.write(command_id, "unknown", reason="", time_us=now_us, counter=0)
+        return self.journal.write(
+            command_id, "unknown", reason="", time_us=self._stamp(), counter=0
+        )
 
     def _ask_time(self, *, every_s: float) -> None:
         now_s = self._parts.clock.monotonic_s()
@@ -254,6 +276,10 @@ class Agent:
 
     def _say(self, message: UpMessage) -> None:
         self.outbox.answer(write_up(message))
+
+    def _stamp(self) -> int:
+        """The car's own clock, which commands are not judged by."""
+        return self._parts.clock.now_us()
 
     def _now(self) -> ServerNow | None:
         return self.time.now(self._parts.clock.monotonic_s())

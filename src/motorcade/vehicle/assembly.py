@@ -20,6 +20,7 @@ from motorcade.vehicle.link_telemetry import TelemetryLink
 from motorcade.vehicle.model import Car
 from motorcade.vehicle.mqtt_session import ClientSession
 from motorcade.vehicle.samples import JsonSampler, Sampler, TeslaSampler
+from motorcade.vehicle.stations import Traced
 from motorcade.vehicle.vehicle_file import Address, VehicleFile
 
 KEEP_ALIVE_S: Final = 30
@@ -44,6 +45,7 @@ class World:
     config: VehicleConfig
     entropy: Callable[[int], bytes]
     sleep: Sleep = field(default=asyncio.sleep)
+    traced: Traced | None = None  # hears of every command's road through its car
 
 
 def assemble(
@@ -73,6 +75,7 @@ def assemble(
         world.config,
         world.entropy,
         commanded=world.kind is not LinkKind.TELEMETRY,
+        traced=world.traced,
     )
     agent = Agent(parts)
     backoff = Backoff(world.config, np.random.default_rng((seed, _JITTER)))
