@@ -13,6 +13,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+CONNACK = b"\x20\x02"
+WELCOME_BYTES = 4
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: as when the network is gone
 
 
@@ -26,8 +28,9 @@ class TlsCar:
     session: ssl.SSLSession | None = None
     plain: socket.socket | None = None  # until TCP stands
     link: ssl.SSLSocket | None = None
-    resumed: bool = False
-    came_s: float = 0.0  # from the call until it was welcome
+    resumed: bool = False  # its TLS session
+    begun_s: float = 0.0  # when it came to the door, by the machine's monotonic clock
+    came_s: float = 0.0  # when it was welcome
     said: bytes = b""
     _shaken: bool = False
     _sent: bool = False
@@ -36,6 +39,7 @@ class TlsCar:
     def begin(self, place: dict[str, Any]) -> int:
         """Start to connect; return the file descriptor to watch."""
         self._host = place["host"]
+        self.begun_s = time.monotonic()
         self.plain = socket.socket()
         self.plain.setblocking(False)
         with contextlib.suppress(BlockingIOError):
@@ -56,6 +60,11 @@ class TlsCar:
             session=self.session,
         )
 
+    @property
+    def kept(self) -> bool:
+        """Whether the server still had its MQTT session (3.1.1, §3.2.2.2)."""
+        return self.welcome == CONNACK and self.said[2:3] == b"\x01"
+
     def go_on(self) -> bool:
         """Do what can be done now; whether the vehicle is welcome. Raises `OSError`."""
         if self.plain is not None:
@@ -72,9 +81,10 @@ class TlsCar:
         if not data:
             raise ConnectionResetError("closed by the server")
         self.said += data
-        if len(self.said) < len(self.welcome):
+        if len(self.said) < WELCOME_BYTES:
             return False
-        if not self.said.startswith(self.welcome):
+        refused = self.welcome == CONNACK and self.said[3]  # §3.2.2.3: the return code
+        if refused or not self.said.startswith(self.welcome):
             raise ConnectionRefusedError(f"the server says {self.said!r}")
         self.session = self.link.session  # 1.3: its ticket came in front of the welcome
         return True
@@ -94,13 +104,18 @@ class Arrival:
     """How a crowd came in."""
 
     took_s: float = 0.0
-    resumed: int = 0
+    resumed: int = 0  # TLS sessions
+    kept: int = 0  # MQTT sessions
     tries: int = 0
-    came_s: list[float] = field(default_factory=list)
+    begun_s: list[float] = field(default_factory=list)  # when each came to the door, and ...
+    came_s: list[float] = field(default_factory=list)  # ... when it was in, same order
 
 
 def tls_car(vehicle: dict[str, Any], door: str, version: ssl.TLSVersion) -> TlsCar:
-    """A vehicle of a `vehicle.json`, for the door "mqtts" or "telemetry", by its certificate."""
+    """A vehicle of a `vehicle.json`, for the door "mqtts" or "telemetry", by its certificate.
+
+    Over MQTT it asks for a session that outlives the connection.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(vehicle["ca_file"])
     context.load_cert_chain(vehicle["cert_file"], vehicle["key_file"])
@@ -112,8 +127,8 @@ def tls_car(vehicle: dict[str, Any], door: str, version: ssl.TLSVersion) -> TlsC
         )
         return TlsCar(context, hello, b"HTTP/1.1 101")
     client_id = vehicle["mqtt"]["client_id"].encode()
-    body = b"\x00\x04MQTT\x04\x02\x00\x00" + struct.pack(">H", len(client_id)) + client_id
-    return TlsCar(context, b"\x10" + bytes([len(body)]) + body, b"\x20\x02\x00\x00")
+    body = b"\x00\x04MQTT\x04\x00\x00\x00" + struct.pack(">H", len(client_id)) + client_id
+    return TlsCar(context, b"\x10" + bytes([len(body)]) + body, CONNACK)
 
 
 def connect_all(cars: list[TlsCar], place: dict[str, Any], limit_s: float) -> Arrival:
@@ -150,10 +165,12 @@ def connect_all(cars: list[TlsCar], place: dict[str, Any], limit_s: float) -> Ar
                 if welcome:
                     selector.unregister(key.fd)
                     waiting.discard(car)
-                    car.came_s = time.monotonic() - began_s
+                    car.came_s = time.monotonic()
                 elif key.events != wanted:
                     selector.modify(key.fd, wanted, car)
     arrival.took_s = time.monotonic() - began_s
     arrival.resumed = sum(car.resumed for car in cars)
+    arrival.kept = sum(car.kept for car in cars)
+    arrival.begun_s = [car.begun_s for car in cars]
     arrival.came_s = [car.came_s for car in cars]
     return arrival
