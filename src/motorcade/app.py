@@ -249,15 +249,15 @@ def _settle() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
-def _rest(rest_s: float, urgent: Collection[int]) -> None:
-    """Block for so long, or until one of the file descriptors `urgent` is readable or closed.
+def _rest(rest_s: float, urgent: Collection[int]) -> list[int]:
+    """Block for so long, or until some of the file descriptors `urgent` are readable: those.
 
     In whole milliseconds, rounded up; whoever rests counts from when the rest was due.
     """
     poll = select.poll()
     for descriptor in urgent:
         poll.register(descriptor, select.POLLIN)
-    poll.poll(rest_s * 1e3)
+    return [descriptor for descriptor, _ in poll.poll(rest_s * 1e3)]
 
 
 Role = Callable[[Parts, StopEvents], Coroutine[Any, Any, None]]

@@ -6,7 +6,7 @@ import shutil
 import socket
 import ssl
 import threading
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -163,6 +163,8 @@ class RunningDoor:
         self.loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._serve, daemon=True)
         self.door: MqttDoor
+        self.rest: Callable[[float, Collection[int]], Collection[int]] = lambda *_: ()
+        """Called in the loop's rests, in its thread; returns who was readable."""
 
     def __enter__(self) -> "RunningDoor":
         wire_kernels.warm()
@@ -224,7 +226,7 @@ class RunningDoor:
             fast=lanes[Lane.FAST],
             presence=self.presence,
             entropy=os.urandom,
-            rest=lambda _seconds, _fd: None,
+            rest=lambda rest_s, urgent: self.rest(rest_s, urgent),
             guest=self._guest,
         )
         plain, tls, ws, wss = (socket.create_server(("127.0.0.1", 0)) for _ in range(4))

@@ -5,6 +5,12 @@ import pytest
 from motorcade.gateway.mqtt.rests import ANSWER_S, STREAK_MIN, Rests
 
 
+class Car:
+    """As much of a connection as is looked at."""
+
+    closing = False
+
+
 def in_a_stream() -> tuple[Rests, float]:
     """Rests in a stream, and the time at which its last rest has ended."""
     rests, now_s = Rests(0.005), 100.0
@@ -43,10 +49,18 @@ def test_a_turn_that_takes_longer_than_the_spacing_is_not_followed_by_a_rest() -
 def test_a_car_is_awaited_for_a_while() -> None:
     rests = Rests(0.005)
     assert rests.awaited(100.0) == []
-    rests.await_answer(7, 100.0)
-    rests.await_answer(9, 100.1)
-    assert rests.awaited(100.1) == [7, 9]
-    assert rests.awaited(100.0 + ANSWER_S) == [9]
-    rests.await_answer(9, 100.25)  # another command to the same car
-    assert rests.awaited(100.1 + ANSWER_S) == [9]
+    first, second = Car(), Car()
+    rests.await_answer(first, 100.0)  # type: ignore[arg-type]
+    rests.await_answer(second, 100.1)  # type: ignore[arg-type]
+    assert rests.awaited(100.1) == [first, second]
+    assert rests.awaited(100.0 + ANSWER_S) == [second]
+    rests.await_answer(second, 100.25)  # type: ignore[arg-type]  # another command to it
+    assert rests.awaited(100.1 + ANSWER_S) == [second]
     assert rests.awaited(100.25 + ANSWER_S) == []
+
+
+def test_a_car_that_is_gone_is_not_awaited() -> None:
+    rests, car = Rests(0.005), Car()
+    rests.await_answer(car, 100.0)  # type: ignore[arg-type]
+    car.closing = True
+    assert rests.awaited(100.0) == []

@@ -93,6 +93,12 @@ class Connection(asyncio.BufferedProtocol):
         return transport is not None and transport.get_extra_info("sslcontext") is not None
 
     @property
+    def socket_descriptor(self) -> int:
+        """Of whatever socket, to wait for."""
+        assert self.transport is not None
+        return int(self.transport.get_extra_info("socket").fileno())
+
+    @property
     def address(self) -> str:
         """The peer's, without its port; empty when the socket is gone already."""
         peer = self.transport.get_extra_info("peername") if self.transport is not None else None
@@ -117,6 +123,21 @@ class Connection(asyncio.BufferedProtocol):
             ingest.schedule()
         elif ingest.end > ingest.read_bytes:
             ingest.run()
+
+    def read_early(self) -> bool:
+        """Read a plain socket now instead of at its turn in the loop; whether anything came.
+
+        The transport's own reading goes on behind it. Its end is left to the transport.
+        """
+        if self.descriptor < 0 or self.parked:
+            return False
+        try:
+            size = os.readv(self.descriptor, [self.get_buffer(-1)])
+        except OSError:
+            return False
+        if size:
+            self.buffer_updated(size)
+        return size > 0
 
     def eof_received(self) -> bool:
         return False

@@ -65,7 +65,7 @@ class MqttDoor:
         fast: Intake,
         presence: PresenceTeller,
         entropy: Callable[[int], bytes],
-        rest: Callable[[float, Collection[int]], None],
+        rest: Callable[[float, Collection[int]], Collection[int]],
         epoch: int = 0,
         guest: Principal | None = None,
     ) -> None:
@@ -122,14 +122,26 @@ class MqttDoor:
         bulk.add_door(self._ingest)
 
     def _rest(self, rest_s: float) -> None:
-        """What this turn read is on its way to the disk meanwhile. Commands and their answers end
-        the rest."""
-        self._fast.end_turn()
-        self._bulk.end_turn()
-        urgent = self._rests.awaited(self._clock.monotonic_s())
-        if self._outbox.doorbell_fd is not None:
-            urgent.append(self._outbox.doorbell_fd)
-        self._block(rest_s, urgent)
+        """Rest, but send commands as they come and hear the cars that answer them.
+
+        What was read before is on its way to the disk meanwhile.
+        """
+        now_s = self._clock.monotonic_s()
+        end_s = now_s + rest_s
+        while now_s < end_s:
+            self._fast.end_turn()
+            self._bulk.end_turn()
+            awaited = {one.socket_descriptor: one for one in self._rests.awaited(now_s)}
+            bell = self._outbox.doorbell_fd
+            ready = self._block(end_s - now_s, [*awaited, *([] if bell is None else [bell])])
+            if bell in ready:
+                self._outbox.poll()  # sent by the loop: the rest is over
+            if not ready or bell in ready:
+                return
+            for descriptor in ready:
+                if not self._ingest.read_early(awaited[descriptor]):
+                    return
+            now_s = self._clock.monotonic_s()
 
     async def start(
         self,

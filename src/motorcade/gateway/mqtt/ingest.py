@@ -195,6 +195,16 @@ class Ingest:
         if rest_s:
             self._rest(rest_s)
 
+    def read_early(self, connection: Connection) -> bool:
+        """In a rest: take what this one says, alone; whether that was possible."""
+        self.scheduled = True  # this turn goes on: no other is needed for it
+        try:
+            read = not self.paused and connection.read_early()
+            self.run()
+        finally:
+            self.scheduled = False
+        return read
+
     def run(self) -> None:
         """Take everything that was noted."""
         if self.paused or not self.count:

@@ -120,7 +120,7 @@ class Outbox:
         reader.close()
         reader = self._reader = self._log.reader(frozenset({Topic.COMMANDS}), place)
         if reader.doorbell_fd is not None:
-            self._loop.add_reader(reader.doorbell_fd, self._poll)
+            self._loop.add_reader(reader.doorbell_fd, self.poll)
         self._poll_again()
 
     @property
@@ -183,7 +183,8 @@ class Outbox:
         if not pending.handed_over:
             pending.handed_over = True
             if pending.is_command:
-                self._await_answer(session)
+                if session.connection is not None:
+                    self._rests.await_answer(session.connection, self._clock.monotonic_s())
                 wait_ms = self._config.commands.notice_wait_ms
                 self._notice(pending, HANDED_OVER, within_s=wait_ms / 1e3)
         publish = Publish(topic, pending.payload, min(qos, 1), properties=_PROPERTIES)
@@ -200,15 +201,9 @@ class Outbox:
         )
         session.send(publish, sent)
 
-    def _await_answer(self, session: Session) -> None:
-        connection = session.connection
-        if connection is not None and connection.transport is not None:
-            descriptor = connection.transport.get_extra_info("socket").fileno()
-            self._rests.await_answer(descriptor, self._clock.monotonic_s())
-
     # --- the log -----------------------------------------------------------------------------
 
-    def _poll(self) -> None:
+    def poll(self) -> None:
         """Follow the log; the fast lane is small, so this stays in the loop for its latency."""
         if self._reader is None:
             return
@@ -231,7 +226,7 @@ class Outbox:
     def _poll_again(self) -> None:
         """The fallback for a lost doorbell ring, and the clock for expiries."""
         if not self._polled:
-            self._poll()
+            self.poll()
         self._polled = False
         self.expire()
         if self._reader is not None:

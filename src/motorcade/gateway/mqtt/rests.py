@@ -2,10 +2,12 @@
 
 A wake-up, a pass of the loop and the acks' writes cost the same for one message as for a hundred.
 So in a stream of packets the sockets are asked at most once per spacing; a lone message and its
-neighbours never wait. A car whose answer to a command may be on its way ends the rest (P6).
+neighbours never wait. A car whose answer to a command may be on its way is heard meanwhile (P6).
 """
 
 from typing import Final
+
+from motorcade.gateway.mqtt.connection import Connection
 
 STREAK_MIN: Final = 8  # turns that followed each other closely before the loop begins to rest
 ANSWER_S: Final = 0.2  # after a command went out; an answer that takes longer can wait a little
@@ -18,16 +20,20 @@ class Rests:
         self._spacing_s = spacing_s
         self._due_s = 0.0  # when the turn before ended, or should have begun
         self._streak = 0
-        self._awaited: dict[int, float] = {}  # file descriptors of sockets, until when
+        self._awaited: dict[Connection, float] = {}  # until when
 
-    def await_answer(self, descriptor: int, now_s: float) -> None:
-        """A command has gone out by this socket: its car's answer is waited for."""
-        self._awaited[descriptor] = now_s + ANSWER_S
+    def await_answer(self, connection: Connection, now_s: float) -> None:
+        """A command has gone out by this connection: its car's answer is waited for."""
+        self._awaited[connection] = now_s + ANSWER_S
 
-    def awaited(self, now_s: float) -> list[int]:
-        """The sockets that end a rest when they are readable. Some may be closed by now."""
+    def awaited(self, now_s: float) -> list[Connection]:
+        """Who may be about to answer."""
         if self._awaited:
-            self._awaited = {fd: end_s for fd, end_s in self._awaited.items() if end_s > now_s}
+            self._awaited = {
+                connection: end_s
+                for connection, end_s in self._awaited.items()
+                if end_s > now_s and not connection.closing
+            }
         return list(self._awaited)
 
     def rest_s(self, now_s: float) -> float:
