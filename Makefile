@@ -1,7 +1,6 @@
 # The two commands: `make up` runs the main job, `make test` passes the tests.
-# A distribution's Python, which was built with a profile, can be a third faster than one made by
-# default: `make setup PYTHON=/usr/bin/python3.11`.
-PYTHON ?= python3.11
+# A distribution's Python was built with a profile: a third faster than one made by default (0020).
+PYTHON ?= $(shell /usr/bin/python3.11 -c "import ensurepip, venv" 2>/dev/null && echo /usr/bin/)python3.11
 BIN := .venv/bin
 
 .PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean
