@@ -144,7 +144,7 @@ def test_a_record_is_identified_as_by_the_oracle(topic: bytes, txid: bytes, payl
         array(b"?" + payload),
         1,
         len(payload),
-        array(bytes(600)),
+        array(bytes(20 + len(topic) + len(txid) + len(payload))),  # no byte more than is hashed
         np.zeros(8, np.uint64),
     )
     assert (int(high), int(low)) == identity_of(topic, txid, 2**32 - 1, payload)
