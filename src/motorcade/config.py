@@ -126,6 +126,8 @@ class MqttConfig:
     connects_per_client_burst: int = 100  # so many at once; beyond: as above
     failed_logins_per_address_per_s: float = 1.0  # sustained; beyond: CONNACK 0x97; 0: no limit
     failed_logins_per_address_burst: int = 100  # so many at once; IPv6: of one /64
+    failed_logins_per_account_per_s: float = 0.02  # ... of one user name from there; 0: no limit
+    failed_logins_per_account_burst: int = 10  # so many at once
     publishes_per_s: float = 100_000.0  # per connection, sustained; beyond: 0x96; 0: no limit
     publishes_burst: int = 1_000_000  # so many at once; beyond: as above
     retained_messages_max: int = 100_000  # beyond: PUBACK 0x97

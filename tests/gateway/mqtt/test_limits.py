@@ -85,16 +85,20 @@ def login(door: RunningDoor, level: ProtocolLevel, password: str, address: str) 
 
 
 @BOTH
-def test_passwords_cannot_be_guessed_at_speed(tmp_path: Path, level: ProtocolLevel) -> None:
+@pytest.mark.parametrize("whose", ["address", "account"])
+def test_passwords_cannot_be_guessed_at_speed(
+    tmp_path: Path, level: ProtocolLevel, whose: str
+) -> None:
     settings = (
-        "mqtt.failed_logins_per_address_burst=3",
-        "mqtt.failed_logins_per_address_per_s=0.5",
+        f"mqtt.failed_logins_per_{whose}_burst=3",
+        f"mqtt.failed_logins_per_{whose}_per_s=0.5",
     )
     wrong = Reason.BAD_USER_NAME_OR_PASSWORD if level is V5 else Reason.NOT_AUTHORIZED
     over = Reason.QUOTA_EXCEEDED if level is V5 else Reason.SERVER_UNAVAILABLE
     with RunningDoor(tmp_path, Config().with_overrides(list(settings))) as door:
         guesser, car = "127.0.0.2", "127.0.0.3"
-        assert login(door, level, PASSWORD, guesser) is Reason.SUCCESS  # costs nothing
+        if whose == "account":
+            assert login(door, level, PASSWORD, guesser) is Reason.SUCCESS  # costs nothing
         guesses = [login(door, level, f"guess {number}", guesser) for number in range(5)]
         assert guesses[:3] == [wrong] * 3
         assert guesses[-1] is over

@@ -96,6 +96,8 @@ class Admission:
         self._failed_logins = FailedLogins(
             per_s=config.mqtt.failed_logins_per_address_per_s,
             burst=config.mqtt.failed_logins_per_address_burst,
+            account_per_s=config.mqtt.failed_logins_per_account_per_s,
+            account_burst=config.mqtt.failed_logins_per_account_burst,
         )
         self._keep_alive_us = np.full(config.gateway.connections_max, NEVER_US, np.int64)
         self._changes = registry.changes()
@@ -171,11 +173,13 @@ class Admission:
         if connect.username is None or connect.password is None:
             return self._by_certificate(connection, connect) or nobody
         now_s = self._clock.monotonic_s()
-        if not self._failed_logins.may_try(connection.address, now_s):
+        if not self._failed_logins.may_try(connection.address, connect.username, now_s):
             return FAILED_LOGINS
         principal = self._registry.authenticate(connect.username, connect.password)
-        if principal is None and self._guest is None:
-            self._failed_logins.failed(connection.address, now_s)
+        if principal is not None:
+            self._failed_logins.fitted(connection.address, connect.username)
+        elif self._guest is None:
+            self._failed_logins.failed(connection.address, connect.username, now_s)
         return principal or nobody
 
     def _by_certificate(self, connection: Connection, connect: Connect) -> Principal | None:
