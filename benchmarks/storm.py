@@ -7,7 +7,8 @@ resumed, how often the kernel's listen queue was full, how far the order of comi
 coming to the door, and the ack latency of witnesses that publish at QoS 1 all the time, before and
 during. `python -m benchmarks.storm [--cars N] [--door telemetry]`.
 
-The vehicles' half of the handshakes runs on the same machine and costs about as much again.
+The vehicles' half of the handshakes runs on the same machine, and costs more than the gateway's.
+`net.core.somaxconn` below the number of cars lets some come in out of turn: that is printed.
 """
 
 import argparse
@@ -37,7 +38,7 @@ WITNESSES = 20
 WITNESS_PAUSE_S = 0.05
 BEFORE_S = 10.0  # how long the witnesses are watched alone
 LIMIT_S = 240.0
-SHARE_LIMIT = 1.5  # wall time over the time that the cores need for both halves
+SHARE_LIMIT = 1.5  # wall time over what the cores need for both halves, with nothing else to do
 ACK_MS_LIMIT = 500.0
 
 
@@ -126,6 +127,7 @@ class Phase:
 
     took_s: float
     cpu_s: float  # of the gateway
+    cars_cpu_s: float  # the vehicles' half, on the same cores
     ack_ms: float  # p99 of the witnesses
     resumed: int
     kept: int
@@ -146,10 +148,12 @@ def phase(
     took_s, cpu_s = time.monotonic() - began_s, (cpu_us(gateway) - cpu) / 1e6
     witness.end()
     waits = np.concatenate([np.subtract(each.came_s, each.begun_s) for each in arrivals])
-    busy, steal, _ = MachineTimes.read().shares(machine, 0.0)
+    cars_cpu_s = sum(arrival.cpu_s for arrival in arrivals)
+    during = MachineTimes.read().since(machine, (cpu_s + cars_cpu_s) * 1e6)
     result = Phase(
         took_s,
         cpu_s,
+        cars_cpu_s,
         float(np.percentile(witness.ack_ms, 99)),
         sum(arrival.resumed for arrival in arrivals),
         sum(arrival.kept for arrival in arrivals),
@@ -157,9 +161,10 @@ def phase(
     )
     print(
         f"  {name:14s} {took_s:6.1f} s for {len(waits)} ({len(waits) / took_s:.0f}/s); gateway CPU "
-        f"{cpu_s:.1f} s ({cpu_s * 1e3 / len(waits):.2f} ms each); machine busy {busy:.0%}, steal "
-        f"{steal:.1%}; TLS sessions resumed {result.resumed}, MQTT sessions {result.kept}, tries "
-        f"{result.tries}\n  {'':14s} waits: half {np.median(waits):.1f} s, longest "
+        f"{cpu_s:.1f} s ({cpu_s * 1e3 / len(waits):.2f} ms each), cars {cars_cpu_s:.1f} s; machine "
+        f"{during}; TLS sessions resumed "
+        f"{result.resumed}, MQTT sessions {result.kept}, tries {result.tries}\n"
+        f"  {'':14s} waits: half {np.median(waits):.1f} s, longest "
         f"{waits.max():.1f} s; order kept {order_kept(arrivals):.2f}; listen queue full "
         f"{turned_away() - dropped} times\n  {'':14s} {acks_of(witness)}",
         flush=True,
@@ -206,11 +211,16 @@ def run(directory: Path, cars: int, door: str, version: str) -> bool:
         for process in herds:
             process.terminate()
         platform.stop()
-    cores = min(2, len(os.sched_getaffinity(0)))
-    allowed_s = storm.cpu_s * 2 / cores  # the vehicles' half costs the same, on the same cores
-    print(f"  storm: {storm.took_s:.1f} s, the cores need {allowed_s:.1f} s", flush=True)
+    cores = len(os.sched_getaffinity(0))
+    both_s = storm.cpu_s + storm.cars_cpu_s
+    allowed_s = max(storm.cpu_s, storm.cars_cpu_s / len(pipes), both_s / cores)
+    print(
+        f"  storm: {storm.took_s:.1f} s; both halves of the handshakes need {allowed_s:.1f} s of "
+        f"{cores} cores",
+        flush=True,
+    )
     return (
-        storm.took_s <= SHARE_LIMIT * max(allowed_s, storm.cpu_s)
+        storm.took_s <= SHARE_LIMIT * allowed_s
         and storm.ack_ms <= ACK_MS_LIMIT
         and (storm.resumed == cars and storm.tries == cars)
         and (storm.kept == cars or door != "mqtts")

@@ -15,6 +15,7 @@ from typing import Any
 
 CONNACK = b"\x20\x02"
 WELCOME_BYTES = 4
+CARS_PER_TURN = 100
 CLOSE_WITH_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: as when the network is gone
 
 
@@ -104,6 +105,7 @@ class Arrival:
     """How a crowd came in."""
 
     took_s: float = 0.0
+    cpu_s: float = 0.0  # the vehicles' own half
     resumed: int = 0  # TLS sessions
     kept: int = 0  # MQTT sessions
     tries: int = 0
@@ -131,10 +133,19 @@ def tls_car(vehicle: dict[str, Any], door: str, version: ssl.TLSVersion) -> TlsC
     return TlsCar(context, b"\x10" + bytes([len(body)]) + body, CONNACK)
 
 
+def _next_of(
+    ready: list[tuple[selectors.SelectorKey, int]],
+) -> list[tuple[selectors.SelectorKey, int]]:
+    """Some of them, those first whom the server has answered: cars do not wait for each other,
+    so a thousand who begin must not keep one from going on until the server gives it up."""
+    ready.sort(key=lambda each: each[0].events != selectors.EVENT_READ)
+    return ready[:CARS_PER_TURN]
+
+
 def connect_all(cars: list[TlsCar], place: dict[str, Any], limit_s: float) -> Arrival:
     """Connect all of them at once; who is turned away tries again. Raises `TimeoutError`."""
     arrival = Arrival()
-    began_s = time.monotonic()
+    began_s, cpu_s = time.monotonic(), time.process_time()
     waiting: set[TlsCar] = set()
     with selectors.DefaultSelector() as selector:
 
@@ -148,7 +159,7 @@ def connect_all(cars: list[TlsCar], place: dict[str, Any], limit_s: float) -> Ar
         while waiting:
             if time.monotonic() - began_s > limit_s:
                 raise TimeoutError(f"{len(waiting)} of {len(cars)} are not back after {limit_s} s")
-            for key, _ in selector.select(1.0):
+            for key, _ in _next_of(selector.select(1.0)):
                 car = key.data
                 wanted = selectors.EVENT_READ
                 try:
@@ -168,7 +179,7 @@ def connect_all(cars: list[TlsCar], place: dict[str, Any], limit_s: float) -> Ar
                     car.came_s = time.monotonic()
                 elif key.events != wanted:
                     selector.modify(key.fd, wanted, car)
-    arrival.took_s = time.monotonic() - began_s
+    arrival.took_s, arrival.cpu_s = time.monotonic() - began_s, time.process_time() - cpu_s
     arrival.resumed = sum(car.resumed for car in cars)
     arrival.kept = sum(car.kept for car in cars)
     arrival.begun_s = [car.begun_s for car in cars]

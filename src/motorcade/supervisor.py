@@ -27,7 +27,7 @@ import structlog
 
 from motorcade.config import SupervisorConfig
 
-LISTEN_BACKLOG: Final = 4_096  # connections waiting in one listen queue; the kernel may cut it
+LISTEN_BACKLOG: Final = 16_384  # connections waiting in one listen queue; cut to net.core.somaxconn
 SHARE_OF_REST: Final = 0.6  # of the drain's time left, for each child but the last
 START_MODULE: Final = "motorcade.child"
 STEADY_S: Final = 30.0  # a child that ran this long starts its restart waits anew

@@ -9,9 +9,10 @@ from typing import Final
 
 from motorcade.cli.platform import PORTS
 from motorcade.doctor.finding import Finding, Scene, fault, warning
+from motorcade.supervisor import LISTEN_BACKLOG
 
 SPARE_FILES: Final = 200  # beside the connections: segments, databases, doorbells
-BACKLOG: Final = 4_096  # `supervisor.LISTEN_BACKLOG`, which the system may cut
+BACKLOG_LEAST: Final = 4_096  # what Linux gives; only a fleet larger than that needs more
 
 
 def check_limits(scene: Scene) -> Iterator[Finding]:
@@ -26,11 +27,11 @@ def check_limits(scene: Scene) -> Iterator[Finding]:
             f"motorcade up --set gateway.connections_max={max(allowed - SPARE_FILES, 1)}",
         )
     backlog = int(Path("/proc/sys/net/core/somaxconn").read_text())
-    if backlog < BACKLOG:
+    if backlog < BACKLOG_LEAST:
         yield warning(
-            f"the system lets {backlog} connections wait, {BACKLOG} are asked for: a reconnecting "
-            "fleet is refused sooner",
-            f"sysctl -w net.core.somaxconn={BACKLOG}",
+            f"the system lets {backlog} connections wait: of a fleet that reconnects, those beyond "
+            "come in late and out of turn",
+            f"sysctl -w net.core.somaxconn={LISTEN_BACKLOG}",
         )
 
 
