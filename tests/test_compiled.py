@@ -49,6 +49,24 @@ def test_the_cache_directory_is_set_and_holds_the_version() -> None:
     assert Path(os.environ["NUMBA_CACHE_DIR"]).name == KERNELS_VERSION
 
 
+def test_the_cache_is_full_when_it_was_filled_from_these_very_files(tmp_path: Path) -> None:
+    package = copy_of_package(tmp_path)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path), "MOTORCADE_CACHE": str(tmp_path)}
+
+    def said(program: str) -> str:
+        source = f"from motorcade.kernel_cache import is_filled, mark_filled; {program}"
+        command = [sys.executable, "-c", source]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    assert said("print(is_filled())") == "False"
+    assert said("mark_filled(); print(is_filled())") == "True"
+    assert said("print(is_filled())") == "True"
+    os.utime(package / "log" / "kernels.py", (1, 1))  # numba takes its files for stale then
+    assert said("print(is_filled())") == "False"
+    assert said("import sys; print('numba' in sys.modules)") == "False"
+
+
 def test_a_process_warms_the_kernels_that_it_has_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     warmed: list[str] = []
     for path in kernel_files():

@@ -22,6 +22,7 @@ SHARED = {
     "compiled",
     "counts",
     "durable",
+    "kernel_cache",
     "kernels",
     "wire",
     "__init__",

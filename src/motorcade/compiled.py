@@ -8,56 +8,23 @@ an operator's version: `KERNELS_VERSION`.
 Import numba through this module only: the directory must be set before numba is first imported.
 """
 
-import hashlib
+import fcntl
 import importlib
 import os
-import platform
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
-_PACKAGE: Final = Path(__file__).parent
+from motorcade.kernel_cache import CACHE, KERNELS_VERSION, kernel_files, mark_filled
 
+__all__ = ["KERNELS_VERSION", "kernel_files"]
 
-def kernel_files() -> list[Path]:
-    """Every file that may hold a kernel, in a stable order."""
-    return sorted([*_PACKAGE.rglob("kernels.py"), Path(__file__)])
+os.environ["NUMBA_CACHE_DIR"] = str(CACHE)
 
-
-def _cpu_name() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    keys = ("model name", "flags", "Features")
-    return "".join(sorted({line for line in lines if line.startswith(keys)}))
-
-
-def _kernels_version() -> str:
-    digest = hashlib.sha256()
-    for path in kernel_files():
-        digest.update(str(path.relative_to(_PACKAGE)).encode() + b"\0" + path.read_bytes())
-    for name in ("numba", "llvmlite", "numpy"):
-        digest.update(metadata.version(name).encode())
-    digest.update(platform.python_version().encode() + _cpu_name().encode())
-    return digest.hexdigest()[:20]
-
-
-KERNELS_VERSION: Final = _kernels_version()
-
-
-def _cache_root() -> Path:
-    base = os.environ.get("MOTORCADE_CACHE") or os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "motorcade" / "kernels"
-
-
-os.environ["NUMBA_CACHE_DIR"] = str(_cache_root() / KERNELS_VERSION)
-
-import numba  # noqa: E402  (after the cache directory is set, and only here)
-import numba.core.cgutils  # noqa: E402
-from numba import extending  # noqa: E402
+import numba
+import numba.core.cgutils
+from numba import extending
 
 Decorator = Callable[[Callable[..., Any]], Any]
 cgutils: Any = numba.core.cgutils  # numba's extension interface is only half typed
@@ -151,9 +118,18 @@ def _copy_bytes(source: Any, start: Any, target: Any, to: Any, size: Any) -> Any
 
 
 def warm() -> None:
-    """Call every module's `warm()` once, on production types: `make setup` fills the cache so."""
+    """Call every module's `warm()` once, on production types: that fills the cache."""
     for dotted in _kernel_modules():
         importlib.import_module(dotted).warm()
+
+
+def fill() -> None:
+    """Fill the cache, one process at a time: numba's files have no lock against two that write."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        warm()
+        mark_filled()
 
 
 def warm_imported() -> None:
@@ -168,9 +144,10 @@ def warm_imported() -> None:
 
 
 def _kernel_modules() -> list[str]:
-    files = [path for path in kernel_files() if path != Path(__file__)]
-    return [".".join(path.relative_to(_PACKAGE.parent).with_suffix("").parts) for path in files]
+    above = Path(__file__).parent.parent
+    files = [path for path in kernel_files() if path.name == "kernels.py"]
+    return [".".join(path.relative_to(above).with_suffix("").parts) for path in files]
 
 
 if __name__ == "__main__":
-    warm()
+    fill()

@@ -10,15 +10,19 @@ import ipaddress
 import json
 import os
 import signal
+import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+import structlog
+
 from motorcade import logs
 from motorcade.cli.data import READY_FILE
 from motorcade.config import Config
+from motorcade.kernel_cache import is_filled
 from motorcade.supervisor import ChildSpec, Supervisor, open_listener
 
 PORTS: Final = {
@@ -36,10 +40,14 @@ over WebSocket those that most brokers take."""
 CHILD_MODULE = "motorcade.app"
 """What a child runs; the kill audit replaces it by a broken build to prove that it can fail."""
 
+COMPILER_MODULE: Final = "motorcade.compiled"
 _ROLES: Final = {
     "gateway": ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry"),
     "api": ("api", "api_tls"),
 }
+
+
+_log = structlog.get_logger("supervisor")
 
 
 class DataDirectoryBusyError(Exception):
@@ -88,6 +96,7 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
     logs.configure(log_file, "supervisor", options.log_level)
     with (data / "lock").open("a+") as lock:
         _hold(lock.fileno(), data)
+        _compile_kernels()
         asyncio.run(_run(options, config, data, companion))
 
 
@@ -100,6 +109,17 @@ def _hold(lock_fd: int, data: Path) -> None:
         raise DataDirectoryBusyError(reason) from error
     os.ftruncate(lock_fd, 0)
     os.pwrite(lock_fd, str(os.getpid()).encode(), 0)
+
+
+def _compile_kernels() -> None:
+    """Before any process is started that would: two that compile at once spoil numba's cache."""
+    if is_filled():
+        return
+    _log.info("kernels_are_compiled", hint="once, for a minute or two; make setup does it, too")
+    done = subprocess.run([sys.executable, "-m", COMPILER_MODULE], check=False)
+    if done.returncode:
+        hint = "is there room in the cache directory? The processes compile for themselves now"
+        _log.warning("kernels_not_compiled", code=done.returncode, hint=hint)
 
 
 async def _run(
