@@ -208,7 +208,7 @@ class World(RuleBasedStateMachine):
         for name, command_id, payload, received_us in self.answers_log[self.answers_read :][:steps]:
             self.answers_read += 1
             if name:
-                entries = self.router.notice(name, CAR, command_id, received_us)
+                entries = self.router.notice(name, CAR, command_id, received_us, self.now_us)
             else:
                 message = read_up(payload)
                 entries = self.router.message(message, CAR, received_us, self.now_us)

@@ -103,7 +103,9 @@ def test_counters_rise_per_vehicle_and_start_above_the_ledgers() -> None:
 def test_handed_over_and_executed() -> None:
     router = make_router()
     command_id = ask(router)
-    assert confirm(router, router.notice(b"handed_over", CAR, command_id, NOW)) == ["handed_over"]
+    assert confirm(router, router.notice(b"handed_over", CAR, command_id, NOW, NOW)) == [
+        "handed_over"
+    ]
     entries = router.message(answered(command_id, "executed"), CAR, NOW, NOW + 1)
     assert confirm(router, entries) == ["executed"]
 
@@ -124,8 +126,8 @@ def test_repeats_and_late_news_change_nothing() -> None:
     command_id = ask(router)
     confirm(router, router.message(answered(command_id, "executed"), CAR, NOW, NOW))
     assert router.message(answered(command_id, "executed"), CAR, NOW, NOW) == []
-    assert router.notice(b"handed_over", CAR, command_id, NOW) == []
-    assert router.notice(b"undelivered", CAR, command_id, NOW) == []
+    assert router.notice(b"handed_over", CAR, command_id, NOW, NOW) == []
+    assert router.notice(b"undelivered", CAR, command_id, NOW, NOW) == []
     assert router.contradictions == 0
     assert router.message(answered(command_id, "refused"), CAR, NOW, NOW) == []
     assert router.contradictions == 1
@@ -134,9 +136,9 @@ def test_repeats_and_late_news_change_nothing() -> None:
 def test_undelivered_is_expired_unless_it_was_seen_handed_over() -> None:
     router = make_router()
     first, second = ask(router), ask(router)
-    assert states(router.notice(b"undelivered", CAR, first, NOW)) == ["expired"]
-    router.notice(b"handed_over", CAR, second, NOW)
-    assert router.notice(b"undelivered", CAR, second, NOW) == []
+    assert states(router.notice(b"undelivered", CAR, first, NOW, NOW)) == ["expired"]
+    router.notice(b"handed_over", CAR, second, NOW, NOW)
+    assert router.notice(b"undelivered", CAR, second, NOW, NOW) == []
 
 
 def test_an_unanswered_command_is_unknown_after_the_grace_and_its_car_is_asked() -> None:
@@ -176,7 +178,7 @@ def test_an_interrupted_command_stays_unknown() -> None:
 def test_a_command_that_is_unknown_early_is_not_dropped_at_its_expiry() -> None:
     router = make_router()
     command_id = ask(router)
-    confirm(router, router.notice(b"delivery_unknown", CAR, command_id, NOW))
+    confirm(router, router.notice(b"delivery_unknown", CAR, command_id, NOW, NOW))
     assert router.tick(NOW + 60 * US) == []
     assert states(router.message(answered(command_id, "executed"), CAR, NOW, NOW)) == ["executed"]
 
@@ -224,7 +226,7 @@ def test_a_vehicle_speaks_of_its_own_commands_only() -> None:
     router = make_router()
     command_id = ask(router)
     assert router.message(answered(command_id, "executed"), OTHER_CAR, NOW, NOW) == []
-    assert router.notice(b"undelivered", OTHER_CAR, command_id, NOW) == []
+    assert router.notice(b"undelivered", OTHER_CAR, command_id, NOW, NOW) == []
 
 
 def test_one_key_is_one_command() -> None:
@@ -279,13 +281,13 @@ def test_only_what_is_final_and_durable_is_forgotten() -> None:
 def test_a_restored_router_goes_on_where_the_log_ends() -> None:
     router = make_router()
     command_id = ask(router, "key")
-    confirm(router, router.notice(b"handed_over", CAR, command_id, NOW))
+    confirm(router, router.notice(b"handed_over", CAR, command_id, NOW, NOW))
     tracked = router.find(command_id)
     assert tracked is not None
     again = make_router()
     again.restore(tracked.view(), tracked.counter)
     assert ask(again, "key") == command_id
-    assert again.notice(b"undelivered", CAR, command_id, NOW) == []
+    assert again.notice(b"undelivered", CAR, command_id, NOW, NOW) == []
     assert states(again.tick(NOW + 60 * US)) == ["outcome_unknown"]
 
 

@@ -130,7 +130,7 @@ class Router:
         return tracked, [Entry(request.vehicle, now_us, payload)]
 
     def notice(
-        self, name: bytes, vehicle: VehicleToken, command_id: str, received_us: int
+        self, name: bytes, vehicle: VehicleToken, command_id: str, received_us: int, now_us: int
     ) -> list[Entry]:
         """Take a gateway's notice about a command; of other ids and names, nothing."""
         event = NOTICES.get(name)
@@ -141,7 +141,7 @@ class Router:
             tracked.handed_over = True
         elif event is Event.UNDELIVERED and tracked.handed_over:
             return []  # contradicts what we saw: leave it to the car
-        return self._enter(tracked, event, "", received_us)
+        return self._enter(tracked, event, "", received_us, now_us)
 
     def message(
         self, message: UpMessage, vehicle: VehicleToken, received_us: int, now_us: int
@@ -152,7 +152,7 @@ class Router:
         said = message.entries if isinstance(message, Journal) else [message]
         entries = []
         for answer in said:
-            entries += self._answer(answer, vehicle, received_us)
+            entries += self._answer(answer, vehicle, received_us, now_us)
         return entries
 
     def tick(self, now_us: int) -> list[Entry]:
@@ -163,7 +163,7 @@ class Router:
             if tracked.state is State.OUTCOME_UNKNOWN:
                 self._roll.drop(tracked)  # as old as the ledger reaches back: nobody will know
                 continue
-            entries += self._enter(tracked, Event.OVERDUE, "", now_us)
+            entries += self._enter(tracked, Event.OVERDUE, "", now_us, now_us)
             ask[tracked.vehicle] = None
         for vehicle in ask:
             entries += self._ask(vehicle, now_us)
@@ -228,7 +228,7 @@ class Router:
         ]
 
     def _answer(
-        self, answer: Answer | JournalEntry, vehicle: VehicleToken, received_us: int
+        self, answer: Answer | JournalEntry, vehicle: VehicleToken, received_us: int, now_us: int
     ) -> list[Entry]:
         tracked = self._roll.find(answer.id)
         if tracked is None or tracked.vehicle != vehicle:
@@ -236,10 +236,15 @@ class Router:
         event = CAR_SAYS[answer.state]
         if tracked.final and TRANSITIONS[State.REQUESTED][event] is not tracked.state:
             self.contradictions += 1
-        return self._enter(tracked, event, answer.reason, received_us)
+        return self._enter(tracked, event, answer.reason, received_us, now_us)
 
-    def _enter(self, tracked: Tracked, event: Event, reason: str, time_us: int) -> list[Entry]:
-        """Follow the table from the command's state; no entry when nothing follows."""
+    def _enter(
+        self, tracked: Tracked, event: Event, reason: str, time_us: int, now_us: int
+    ) -> list[Entry]:
+        """Follow the table from the command's state; no entry when nothing follows.
+
+        The step has the time of what it follows from, the entry that of its writing.
+        """
         state = TRANSITIONS[tracked.state].get(event)
         if state is None:
             return []
@@ -251,7 +256,7 @@ class Router:
         payload = Transition(
             id=tracked.id, state=state.value, time_us=step.time_us, reason=step.reason
         )
-        return [Entry(tracked.vehicle, time_us, payload)]
+        return [Entry(tracked.vehicle, now_us, payload)]
 
 
 def check_same(

@@ -241,17 +241,17 @@ class CommandRunner:
         return bool(slices)
 
     def _judge(self, record: Record) -> list[Entry]:
-        received_us = record.received_time_us
+        received_us, now_us = record.received_time_us, self._clock.now_us()
         if record.name:
             command_id = record.stream.decode("ascii", "replace")
-            return self._router.notice(record.name, record.vehicle, command_id, received_us)
+            return self._router.notice(record.name, record.vehicle, command_id, received_us, now_us)
         try:
             message = read_up(record.payload)
         except CommandCodecError as error:
             self.malformed += 1
             _log.info("command_answer_malformed", vehicle=record.vehicle, error=str(error))
             return []
-        return self._router.message(message, record.vehicle, received_us, self._clock.now_us())
+        return self._router.message(message, record.vehicle, received_us, now_us)
 
     def _emit(self, entries: list[Entry], within_s: float = 0.0) -> None:
         """Have the log hold these, at the end of this loop turn: one append for all of it.
