@@ -6,7 +6,7 @@ BIN := .venv/bin
 .PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean
 
 KILLS ?= 20
-WORKERS ?= 1
+WORKERS ?= 2
 COMMANDS ?= 10000
 FAULTS ?= 500
 SEED ?= 1
