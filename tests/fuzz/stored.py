@@ -19,6 +19,7 @@ from motorcade.streams.dedup import Dedup
 from motorcade.streams.dedup_snapshot import DedupSnapshotError
 from motorcade.vehicle.buffer import Buffer, Stored
 from motorcade.vehicle.disk import MemoryDisk
+from motorcade.vehicle.errors import RecordTooLargeError
 from motorcade.vehicle.journal import Journal
 from tests.fuzz.gateway import AS_PYTHON
 from tests.fuzz.target import Target
@@ -71,6 +72,8 @@ def read_buffer(data: bytes) -> None:
         disk.replace("mark", _mark_put_right(mark) if put_right else mark)
         for first, content in zip((1, 2 + data[2]), segments, strict=True):
             held = _frames_put_right(content) if put_right else content
+            if not content:
+                continue
             if first == 1 or _opened(disk).next_sequence <= first:  # none begins within another
                 disk.replace(f"{first:020d}.records", held)
         buffer = _opened(disk)
@@ -84,6 +87,8 @@ def read_buffer(data: bytes) -> None:
         more = Stored(sequence, Topic.TELEMETRY, Encoding.OPAQUE, b"more")
         assert _all(buffer)[-1] == more
         assert _all(_opened(disk)) == _all(buffer)
+        with contextlib.suppress(RecordTooLargeError):
+            buffer.append(Topic.TELEMETRY, Encoding.OPAQUE, bytes(BUFFER_BYTES_MAX))
         buffer.acknowledge(sequence)
         buffer.acknowledge(sequence)
         buffer = _opened(disk)
