@@ -197,12 +197,12 @@ class Ingest:
 
     def read_early(self, connection: Connection) -> bool:
         """In a rest: take what this one says, alone; whether that was possible."""
-        self.scheduled = True  # this turn goes on: no other is needed for it
+        scheduled, self.scheduled = self.scheduled, True  # no other turn is needed for this
         try:
             read = not self.paused and connection.read_early()
             self.run()
         finally:
-            self.scheduled = False
+            self.scheduled = scheduled
         return read
 
     def run(self) -> None:
