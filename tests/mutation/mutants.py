@@ -252,10 +252,23 @@ MUTANTS: Final = (
     Mutant(
         "the journal is written after the command was carried out",
         "vehicle/agent.py",
-        '        self._write(command, "started", "")\n'
-        "        now, begun_us = self._now(), self._parts.clock.now_us()\n",
-        "        now, begun_us = self._now(), self._parts.clock.now_us()\n",
+        '        self._write(command, "started", "")\n',
+        "",
         ("tests/vehicle/test_agent.py",),
+    ),
+    Mutant(
+        "what was told before a crash is not known again at the start",
+        "commands/runner.py",
+        "        while self._read_answers():\n",
+        "        while False:\n",
+        ("tests/commands/test_runner.py",),
+    ),
+    Mutant(
+        "a step has the time at which its answer was read",
+        "commands/router.py",
+        "self._enter(tracked, event, answer.reason, received_us, now_us)",
+        "self._enter(tracked, event, answer.reason, now_us, now_us)",
+        ("tests/commands/test_runner.py",),
     ),
     Mutant(
         "what the journal knows is carried out again",
