@@ -1,14 +1,19 @@
 """Commands down: handed over once, again with DUP, never after expiry; what the router is told."""
 
 import asyncio
+import select
+import socket
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import pytest
 from msgspec import Raw
 
+from motorcade.config import Config
 from motorcade.events import Encoding, Record, RecordBatch, Topic, VehicleToken, partition_of
+from motorcade.gateway.mqtt import rests
 from motorcade.log.port import LogWriter
 from motorcade.log.topics import Lane
 from motorcade.wire.command.records import (
@@ -23,7 +28,7 @@ from motorcade.wire.command.records import (
     write_record,
 )
 from motorcade.wire.mqtt.properties import Place, decode_properties
-from motorcade.wire.mqtt.publish import Publish
+from motorcade.wire.mqtt.publish import Puback, Publish
 from tests.gateway.mqtt.harness import OTHER, TOKEN, RunningDoor, eventually
 from tests.gateway.mqtt.wire_client import Client
 
@@ -246,3 +251,59 @@ def test_commands_are_not_for_other_subscribers(door: RunningDoor, router: Route
         client.take()
         client.publish(f"v/{TOKEN}/command_answers", b"the car's own")
         assert people.take().payload == b"the car's own"
+
+
+def test_in_a_rest_commands_go_out_and_the_cars_that_answer_are_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While telemetry streams: the command ends the rest, the answer is stored within one."""
+    # However slow the machine: the car is awaited, and the notice waits for its answer. A commit of
+    # its own that ended in the rest would be noticed after it.
+    monkeypatch.setattr(rests, "ANSWER_S", 60.0)
+    slow = ["gateway.turn_spacing_ms=60000", "commands.notice_wait_ms=60000"]
+    config = Config().with_overrides(slow)
+    told: list[str] = []
+    resting, sent, streamed = threading.Event(), threading.Event(), threading.Event()
+
+    def rest(_rest_s: float, urgent: Collection[int]) -> list[int]:
+        if not told:
+            told.append("rests")
+            Router(writer).request("c1")
+            return select.select(urgent, [], [], 10)[0]  # the doorbell
+        if told == ["rests"] and len(urgent) == 2:
+            told.append("car is awaited")
+            resting.set()
+            sent.wait(10)
+            return select.select(urgent, [], [], 10)[0]
+        if told == ["rests", "car is awaited"]:
+            end_s = time.monotonic() + 10
+            while b"done" not in [each.payload for each in door.records(Topic.COMMAND_ANSWERS)]:
+                assert time.monotonic() < end_s, "what was heard in the rest is not stored in it"
+                time.sleep(0.002)
+            told.append("answer is stored")
+        return []
+
+    def stream() -> None:
+        with Client(door.port) as other:
+            other.connect(OTHER)
+            while not streamed.is_set():
+                other.publish(f"v/{OTHER}/telemetry", b"x", 1)
+                other.expect(Puback)
+
+    with RunningDoor(tmp_path, config) as door, car(door) as client:
+        writer = door.log.writer("api", Lane.FAST)
+        # The answer follows its PUBACK at once, or Nagle's algorithm has it wait for an ACK.
+        client.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.subscribe(COMMANDS)
+        door.rest = rest
+        streaming = threading.Thread(target=stream)
+        streaming.start()
+        assert client.take().payload == b'{"id": "c1"}'
+        assert resting.wait(10)
+        client.publish(f"v/{TOKEN}/command_answers", b"done", 1)
+        sent.set()
+        assert client.expect(Puback) == Puback(1)
+        streamed.set()
+        streaming.join()
+        writer.close()
+    assert told == ["rests", "car is awaited", "answer is stored"]
