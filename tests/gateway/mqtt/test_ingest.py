@@ -160,7 +160,7 @@ class Bench:
         self.reader = Oracle(self.intake, self.config)
         clock = SimulatedClock(NOW_US)
         loop: Any = self.loop
-        rests = Rests(0.0)
+        rests = Rests[Connection](0.0)
         self.ingest = Ingest(
             self.config, clock, self.intake, loop, self.reader, rests, lambda _seconds: None
         )

@@ -11,9 +11,9 @@ class Car:
     closing = False
 
 
-def in_a_stream() -> tuple[Rests, float]:
+def in_a_stream() -> tuple[Rests[Car], float]:
     """Rests in a stream, and the time at which its last rest has ended."""
-    rests, now_s = Rests(0.005), 100.0
+    rests, now_s = Rests[Car](0.005), 100.0
     for _ in range(STREAK_MIN + 1):
         assert rests.rest_s(now_s) == 0.0
         now_s += 0.001
@@ -31,7 +31,7 @@ def test_a_stream_of_turns_rests_to_its_spacing() -> None:
 
 
 def test_turns_apart_never_rest() -> None:
-    rests = Rests(0.005)
+    rests = Rests[Car](0.005)
     assert [rests.rest_s(100.0 + 0.0051 * turn) for turn in range(100)] == [0.0] * 100
 
 
@@ -47,20 +47,20 @@ def test_a_turn_that_takes_longer_than_the_spacing_is_not_followed_by_a_rest() -
 
 
 def test_a_car_is_awaited_for_a_while() -> None:
-    rests = Rests(0.005)
+    rests = Rests[Car](0.005)
     assert rests.awaited(100.0) == []
     first, second = Car(), Car()
-    rests.await_answer(first, 100.0)  # type: ignore[arg-type]
-    rests.await_answer(second, 100.1)  # type: ignore[arg-type]
+    rests.await_answer(first, 100.0)
+    rests.await_answer(second, 100.1)
     assert rests.awaited(100.1) == [first, second]
     assert rests.awaited(100.0 + ANSWER_S) == [second]
-    rests.await_answer(second, 100.25)  # type: ignore[arg-type]  # another command to it
+    rests.await_answer(second, 100.25)  # another command to it
     assert rests.awaited(100.1 + ANSWER_S) == [second]
     assert rests.awaited(100.25 + ANSWER_S) == []
 
 
 def test_a_car_that_is_gone_is_not_awaited() -> None:
-    rests, car = Rests(0.005), Car()
-    rests.await_answer(car, 100.0)  # type: ignore[arg-type]
+    rests, car = Rests[Car](0.005), Car()
+    rests.await_answer(car, 100.0)
     car.closing = True
     assert rests.awaited(100.0) == []

@@ -80,7 +80,7 @@ class MqttDoor:
             config.mqtt, store, receipts, loop, self._session_failed, self._will_due
         )
         self._router = Router(config, clock, loop, log, self._sessions)
-        rests = self._rests = Rests(config.gateway.turn_spacing_ms / 1e3)
+        rests = self._rests = Rests[Connection](config.gateway.turn_spacing_ms / 1e3)
         self._outbox = Outbox(config, clock, loop, log, fast, rests)
         self._block = rest
         self._retained = RetainedMessages(config.mqtt, store)

@@ -78,7 +78,7 @@ class Ingest:
         intake: Intake,
         loop: asyncio.AbstractEventLoop,
         reader: Reader,
-        rests: Rests,
+        rests: Rests[Connection],
         rest: Callable[[float], None],
     ) -> None:
         """`rest` ends a turn: it starts the commits that are due, then blocks the loop for so many

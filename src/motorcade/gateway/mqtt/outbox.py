@@ -24,6 +24,7 @@ from motorcade.events import (
     VehicleToken,
     partition_of,
 )
+from motorcade.gateway.mqtt.connection import Connection
 from motorcade.gateway.mqtt.rests import Rests
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.window import Sent
@@ -88,7 +89,7 @@ class Outbox:
         loop: asyncio.AbstractEventLoop,
         log: Log,
         fast: NoticeTaker,
-        rests: Rests,
+        rests: Rests[Connection],
     ) -> None:
         self._rests = rests
         self._config = config
