@@ -7,6 +7,7 @@ so that tests run a day of a bad connection in a second.
 import asyncio
 import contextlib
 import ssl
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import ClassVar, Protocol, cast
@@ -79,7 +80,7 @@ def client_tls(vehicle: VehicleFile, *, with_certificate: bool) -> ssl.SSLContex
     return context
 
 
-class Conversation(asyncio.Protocol):
+class Conversation(asyncio.Protocol, ABC):
     """One connection from dialling to its end; what both links' protocols have in common."""
 
     def __init__(self) -> None:
@@ -114,20 +115,20 @@ class Conversation(asyncio.Protocol):
         if self.transport is not None:
             self.transport.abort()
 
+    @abstractmethod
     def begin(self) -> None:
         """The connection stands: say hello."""
-        raise NotImplementedError
 
+    @abstractmethod
     def pump(self) -> None:
         """Send what there is, as far as the peer and the socket allow."""
-        raise NotImplementedError
 
+    @abstractmethod
     def say_goodbye(self) -> None:
         """The connection ends: tell the server if it still listens, and close."""
-        raise NotImplementedError
 
 
-class Link:
+class Link(ABC):
     """Connects, sends what the outbox has, hands messages to the inbox, starts over."""
 
     protocol_error: ClassVar[type[Exception]]  # what the protocol's library raises
@@ -157,9 +158,9 @@ class Link:
         if self._conversation is not None:
             self._conversation.fail(LinkError("the link was cut on purpose"))
 
+    @abstractmethod
     async def _connect_once(self) -> None:
         """One connection, by way of `_stay`."""
-        raise NotImplementedError
 
     async def _stay(
         self, conversation: Conversation, watching: Coroutine[object, object, None]
