@@ -121,6 +121,19 @@ def test_what_is_not_durable_is_not_told() -> None:
     assert (tracked.view().state, tracked.view().reason) == (State.REFUSED, "driving")
 
 
+def test_news_before_the_request_is_durable_waits_for_it_and_is_told_once() -> None:
+    router = make_router()
+    tracked, (requested,) = router.request(Request(CAR, "honk_horn", {}, "owner"), NOW)
+    (executed,) = router.message(answered(tracked.id, "executed"), CAR, NOW, NOW + 1)
+    assert router.confirm(executed) is None
+    assert tracked.told == 0
+    assert router.confirm(requested) is tracked
+    assert tracked.view().state is State.REQUESTED
+    assert router.confirm(executed) is tracked
+    assert tracked.settled
+    assert router.confirm(executed) is None
+
+
 def test_repeats_and_late_news_change_nothing() -> None:
     router = make_router()
     command_id = ask(router)
