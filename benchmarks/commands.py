@@ -1,9 +1,9 @@
 """A command's round trip: HTTP in, the vehicle executes, the app's WebSocket hears. p50 and p99.
 
 Wanted: p50 <= 10 ms and p99 <= 50 ms, idle and with ingest that keeps the machine 60 % busy, at 1
-and 10 messages per segment (`docs/measurements.md` has what is missed). A run counts only on a quiet machine: steal <= 2 % and other
-load <= 5 %, both printed; a disturbed run is repeated. The vehicles are `motorcade drive`, the real
-agent: signature, counter, expiry and journal included.
+and 10 messages per segment (`docs/measurements.md` has what is missed). A run counts only on a
+quiet machine: steal <= 2 % and other load <= 5 %, both printed; a disturbed run is repeated. The
+vehicles are `motorcade drive`, the real agent: signature, counter, expiry and journal included.
 """
 
 import argparse
