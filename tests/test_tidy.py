@@ -25,6 +25,7 @@ SHARED = {
     "kernel_cache",
     "kernels",
     "wire",
+    "zones",
     "__init__",
 }
 """What the vehicle and the cloud folders both may use."""
@@ -55,8 +56,8 @@ NO_IO_IN_WIRE = {
 }
 TIME_AND_CHANCE = {"time", "random", "secrets", "uuid", "datetime"}
 MAY_READ_TIME_AND_CHANCE = {"clock"}
-SECONDS_ONLY = {("datetime", "registry"), ("datetime", "identity")}
-"""`datetime` as a type, where a library demands it: X.509 and SQL columns."""
+SECONDS_ONLY = {("datetime", "registry"), ("datetime", "identity"), ("datetime", "zones")}
+"""`datetime` as a type, where a library demands it: X.509, SQL columns, time zones."""
 
 
 def imports(path: Path) -> set[str]:
