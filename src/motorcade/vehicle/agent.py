@@ -6,17 +6,16 @@ Links call it through `Inbox`; it answers through the `Outbox`. It decides nothi
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from motorcade.clock import Clock
 from motorcade.config import VehicleConfig
 from motorcade.events import Topic
 from motorcade.vehicle import actions
 from motorcade.vehicle.buffer import STREAM_BYTES, Buffer
-from motorcade.vehicle.commands import Decision, Execute, Refuse, Repeat, Wait, decide
+from motorcade.vehicle.commands import Decision, Execute, Refusal, Refuse, Repeat, Wait, decide
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.journal import Journal
-from motorcade.vehicle.model import Car
 from motorcade.vehicle.outbox import Outbox
 from motorcade.vehicle.samples import Sampler, Signals
 from motorcade.vehicle.server_time import ServerNow, ServerTimeKeeper
@@ -74,7 +73,7 @@ class AgentParts:
     """What an agent is made of; everything that touches the world comes in here."""
 
     vehicle: VehicleFile
-    car: Car
+    car: Any  # a `Car`, or another machine with `advance` that `refuses` and `apply` know
     clock: Clock
     buffer_disk: Disk
     journal_disk: Disk
@@ -84,6 +83,9 @@ class AgentParts:
     commanded: bool = True  # False on a road without commands: the time is not asked for then
     executed: Executed = field(default=lambda _command, _now_us: None)
     traced: Traced | None = None  # None: no time is taken for it
+    topic: Topic = Topic.TELEMETRY  # of the samples
+    refuses: Refusal = actions.refusal
+    apply: Callable[[Any, str, actions.Parameters], None] = actions.apply
 
 
 class Agent:
@@ -119,7 +121,7 @@ class Agent:
         self._advance()
         payload = parts.sampler.sample(self.car, self._own_signals(), parts.clock.now_us())
         self.counters.samples += 1
-        self.outbox.store(Topic.TELEMETRY, parts.sampler.encoding, payload)
+        self.outbox.store(parts.topic, parts.sampler.encoding, payload)
         if self.online and self._now() is None:
             self._ask_time(every_s=HELLO_S)
         elif self.online and not self.time.heard:  # nor asked what became of our commands
@@ -184,7 +186,9 @@ class Agent:
     def _judge(self, command: Command, acknowledge: Acknowledge, stations: Stations | None) -> None:
         """Decide, do, answer; acknowledge when the journal has it."""
         self._advance()
-        decision: Decision = decide(command, self.journal, self._now(), self.car)
+        decision: Decision = decide(
+            command, self.journal, self._now(), self.car, self._parts.refuses
+        )
         self._judging = stations
         if stations is not None:
             stations.judged_us = self._stamp()
@@ -209,7 +213,7 @@ class Agent:
         if now is None or now.latest_us >= command.expires_time_us:
             self._conclude(command, "expired", "")  # the disk took its time; never late (P5)
             return
-        actions.apply(self.car, command.name, command.parameters)
+        self._parts.apply(self.car, command.name, command.parameters)
         if self._judging is not None:
             self._judging.executed_us = self._stamp()
         self.counters.executed += 1

@@ -79,12 +79,13 @@ def assemble(
     )
     agent = Agent(parts)
     backoff = Backoff(world.config, np.random.default_rng((seed, _JITTER)))
-    return Member(agent, _link(vehicle, world, agent, backoff, tls))
+    return Member(agent, link_of(vehicle, world, agent, backoff, tls))
 
 
-def _link(
+def link_of(
     vehicle: VehicleFile, world: World, agent: Agent, backoff: Backoff, tls: ssl.SSLContext | None
 ) -> Link:
+    """What connects this agent. Raises `OSError` when its keys cannot be read."""
     config = world.config
     if world.kind is LinkKind.TELEMETRY:
         context = client_tls(vehicle, with_certificate=True)

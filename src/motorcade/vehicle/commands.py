@@ -5,11 +5,12 @@ its counter new, is it still in time by the cloud's own signed clock, would the 
 comes in has already passed `wire.command.signing.verify`: authentic, and for this vehicle.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from motorcade.vehicle.actions import ACCEPTED, refusal
+from motorcade.vehicle.actions import ACCEPTED, Parameters, refusal
 from motorcade.vehicle.journal import Journal
-from motorcade.vehicle.model import Car
 from motorcade.vehicle.server_time import ServerNow
 from motorcade.wire.command.messages import Command, JournalEntry
 
@@ -43,9 +44,18 @@ class Wait:
 
 Decision = Execute | Refuse | Repeat | Wait
 
+Refusal = Callable[[Any, str, Parameters], str]
+"""Why a machine does not carry out the command of this name now; `ACCEPTED` if it does."""
 
-def decide(command: Command, journal: Journal, now: ServerNow | None, car: Car) -> Decision:
-    """Judge an authentic command for this car."""
+
+def decide(
+    command: Command,
+    journal: Journal,
+    now: ServerNow | None,
+    machine: Any,
+    refuses: Refusal = refusal,
+) -> Decision:
+    """Judge an authentic command for this car, or other machine that `refuses` knows."""
     known = journal.find(command.id)
     if known is not None:
         return Repeat(known)
@@ -55,5 +65,5 @@ def decide(command: Command, journal: Journal, now: ServerNow | None, car: Car) 
         return Refuse(expired=False, reason=REPLAYED)
     if now.latest_us >= command.expires_time_us:
         return Refuse(expired=True, reason="")
-    reason = refusal(car, command.name, command.parameters)
+    reason = refuses(machine, command.name, command.parameters)
     return Execute() if reason == ACCEPTED else Refuse(expired=False, reason=reason)
