@@ -4,6 +4,7 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
+from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
@@ -38,7 +39,13 @@ class _Api(Litestar):
 
 def build_api(counter: Counter) -> ASGIApp:
     """The application over these ports. Serve it on the loop that its router runs on."""
-    app = _Api(
+    # Outermost: wrong paths and methods have a transaction id too, and are counted.
+    return WithTxid(build_routes(counter), counter.entropy, counter.requests)
+
+
+def build_routes(counter: Counter) -> Litestar:
+    """Every route. Each has its row in `rights.py`."""
+    return _Api(
         route_handlers=[
             status,
             live,
@@ -62,9 +69,12 @@ def build_api(counter: Counter) -> ASGIApp:
             Exception: server_fault,
         },
         request_max_body_size=counter.config.api.body_bytes_max,
-        openapi_config=OpenAPIConfig(title="Motorcade", version=motorcade.__version__),
+        openapi_config=OpenAPIConfig(
+            title="Motorcade",
+            version=motorcade.__version__,
+            use_handler_docstrings=True,
+            render_plugins=[JsonRenderPlugin()],  # the pages for people load scripts from elsewhere
+        ),
         logging_config=None,
         debug=False,
     )
-    # Outermost: wrong paths and methods have one too, and are counted.
-    return WithTxid(app, counter.entropy, counter.requests)

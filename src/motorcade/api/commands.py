@@ -10,16 +10,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from motorcade.api.counter import (
-    CHARGING,
-    COMMANDS,
-    DEVICE_DATA,
-    AnyRequest,
-    Counter,
-    read_body,
-    read_whole,
-    require,
-)
+from motorcade.api.counter import AnyRequest, Counter, check_right, read_body, read_whole, require
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, not_found, offline, retry_later
 from motorcade.api.shapes import CommandResult, CommandShown, Envelope, shown
@@ -52,7 +43,8 @@ async def send_command(
     access = counter.access(request)
     try:
         row = row_of(name)
-        require(access, *row.scopes)
+        require(access, *row.scopes)  # first: its 403 names the scopes that would do
+        check_right(request, access)
         vehicle = counter.vehicle(access, tag)
         parameters = read_parameters(row, await read_body(request))
         key, expires_s = _read_headers(request, counter)
@@ -76,13 +68,12 @@ async def show_command(
     command_id: FromPath[str],
 ) -> Response[Envelope[CommandShown]]:
     """A command's timeline."""
-    access = counter.access(request)
-    require(access, COMMANDS, CHARGING, DEVICE_DATA)
+    access = counter.allow(request)
     vehicle = counter.vehicle(access, tag)
     view = counter.commands.find(command_id)
     if view is None or view.vehicle != vehicle.token:
         raise not_found("no such command of this vehicle, or older than the ledger reaches")
-    return ok(shown(view))
+    return ok(shown(view, access.scopes))
 
 
 @get("/api/1/vehicles/{tag:str}/commands")
@@ -90,12 +81,13 @@ async def list_commands(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[list[CommandShown]]]:
     """The vehicle's last commands, newest first."""
-    access = counter.access(request)
-    require(access, COMMANDS, CHARGING, DEVICE_DATA)
+    access = counter.allow(request)
     vehicle = counter.vehicle(access, tag)
     count = request.query_params.get("count")
     limit = read_whole(count, "count", RECENT_DEFAULT, 1, RECENT_MAX)
-    return ok([shown(view) for view in counter.commands.recent(vehicle.token, limit)])
+    return ok(
+        [shown(view, access.scopes) for view in counter.commands.recent(vehicle.token, limit)]
+    )
 
 
 def _read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:

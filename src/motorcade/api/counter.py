@@ -8,8 +8,16 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 
-from motorcade.api.errors import TOKEN_EXPIRED, ApiError, missing_scopes, not_found, unauthorized
+from motorcade.api.errors import (
+    TOKEN_EXPIRED,
+    ApiError,
+    missing_scopes,
+    not_found,
+    unauthorized,
+    wrong_token,
+)
 from motorcade.api.inside import Inside
+from motorcade.api.rights import Token, right_of
 from motorcade.api.streams import Streams
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
@@ -21,11 +29,8 @@ from motorcade.registry.port import Registry, Vehicle
 from motorcade.state.port import LiveState
 
 AnyRequest = Request[Any, Any, Any]
+Connection = ASGIConnection[Any, Any, Any, Any]
 
-DEVICE_DATA: Final = "vehicle_device_data"
-LOCATION: Final = "vehicle_location"
-COMMANDS: Final = "vehicle_cmds"
-CHARGING: Final = "vehicle_charging_cmds"
 TOKENS_CACHED_MAX: Final = 4_096  # a check of the signature costs some 200 µs, a look-up none
 VIN_CHARACTERS: Final = 17
 
@@ -50,8 +55,14 @@ class Counter:
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.api.streams_max)
 
-    def access(self, connection: ASGIConnection[Any, Any, Any, Any]) -> AccessToken:
-        """Who asks. Raises the 401."""
+    def allow(self, connection: Connection) -> AccessToken:
+        """Who asks, if `rights.py` lets them use this route. Raises the 401 and the 403."""
+        access = self.access(connection)
+        check_right(connection, access)
+        return access
+
+    def access(self, connection: Connection) -> AccessToken:
+        """Who asks, whatever they may. Raises the 401."""
         scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not bearer:
             raise unauthorized()
@@ -89,6 +100,19 @@ class Counter:
         if vehicle is None:
             raise not_found("no such vehicle, or not yours")
         return vehicle
+
+
+def check_right(connection: Connection, access: AccessToken) -> None:
+    """Whether the row of this connection's route lets that token pass. Raises the 403."""
+    method = str(connection.scope.get("method", "WS"))
+    row = right_of(method, connection.scope["path_template"])
+    assert row is not None  # a test compares the routes and the rows
+    if row.scopes and access.scopes.isdisjoint(row.scopes):
+        raise missing_scopes(row.scopes)
+    if row.token is Token.PARTNER and not access.partner:
+        raise wrong_token("this route takes a partner token (client credentials) only")
+    if row.token is Token.PERSON and access.partner:
+        raise wrong_token("this route takes a person's token, not a partner token")
 
 
 def require(access: AccessToken, *scopes: str) -> None:

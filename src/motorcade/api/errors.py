@@ -45,6 +45,11 @@ def missing_scopes(scopes: tuple[str, ...]) -> ApiError:
     return ApiError(403, f"Unauthorized missing scopes {' or '.join(scopes)}")
 
 
+def wrong_token(description: str) -> ApiError:
+    """403: a good token of the wrong kind."""
+    return ApiError(403, "Unauthorized token type", description)
+
+
 def not_found(what: str) -> ApiError:
     """404; the same for what is not there and for what is not the caller's."""
     return ApiError(404, "not_found", what)

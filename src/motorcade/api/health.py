@@ -10,10 +10,9 @@ import msgspec
 from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 
-from motorcade.api.counter import AnyRequest, Counter, require
+from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.inside import Health, Inside
 
-SCOPE: Final = "metrics"
 EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -32,7 +31,7 @@ async def ready(counter: NamedDependency[Counter]) -> Response[bytes]:
 @get("/metrics")
 async def metrics(request: AnyRequest, counter: NamedDependency[Counter]) -> Response[bytes]:
     """The figures of all processes, for Prometheus."""
-    require(counter.access(request), SCOPE)
+    counter.allow(request)
     return Response(await _inside(counter).metrics(), media_type=EXPOSITION)
 
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from msgspec import Struct, field
 
+from motorcade.api.rights import shown_parameters
 from motorcade.commands.port import CommandView, Step
 from motorcade.commands.states import State
 
@@ -80,12 +81,12 @@ class CommandShown(Struct, kw_only=True):
     timeline: list[Step]
 
 
-def shown(view: CommandView) -> CommandShown:
-    """A command as the API and its WebSocket show it."""
+def shown(view: CommandView, scopes: frozenset[str]) -> CommandShown:
+    """A command as the API and its WebSocket show it to a token with these scopes."""
     return CommandShown(
         id=view.id,
         name=view.name,
-        parameters=view.parameters,
+        parameters=shown_parameters(view.name, view.parameters, scopes),
         state=view.state,
         final=view.final,
         reason=view.reason,

@@ -16,10 +16,11 @@ from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 
-from motorcade.api.counter import DEVICE_DATA, LOCATION, Counter, require
+from motorcade.api.counter import Counter, check_right
 from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
 from motorcade.api.outbox import Outbox
+from motorcade.api.rights import sees_location
 from motorcade.api.shapes import shown
 from motorcade.api.vehicles import entry
 from motorcade.commands.port import CommandView
@@ -50,7 +51,8 @@ class Stream:
         self._socket = socket
         self._counter = counter
         self._vehicle = vehicle
-        self._located = LOCATION in access.scopes
+        self._scopes = access.scopes
+        self._located = sees_location(access.scopes)
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(counter.config.api.stream_queue_changes_max)
 
@@ -82,7 +84,7 @@ class Stream:
                 "vehicle": entry(self._counter, self._vehicle),
                 "last_received_time_us": state.last_received_us,
                 "signals": self._shown(state.signals),
-                "commands": [shown(view) for view in recent],
+                "commands": [shown(view, self._scopes) for view in recent],
             }
         )
 
@@ -109,7 +111,7 @@ class Stream:
             self._outbox.put(_JSON.encode({"type": "signals", "signals": signals}), len(signals))
 
     def _on_command(self, view: CommandView) -> None:
-        self._outbox.put(_JSON.encode({"type": "command", "command": shown(view)}), 1)
+        self._outbox.put(_JSON.encode({"type": "command", "command": shown(view, self._scopes)}), 1)
 
 
 @websocket("/api/1/vehicles/{tag:str}/stream")
@@ -121,7 +123,7 @@ async def stream(
     """Snapshot, then changes, until either side ends it."""
     try:
         access = _access(socket, counter)
-        require(access, DEVICE_DATA)
+        check_right(socket, access)
         vehicle = counter.vehicle(access, tag)
         counter.streams.enter()
     except ApiError as error:

@@ -8,15 +8,10 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from motorcade.api.counter import (
-    DEVICE_DATA,
-    LOCATION,
-    AnyRequest,
-    Counter,
-    require,
-)
+from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, offline
+from motorcade.api.rights import sees_location
 from motorcade.api.shapes import Envelope
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS, Member
 from motorcade.api.vehicles import entry
@@ -34,14 +29,13 @@ async def vehicle_data(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[dict[str, Any]]]:
     """The sections in `endpoints` (a;b;c); without it, all but the location."""
-    access = counter.access(request)
-    require(access, DEVICE_DATA)
+    access = counter.allow(request)
     endpoints = read_endpoints(request.query_params.get("endpoints"))
     vehicle = counter.vehicle(access, tag)
     state = counter.state.read(vehicle.token)
     if not state.online:
         raise offline()
-    sections = build_sections(state, endpoints, located=LOCATION in access.scopes)
+    sections = build_sections(state, endpoints, located=sees_location(access.scopes))
     return ok(msgspec.to_builtins(entry(counter, vehicle)) | sections)
 
 

@@ -7,16 +7,7 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from motorcade.api.counter import (
-    CHARGING,
-    COMMANDS,
-    DEVICE_DATA,
-    AnyRequest,
-    Counter,
-    read_body,
-    read_whole,
-    require,
-)
+from motorcade.api.counter import AnyRequest, Counter, read_body, read_whole
 from motorcade.api.envelope import ok
 from motorcade.api.shapes import Envelope, Pagination, VehicleEntry, VehicleList
 from motorcade.registry.port import Vehicle
@@ -46,8 +37,7 @@ async def list_vehicles(
     request: AnyRequest, counter: NamedDependency[Counter]
 ) -> Response[VehicleList]:
     """The caller's vehicles, in the order they were added."""
-    access = counter.access(request)
-    require(access, DEVICE_DATA)
+    access = counter.allow(request)
     query = request.query_params
     page = read_whole(query.get("page"), "page", 1, 1, 10**8)
     per_page = read_whole(query.get("per_page"), "per_page", PAGE_DEFAULT, 1, PAGE_MAX)
@@ -77,8 +67,7 @@ async def show_vehicle(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleEntry]]:
     """One vehicle."""
-    access = counter.access(request)
-    require(access, DEVICE_DATA)
+    access = counter.allow(request)
     return ok(entry(counter, counter.vehicle(access, tag)))
 
 
@@ -87,8 +76,7 @@ async def wake_up(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleEntry]]:
     """The entry, for clients that ask until it says online; our vehicles wake by themselves."""
-    access = counter.access(request)
-    require(access, COMMANDS, CHARGING, DEVICE_DATA)
+    access = counter.allow(request)
     vehicle = counter.vehicle(access, tag)
     await read_body(request)
     return ok(entry(counter, vehicle))

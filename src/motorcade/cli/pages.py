@@ -5,13 +5,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from motorcade.cli import settings_page
+from motorcade.cli import scopes_page, settings_page
 from motorcade.metrics import page as metrics_page
 from motorcade.signals import page as signals_page
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "operating/configuration.md": settings_page.page,
     "operating/metrics.md": metrics_page.page,
+    "protocols/scopes.md": scopes_page.page,
     "protocols/signals.md": signals_page.page,
 }
 

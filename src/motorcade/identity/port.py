@@ -25,6 +25,11 @@ class AccessToken:
     client_id: str  # the claim `azp`
 
     @property
+    def partner(self) -> bool:
+        """Whether an app holds it for itself: its subject is the app (RFC 9068 §2.2)."""
+        return self.subject == self.client_id
+
+    @property
     def owns_all_vehicles(self) -> bool:
         """Whether every vehicle is this subject's; for any other subject, none is."""
         return self.subject in (OWNER_SUBJECT, ADMIN_SUBJECT)

@@ -1,0 +1,141 @@
+"""Who may call which route and see which member, two tables. No IO.
+
+A route without a row does not exist: tests compare both ways and call every route with every scope.
+`docs/protocols/scopes.md` is drawn from here. Scopes: Tesla Fleet API, protocol page §1 and §2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+DEVICE_DATA: Final = "vehicle_device_data"
+LOCATION: Final = "vehicle_location"
+COMMANDS: Final = "vehicle_cmds"
+CHARGING: Final = "vehicle_charging_cmds"
+METRICS: Final = "metrics"
+
+
+class Token(Enum):
+    """Whose bearer token a route takes."""
+
+    NONE = "none needed"
+    PERSON = "a person's"
+    PARTNER = "an app's own (partner token)"
+    EITHER = "a person's or an app's own"
+    SESSION = "none: signed in by cookie"  # pages
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """One route. `Counter.allow` lets pass what its row says, and nothing else."""
+
+    method: str  # GET, POST, DELETE; WS: a WebSocket
+    path: str  # the template, as it is registered, without the types of its parameters
+    scopes: tuple[str, ...] = ()  # any one of them is enough; none: any token of the right kind
+    token: Token = Token.PERSON
+    note: str = ""
+
+
+VEHICLES: Final = "/api/1/vehicles"
+VEHICLE: Final = "/api/1/vehicles/{tag}"
+_ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
+
+_RIGHTS: Final = (
+    Right("GET", "/status", token=Token.NONE),
+    Right("GET", "/health/live", token=Token.NONE),
+    Right("GET", "/health/ready", token=Token.NONE),
+    Right("GET", "/metrics", (METRICS,)),
+    Right("GET", "/schema", token=Token.NONE, note="the OpenAPI document"),
+    Right("GET", "/schema/openapi.json", token=Token.NONE, note="the OpenAPI document"),
+    Right("GET", "/schema/{path}", token=Token.NONE, note="404"),
+    Right("GET", VEHICLES, (DEVICE_DATA,)),
+    Right("GET", VEHICLE, (DEVICE_DATA,)),
+    Right("GET", f"{VEHICLE}/vehicle_data", (DEVICE_DATA,)),
+    Right("POST", f"{VEHICLE}/wake_up", _ANY_VEHICLE_SCOPE),
+    Right(
+        "POST",
+        f"{VEHICLE}/command/{{name}}",
+        (COMMANDS, CHARGING),
+        note="each command's own scopes besides: `commands/table.py`",
+    ),
+    Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE),
+    Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE),
+    Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),
+)
+
+RIGHTS: Final[Mapping[tuple[str, str], Right]] = {(row.method, row.path): row for row in _RIGHTS}
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRight:
+    """Members of a route's answer that want a scope besides the route's own."""
+
+    method: str
+    path: str
+    members: tuple[str, ...]  # dotted; `*` stands for any name
+    scopes: tuple[str, ...]  # any one of them is enough
+    without: str  # what is shown to those who hold none
+    note: str = ""
+
+
+LOCATION_PARAMETERS: Final = frozenset({"lat", "lon", "location"})
+"""Parameters of commands that say where a car is; of NAVIGATION's, all say where it goes."""
+
+NAVIGATION: Final = "navigation_"
+
+_PARAMETERS: Final = (
+    *(f"parameters.{name}" for name in sorted(LOCATION_PARAMETERS)),
+    f"parameters.* of {NAVIGATION}*",
+)
+
+FIELD_RIGHTS: Final = (
+    FieldRight(
+        "GET",
+        f"{VEHICLE}/vehicle_data",
+        (
+            "location_data",
+            "drive_state.latitude",
+            "drive_state.longitude",
+            "drive_state.heading",
+            "drive_state.active_route_*",
+            "drive_state.gps_as_of",
+        ),
+        (LOCATION,),
+        without="absent",
+        note="and only where `endpoints` names `location_data`, as Tesla does",
+    ),
+    FieldRight("GET", f"{VEHICLE}/commands", _PARAMETERS, (LOCATION,), without="absent"),
+    FieldRight(
+        "GET", f"{VEHICLE}/commands/{{command_id}}", _PARAMETERS, (LOCATION,), without="absent"
+    ),
+    FieldRight(
+        "WS",
+        f"{VEHICLE}/stream",
+        ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
+        (LOCATION,),
+        without="absent",
+        note="signals of privacy class `location`: `signals.md`",
+    ),
+)
+
+
+def right_of(method: str, path: str) -> Right | None:
+    """The row of a route; HEAD and OPTIONS have none of their own."""
+    return RIGHTS.get((method, path))
+
+
+def shown_parameters(
+    command: str, parameters: Mapping[str, Any], scopes: frozenset[str]
+) -> dict[str, Any]:
+    """A command's parameters as a token with these scopes may see them."""
+    if sees_location(scopes):
+        return dict(parameters)
+    if command.startswith(NAVIGATION):
+        return {}
+    return {name: value for name, value in parameters.items() if name not in LOCATION_PARAMETERS}
+
+
+def sees_location(scopes: frozenset[str]) -> bool:
+    """Whether a token's holder may be told where a vehicle is, was or goes."""
+    return LOCATION in scopes
