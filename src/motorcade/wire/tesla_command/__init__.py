@@ -1,0 +1,1 @@
+"""Tesla's vehicle-command protocol: messages, keys, tags, windows, signed settings. Sans-IO."""
