@@ -178,6 +178,16 @@ class ApiConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RatesConfig:
+    """Of one app for one vehicle: a minute's worth at once, then evenly."""
+
+    data_per_minute: int = 300  # answers about it; beyond: 429 with Retry-After; 0: no limit
+    commands_per_minute: int = 120  # commands to it; as above
+    wakes_per_minute: int = 15  # wake_up, which Go clients repeat every 10 s; as above
+    entries_max: int = 100_000  # beyond, who has not asked for longest is forgotten: starts anew
+
+
+@dataclass(frozen=True, slots=True)
 class HealthConfig:
     answer_s_max: float = 1.0  # a process that has not told its figures by then counts as down
     commit_s_max: float = 10.0  # not ready while a commit takes longer: the disk is stuck
@@ -247,6 +257,7 @@ class Config:
     commands: CommandsConfig = field(default_factory=CommandsConfig)
     state: StateConfig = field(default_factory=StateConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
+    rates: RatesConfig = field(default_factory=RatesConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     traces: TracesConfig = field(default_factory=TracesConfig)
     vehicle: VehicleConfig = field(default_factory=VehicleConfig)

@@ -97,6 +97,7 @@ class FakeTokens:
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
+        self.clients: dict[str, str] = {}  # by bearer; the others are of `test`
 
     def verify(self, bearer: str) -> AccessToken:
         subject, _, rest = self.names.get(bearer, bearer).partition(":")
@@ -105,7 +106,9 @@ class FakeTokens:
             raise TokenExpiredError("over")
         if not scopes:
             raise InvalidTokenError("not ours")
-        return AccessToken(subject, frozenset(scopes.split("+")), 1 << 60, "test")
+        return AccessToken(
+            subject, frozenset(scopes.split("+")), 1 << 60, self.clients.get(bearer, "test")
+        )
 
 
 def offline_state() -> VehicleState:
@@ -260,7 +263,7 @@ class Platform:
     async def _main(self) -> None:
         self.loop = asyncio.get_running_loop()
         self._stopping = asyncio.Event()
-        counter = Counter(
+        self.counter = Counter(
             self.config,
             self.clock,
             self.registry,
@@ -273,7 +276,7 @@ class Platform:
         bell = self.gateway._reader.doorbell_fd
         assert bell is not None
         self.loop.add_reader(bell, self.gateway.poll)
-        server = await serve(build_api(counter), self._listeners)
+        server = await serve(build_api(self.counter), self._listeners)
         self._ready.set()
         await self._stopping.wait()
         await server.stop()

@@ -46,6 +46,7 @@ async def send_command(
         require(access, *row.scopes)  # first: its 403 names the scopes that would do
         check_right(request, access)
         vehicle = counter.vehicle(access, tag)
+        counter.count(request, access, vehicle)
         parameters = read_parameters(row, await read_body(request))
         key, expires_s = _read_headers(request, counter)
         asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s)
@@ -68,8 +69,7 @@ async def show_command(
     command_id: FromPath[str],
 ) -> Response[Envelope[CommandShown]]:
     """A command's timeline."""
-    access = counter.allow(request)
-    vehicle = counter.vehicle(access, tag)
+    access, vehicle = counter.admit(request, tag)
     view = counter.commands.find(command_id)
     if view is None or view.vehicle != vehicle.token:
         raise not_found("no such command of this vehicle, or older than the ledger reaches")
@@ -81,8 +81,7 @@ async def list_commands(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[list[CommandShown]]]:
     """The vehicle's last commands, newest first."""
-    access = counter.allow(request)
-    vehicle = counter.vehicle(access, tag)
+    access, vehicle = counter.admit(request, tag)
     count = request.query_params.get("count")
     limit = read_whole(count, "count", RECENT_DEFAULT, 1, RECENT_MAX)
     return ok(

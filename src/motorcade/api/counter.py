@@ -8,23 +8,26 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 
+from motorcade.api.envelope import note_allowance
 from motorcade.api.errors import (
     TOKEN_EXPIRED,
     ApiError,
     missing_scopes,
     not_found,
+    too_fast,
     unauthorized,
     wrong_token,
 )
 from motorcade.api.inside import Inside
-from motorcade.api.rights import Token, right_of
+from motorcade.api.rates import Rates
+from motorcade.api.rights import Right, Token, right_of
 from motorcade.api.streams import Streams
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
 from motorcade.config import Config
 from motorcade.counts import Tally
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
-from motorcade.identity.port import AccessToken, TokenVerifier
+from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken, TokenVerifier
 from motorcade.registry.port import Registry, Vehicle
 from motorcade.state.port import LiveState
 
@@ -50,16 +53,37 @@ class Counter:
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     streams: Streams = field(init=False)
+    rates: Rates = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.api.streams_max)
+        self.rates = Rates(self.config.rates)
 
     def allow(self, connection: Connection) -> AccessToken:
         """Who asks, if `rights.py` lets them use this route. Raises the 401 and the 403."""
         access = self.access(connection)
         check_right(connection, access)
         return access
+
+    def admit(self, request: AnyRequest, tag: str) -> tuple[AccessToken, Vehicle]:
+        """Who asks for which vehicle, counted. Raises the 401, 403, 404 and 429."""
+        access = self.allow(request)
+        vehicle = self.vehicle(access, tag)
+        self.count(request, access, vehicle)
+        return access, vehicle
+
+    def count(self, request: AnyRequest, access: AccessToken, vehicle: Vehicle) -> None:
+        """Take one from the app's allowance for the vehicle. Raises the 429."""
+        pace = row_of_route(request).pace
+        if pace is None or access.client_id in OPERATOR_CLIENTS:
+            return
+        now_us = self.clock.now_us()
+        allowance = self.rates.take(access.client_id, vehicle.id, pace, now_us)
+        note_allowance(request, allowance)
+        if allowance.retry_s:
+            what = f"at most {allowance.limit} {pace.value} of this vehicle in a minute"
+            raise too_fast(allowance.retry_s, f"this app asks too often: {what}")
 
     def access(self, connection: Connection) -> AccessToken:
         """Who asks, whatever they may. Raises the 401."""
@@ -104,15 +128,23 @@ class Counter:
 
 def check_right(connection: Connection, access: AccessToken) -> None:
     """Whether the row of this connection's route lets that token pass. Raises the 403."""
-    method = str(connection.scope.get("method", "WS"))
-    row = right_of(method, connection.scope["path_template"])
-    assert row is not None  # a test compares the routes and the rows
+    row = row_of_route(connection)
     if row.scopes and access.scopes.isdisjoint(row.scopes):
         raise missing_scopes(row.scopes)
     if row.token is Token.PARTNER and not access.partner:
-        raise wrong_token("this route takes a partner token (client credentials) only")
+        text = "this route takes a partner token (client credentials) only"
+        raise wrong_token("Expected partner account", text)
     if row.token is Token.PERSON and access.partner:
-        raise wrong_token("this route takes a person's token, not a partner token")
+        text = "this route takes a person's token, not a partner token"
+        raise wrong_token("Unauthorized token type", text)
+
+
+def row_of_route(connection: Connection) -> Right:
+    """The row of rights of the route that this connection matched."""
+    method = str(connection.scope.get("method", "WS"))
+    row = right_of(method, connection.scope["path_template"])
+    assert row is not None  # a test compares the routes and the rows
+    return row
 
 
 def require(access: AccessToken, *scopes: str) -> None:

@@ -16,10 +16,12 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from msgspec import UNSET, Struct, UnsetType
 
 from motorcade.api.errors import ApiError
+from motorcade.api.rates import Allowance
 from motorcade.api.shapes import Envelope
 from motorcade.counts import Tally
 
 TXID: Final = "motorcade_txid"  # key in the scope's state
+RATE_HEADERS: Final = "motorcade_rate"  # as above; there once the request was counted
 Connection = ASGIConnection[Any, Any, Any, Any]
 _Shape = TypeVar("_Shape")
 _JSON: Final = msgspec.json.Encoder()
@@ -56,7 +58,8 @@ class WithTxid:
         async def send_with_txid(message: Message) -> None:
             if message["type"] in ANSWER_STARTS:
                 self._requests.add(str(message["status"]))
-                message["headers"] = [*message.get("headers", ()), header]
+                more = (header, *scope["state"].get(RATE_HEADERS, ()))
+                message["headers"] = [*message.get("headers", ()), *more]
             await send(message)
 
         await self._app(scope, receive, send_with_txid)
@@ -71,7 +74,9 @@ def ok(response: _Shape, **headers: str) -> Response[Envelope[_Shape]]:
 def refusal(request: Connection, error: ApiError) -> Response[bytes]:
     """The answer to a refusal of ours."""
     content = b""
-    if error.error:
+    if error.bare:
+        content = _JSON.encode({"error": error.error})
+    elif error.error:
         content = _JSON.encode(
             ErrorBody(
                 error=error.error,
@@ -82,6 +87,8 @@ def refusal(request: Connection, error: ApiError) -> Response[bytes]:
             )
         )
     headers = dict(error.headers)
+    if "RateLimit-Limit" in headers:  # another limit than the app's, and a nearer one
+        request.scope["state"].pop(RATE_HEADERS, None)
     if error.command_id:
         headers["x-command-id"] = error.command_id
     return Response(content, status_code=error.status, media_type=MediaType.JSON, headers=headers)
@@ -105,6 +112,16 @@ def server_fault(request: Request[Any, Any, Any], error: Exception) -> Response[
     """Our fault: logged in full, told in general."""
     _log.error("api_fault", path=request.url.path, txid=txid_of(request), exc_info=error)
     return refusal(request, ApiError(500, "internal server error"))
+
+
+def note_allowance(request: Connection, allowance: Allowance) -> None:
+    """Have this request's answer say, good or bad, what is left of the app's allowance."""
+    if allowance.limit:
+        request.scope["state"][RATE_HEADERS] = (
+            (b"ratelimit-limit", b"%d" % allowance.limit),
+            (b"ratelimit-remaining", b"%d" % allowance.remaining),
+            (b"ratelimit-reset", b"%d" % allowance.reset_s),
+        )
 
 
 def txid_of(request: Connection) -> str:

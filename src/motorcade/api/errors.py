@@ -10,6 +10,10 @@ from typing import Final
 OFFLINE: Final = "vehicle unavailable: vehicle is offline or asleep"
 """408. Go clients take a body with "vehicle is offline" for a sleeping car."""
 
+REGIONS_PAGE: Final = "https://developer.tesla.com/docs/fleet-api#regional-requirements"
+REGISTER_PAGE: Final = "https://developer.tesla.com/docs/fleet-api#register"
+"""What the texts of 421 and 412 end in: clients and people search for them whole."""
+
 TOKEN_EXPIRED: Final = "token expired (401)"
 
 
@@ -25,6 +29,7 @@ class ApiError(Exception):
         headers: Mapping[str, str] | None = None,
         messages: Mapping[str, list[str]] | None = None,
         command_id: str = "",
+        bare: bool = False,
     ) -> None:
         super().__init__(error)
         self.status = status
@@ -33,6 +38,7 @@ class ApiError(Exception):
         self.headers = dict(headers or {})
         self.messages = messages
         self.command_id = command_id
+        self.bare = bare  # the body is `{"error": ...}` and nothing else
 
 
 def unauthorized(error: str = "") -> ApiError:
@@ -45,9 +51,9 @@ def missing_scopes(scopes: tuple[str, ...]) -> ApiError:
     return ApiError(403, f"Unauthorized missing scopes {' or '.join(scopes)}")
 
 
-def wrong_token(description: str) -> ApiError:
+def wrong_token(error: str, description: str) -> ApiError:
     """403: a good token of the wrong kind."""
-    return ApiError(403, "Unauthorized token type", description)
+    return ApiError(403, error, description)
 
 
 def not_found(what: str) -> ApiError:
@@ -58,6 +64,28 @@ def not_found(what: str) -> ApiError:
 def offline(description: str = "", command_id: str = "") -> ApiError:
     """408: the vehicle is not there to answer."""
     return ApiError(408, OFFLINE, description, command_id=command_id)
+
+
+def too_fast(retry_s: int, description: str) -> ApiError:
+    """429 by `rates.py`, whose figures stand in every answer's headers."""
+    headers = {"Retry-After": str(retry_s)}
+    return ApiError(429, f"Retry in {retry_s} seconds", description, headers=headers)
+
+
+def elsewhere(base_url: str) -> ApiError:
+    """421: this account lives in another region.
+
+    Go clients read the host out of this very phrase, Tesla's proxy out of the header (§1.5).
+    """
+    text = f"user out of region, use base URL: {base_url}, see {REGIONS_PAGE}"
+    host = base_url.removeprefix("https://").removeprefix("http://")
+    return ApiError(421, text, headers={"Alt-Svc": f"h2=https://{host}"})
+
+
+def unregistered(client_id: str, base_url: str) -> ApiError:
+    """412: the app has not called `POST partner_accounts` in this region. The body is bare."""
+    text = f"Account {client_id} must be registered in the current region {base_url}"
+    return ApiError(412, f"{text}, please see {REGISTER_PAGE}", bare=True)
 
 
 def retry_later(retry_s: int, description: str) -> ApiError:

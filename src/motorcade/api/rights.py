@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final
 
+from motorcade.api.rates import Pace
+
 DEVICE_DATA: Final = "vehicle_device_data"
 LOCATION: Final = "vehicle_location"
 COMMANDS: Final = "vehicle_cmds"
@@ -34,6 +36,7 @@ class Right:
     path: str  # the template, as it is registered, without the types of its parameters
     scopes: tuple[str, ...] = ()  # any one of them is enough; none: any token of the right kind
     token: Token = Token.PERSON
+    pace: Pace | None = None  # what of the app's allowance for the vehicle it takes
     note: str = ""
 
 
@@ -50,17 +53,18 @@ _RIGHTS: Final = (
     Right("GET", "/schema/openapi.json", token=Token.NONE, note="the OpenAPI document"),
     Right("GET", "/schema/{path}", token=Token.NONE, note="404"),
     Right("GET", VEHICLES, (DEVICE_DATA,)),
-    Right("GET", VEHICLE, (DEVICE_DATA,)),
-    Right("GET", f"{VEHICLE}/vehicle_data", (DEVICE_DATA,)),
-    Right("POST", f"{VEHICLE}/wake_up", _ANY_VEHICLE_SCOPE),
+    Right("GET", VEHICLE, (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", f"{VEHICLE}/vehicle_data", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("POST", f"{VEHICLE}/wake_up", _ANY_VEHICLE_SCOPE, pace=Pace.WAKE),
     Right(
         "POST",
         f"{VEHICLE}/command/{{name}}",
         (COMMANDS, CHARGING),
+        pace=Pace.COMMAND,
         note="each command's own scopes besides: `commands/table.py`",
     ),
-    Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE),
-    Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE),
+    Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
+    Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),
 )
 

@@ -29,9 +29,8 @@ async def vehicle_data(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[dict[str, Any]]]:
     """The sections in `endpoints` (a;b;c); without it, all but the location."""
-    access = counter.allow(request)
+    access, vehicle = counter.admit(request, tag)
     endpoints = read_endpoints(request.query_params.get("endpoints"))
-    vehicle = counter.vehicle(access, tag)
     state = counter.state.read(vehicle.token)
     if not state.online:
         raise offline()

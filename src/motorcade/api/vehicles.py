@@ -67,8 +67,8 @@ async def show_vehicle(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleEntry]]:
     """One vehicle."""
-    access = counter.allow(request)
-    return ok(entry(counter, counter.vehicle(access, tag)))
+    _, vehicle = counter.admit(request, tag)
+    return ok(entry(counter, vehicle))
 
 
 @post("/api/1/vehicles/{tag:str}/wake_up", status_code=200)
@@ -76,7 +76,6 @@ async def wake_up(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleEntry]]:
     """The entry, for clients that ask until it says online; our vehicles wake by themselves."""
-    access = counter.allow(request)
-    vehicle = counter.vehicle(access, tag)
+    _, vehicle = counter.admit(request, tag)
     await read_body(request)
     return ok(entry(counter, vehicle))

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+OPERATOR_CLIENTS: Final = frozenset({"motorcade", "motorcade-cli"})
+"""Client ids of tokens that the command line made: no apps, so no app's limits apply."""
 OWNER_SUBJECT: Final = "owner"  # owns every vehicle added
 ADMIN_SUBJECT: Final = "admin"  # sees every vehicle, holds every scope; made at each start
 VEHICLE_CA_NAME: Final = "Motorcade Vehicle CA"
