@@ -37,6 +37,8 @@ from motorcade.log.frame import (
     pack_frame,
     scan_frames,
 )
+from motorcade.log.gather import gather
+from motorcade.log.kafka_message import record_bytes
 from motorcade.log.port import Cursor
 from motorcade.log.segment import SegmentHead, pack_head, segment_path
 from motorcade.vehicle.errors import VehicleFileError
@@ -67,18 +69,27 @@ def read_log(data: bytes) -> None:
         assert found is None or found + HEADER_BYTES <= len(each)
         for frame in scan.frames:
             assert _packed_again(held, frame) == frame
+        _lie_inside(held, scan.frames)
+
+
+def _lie_inside(held: Bytes, frames: list[Frame]) -> None:
+    """What is gathered of the frames stays within them, whatever their rows say."""
+    read = gather(held, frames, (1 << 64) - 1)
+    rows = read.batch.rows
+    ends = rows["start"].astype(np.int64) + record_bytes(rows)
+    last = max((frame.start + frame.total_bytes for frame in frames[: read.frames]), default=0)
+    assert len(rows) == 0 or ends.max() <= last
 
 
 def _packed_again(held: Bytes, frame: Frame) -> Frame:
     """What a frame reads as that is packed of another's parts, in the same place."""
     cursor = held[frame.cursor_start : frame.cursor_start + frame.cursor_bytes].tobytes()
-    buffer_bytes = frame.start + frame.total_bytes - frame.buffer_start
     parts, size = pack_frame(
-        [held[frame.rows_start : frame.start + frame.total_bytes].data],
+        [held[frame.rows_start : frame.buffer_start + frame.buffer_bytes].data],
         segment=1,
         offset=frame.start,
         records=frame.records,
-        buffer_bytes=buffer_bytes,
+        buffer_bytes=frame.buffer_bytes,
         topics=frame.topics,
         time_us=(frame.time_us_min, frame.time_us_max),
         input_cursor=cursor,
@@ -323,7 +334,7 @@ def _manifests() -> list[bytes]:
 
 _LOG = "motorcade.log"
 TARGETS = (
-    Target("log-frames", read_log, _frames, (f"{_LOG}.frame",), 1_000),
+    Target("log-frames", read_log, _frames, (f"{_LOG}.frame", f"{_LOG}.gather"), 1_000),
     Target("log-segment", read_segment, _segments, (f"{_LOG}.checking", f"{_LOG}.survey"), 2_000),
     Target("log-cursor", read_cursor, _cursors, (f"{_LOG}.cursors",)),
     Target("vehicle-file", read_vehicle, _vehicles, ("motorcade.vehicle.vehicle_file",), 1_000),

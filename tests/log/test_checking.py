@@ -66,7 +66,16 @@ def test_a_head_with_a_right_checksum_and_a_strange_body_cannot_be_read(tmp_path
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("topic", 64), ("topic", 70), ("partition", 4), ("position", -1), ("position", (1 << 63) - 1)],
+    [
+        ("topic", 64),
+        ("topic", 70),
+        ("partition", 4),
+        ("position", -1),
+        ("position", (1 << 63) - 1),
+        ("start", (1 << 32) - 1),
+        ("payload_bytes", (1 << 32) - 1),
+        ("stream_bytes", (1 << 16) - 1),
+    ],
 )
 def test_a_frame_with_a_right_checksum_and_impossible_rows_is_damage(
     field: str, value: int, tmp_path: Path

@@ -54,7 +54,7 @@ def test_frames_back_to_back_give_all_records(sizes: list[int], cursors: list[by
     memory = aligned(data)
     scan = scan_frames(memory, SEGMENT, OFFSET)
     assert (scan.used, scan.missing, scan.damage) == (len(data), 0, "")
-    assert list(gather(memory, scan.frames, ALL_TOPICS)) == sent
+    assert list(gather(memory, scan.frames, ALL_TOPICS).batch) == sent
     for frame, cursor in zip(scan.frames, cursors, strict=False):
         at = frame.cursor_start
         assert data[at : at + frame.cursor_bytes] == cursor

@@ -97,4 +97,5 @@ def test_gathering_keeps_the_wanted_topics_in_order(
     memory = aligned(data)
     frames = scan_frames(memory, 7, 0).frames
     wanted = [one for records in groups for one in records if topics >> one.topic & 1]
-    assert list(gather(memory, frames, topics)) == wanted
+    gathered = gather(memory, frames, topics)
+    assert (list(gathered.batch), gathered.frames) == (wanted, len(frames))

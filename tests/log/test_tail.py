@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from motorcade.events import RecordBatch, Topic
 from motorcade.log.cursors import Place
-from motorcade.log.errors import CursorError
+from motorcade.log.errors import CursorError, LogCorruptError
 from motorcade.log.tail import latest_place, place_at
 from tests.faulty_files import FaultyFiles
 from tests.log.lanes import (
@@ -107,3 +107,27 @@ def test_a_place_that_this_log_never_had_is_refused(place: Place) -> None:
     lane.open().commit(group(batch(0, 10)))
     with pytest.raises(CursorError, match="start from"):
         lane.tail(place).read()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("start", 1), ("start", 1 << 31), ("payload_bytes", 1 << 31), ("name_bytes", 60_000)],
+)
+def test_a_row_that_lies_outside_of_its_frame_is_told_and_can_be_skipped(
+    field: str, value: int
+) -> None:
+    """A right checksum does not tell: whoever reads the batch looks at no bounds."""
+    lane = lane_on_disk()
+    appender = lane.open()
+    for start in (0, 3, 6):
+        records = batch(start, 3)
+        if start == 3:
+            records.rows[field][2] += value
+        appender.commit(group(records))
+    tail = lane.tail()
+    assert numbers(list(tail.read().batch)) == [0, 1, 2]
+    for _ in range(2):  # It stays until somebody decides.
+        with pytest.raises(LogCorruptError, match="a record lies outside of its frame at offset"):
+            tail.read()
+    tail.skip_damage()
+    assert numbers(read_on(tail)) == [6, 7, 8]

@@ -44,6 +44,7 @@ class Frame(NamedTuple):
     rows_start: int
     records: int
     buffer_start: int
+    buffer_bytes: int
     topics: int  # bit set of `Topic`
     time_us_min: int
     time_us_max: int
@@ -139,7 +140,16 @@ def _read_frame(view: memoryview, at: int, segment: int, offset: int) -> Frame |
     if xxhash.xxh3_64_intdigest(view[at + _PREFIX.size : at + total]) != checksum:
         return "frame checksum does not match"
     return Frame(
-        at, total, at + rows_start, records, at + buffer_start, topics, low, high, cursor_bytes
+        at,
+        total,
+        at + rows_start,
+        records,
+        at + buffer_start,
+        buffer_bytes,
+        topics,
+        low,
+        high,
+        cursor_bytes,
     )
 
 

@@ -73,10 +73,10 @@ class Survey:
         self.end = end
 
     def _count(self, data: Bytes, frames: list[Frame]) -> None:
-        rows = gather(data, frames, _ALL_TOPICS).rows
+        rows = gather(data, frames, _ALL_TOPICS).batch.rows
         if not self._are_possible(frames, rows):
             frames = self._without_impossible(data, frames)
-            rows = gather(data, frames, _ALL_TOPICS).rows
+            rows = gather(data, frames, _ALL_TOPICS).batch.rows
         if not frames:
             return
         keys = (rows["topic"], rows["partition"])
@@ -94,7 +94,7 @@ class Survey:
         """The frames that can be; the others are damage."""
         possible = []
         for frame in frames:
-            if self._are_possible([frame], gather(data, [frame], _ALL_TOPICS).rows):
+            if self._are_possible([frame], gather(data, [frame], _ALL_TOPICS).batch.rows):
                 possible.append(frame)
             else:
                 start = self.end + frame.start
@@ -104,7 +104,8 @@ class Survey:
     def _are_possible(self, frames: list[Frame], rows: Rows) -> bool:
         """Whether a writer of this lane can have made them: a right checksum does not tell.
 
-        `gather` may leave out rows whose topic is none.
+        `gather` may leave out rows whose topic is none, and stops where one lies outside of its
+        frame.
         """
         return bool(
             all(frame.records for frame in frames)

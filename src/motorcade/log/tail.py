@@ -56,6 +56,7 @@ class Tail:
             self._watermark = Watermark(files, directory)
         self._fd: int | None = None
         self._skip_head = False
+        self._refused_bytes = 0  # of a whole frame here whose rows were refused
 
     @property
     def place(self) -> Place:
@@ -85,12 +86,20 @@ class Tail:
         while not scan.frames and len(data) < scan.missing <= left:
             data, scan = self._scan(self._fd, scan.missing)
         if not scan.frames:
-            raise self._corrupt(scan, limit)
-        self._offset += scan.used
+            beyond = f"a frame of {scan.missing} bytes reaches beyond the durable end"
+            raise self._corrupt(scan.damage or beyond, limit)
         wanted = [frame for frame in scan.frames if frame.topics & self._topics]
-        batch = gather(data, wanted, self._topics) if wanted else RecordBatch.empty()
+        batch, used = RecordBatch.empty(), scan.used
+        if wanted:
+            batch, read = gather(data, wanted, self._topics)
+            if read < len(wanted):
+                used = wanted[read].start
+                if used == 0:
+                    self._refused_bytes = wanted[0].total_bytes
+                    raise self._corrupt("a record lies outside of its frame", limit)
+        self._offset += used
         more = self._watermark.read() != (self._segment, self._offset)
-        return Chunk(self._later(batch), scan.used, more)
+        return Chunk(self._later(batch), used, more)
 
     def skip_damage(self) -> None:
         """Go on at the next valid frame after the damage that `read` raised for, if it did."""
@@ -105,7 +114,10 @@ class Tail:
             return
         assert self._fd is not None
         data = read_bytes(self._files, self._fd, self._offset, limit - self._offset)
-        found = find_frame(data, self._segment, self._offset)
+        behind, self._refused_bytes = self._refused_bytes, 0
+        found = find_frame(data[behind:], self._segment, self._offset + behind)
+        if found is not None:
+            found += behind
         skipped = len(data) if found is None else found
         path = str(segment_path(self._directory, self._segment))
         logger.error("log_damage_skipped", path=path, offset=self._offset, bytes=skipped)
@@ -213,9 +225,8 @@ class Tail:
             f"{path} {why}; start from Edge.EARLIEST, or from a time, to read what there is"
         )
 
-    def _corrupt(self, scan: Scan, limit: int) -> LogCorruptError:
+    def _corrupt(self, why: str, limit: int) -> LogCorruptError:
         path = segment_path(self._directory, self._segment)
-        why = scan.damage or f"a frame of {scan.missing} bytes reaches beyond the durable end"
         return LogCorruptError(
             f"{path}: {why} at offset {self._offset}, of {limit} durable bytes; restore the file "
             "from a copy, or call skip_damage() to go on at the next whole frame"
