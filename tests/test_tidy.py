@@ -41,6 +41,11 @@ OPEN_DOORS = {
     ("state", "streams.dedup"),  # the first operator of every reader is an operator, not an engine
     ("api", "commands"),  # the counter stands before the router; both run in one process
     ("api", "identity.tokens"),  # bearer tokens are checked where they arrive
+    ("api", "identity.region"),  # tokens and answers name the same region
+    ("api", "identity.scopes"),  # a table: what apps ask for and people grant
+    ("registry", "identity.scopes"),
+    ("api", "registry.people.port"),  # people and apps: the registry's second port
+    ("api", "registry.people.names"),  # what a redirect URI is, registered and compared
 }
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""
 

@@ -175,6 +175,12 @@ class ApiConfig:
     streams_max: int = 5_000  # open app WebSockets
     stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead
     token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise
+    sign_ins_concurrent_max: int = 2  # passwords checked at once; more wait
+    failed_sign_ins_per_email_per_s: float = 0.02  # sustained; beyond: 429
+    failed_sign_ins_per_email_burst: int = 10  # so many at once
+    failed_sign_ins_per_address_per_s: float = 0.2  # the same, of an address; IPv6: of one /64
+    failed_sign_ins_per_address_burst: int = 50  # so many at once
+    revocation_poll_ms: int = 50  # another process's revocation ends open streams by then
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +228,16 @@ class RegistryConfig:
     busy_s_max: float = 5.0  # wait for another process's commit; beyond: RegistryUnavailableError
     vehicles_per_call_max: int = 100_000  # added at once; more: InvalidVinError says so
     deny_filters_max: int = 100  # per operator
+    code_s: int = 120  # an authorisation code is good this long
+    refresh_token_s: int = 90 * 86_400  # an unused refresh token is good this long, as Tesla's
+    refresh_again_s: int = 86_400  # the refresh token used last may be used again this long
+    sign_in_s: int = 8 * 3_600  # a browser stays signed in this long
+    password_characters_min: int = 10  # of a person; shorter ones are refused
+    password_characters_max: int = 256  # longer ones are refused unread
+    password_passes: int = 3  # argon2id, RFC 9106 §4, second choice
+    password_memory_kib: int = 65_536  # the same; so much for each sign-in under way
+    apps_per_person_max: int = 100  # registered on the page; the command line has no limit
+    redirect_uris_max: int = 20  # per app
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +250,9 @@ class IdentityConfig:
     clock_skew_s: int = 3_600  # certificates are good this long before they were made
     token_ttl_s_max: int = 366 * 86_400  # longer access tokens are refused
     token_bytes_max: int = 8_192  # longer bearers are refused unread
+    region: str = "na"  # na, eu or cn, or another with a public_url: `users/region`, claim ou_code
+    public_url: str = ""  # where apps reach the API; none: Tesla's base URL of the region
+    app_token_s: int = 28_800  # an app's access token is good this long, as Tesla's
 
 
 @dataclass(frozen=True, slots=True)

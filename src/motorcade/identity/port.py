@@ -25,6 +25,8 @@ class AccessToken:
     scopes: frozenset[str]
     expires_time_us: int
     client_id: str  # the claim `azp`
+    session: int = 0  # of an app's token of a person: what revoking ends; 0: none stands behind it
+    token_id: str = ""  # the claim `jti`, of tokens that apps got from the token endpoint
 
     @property
     def partner(self) -> bool:

@@ -17,3 +17,9 @@ SCOPES: Final[dict[str, str]] = {
     "energy_device_data": "energy sites and their live data",
     "energy_cmds": "commands to energy sites",
 }
+
+OFFLINE_ACCESS: Final = "offline_access"
+OPENID: Final = "openid"
+PARTNER_ONLY: Final = "vehicle_specs"  # no person can grant it
+APP_SCOPES: Final = tuple(scope for scope in SCOPES if scope != "metrics")
+"""What apps may ask for: all but the one that is about the platform."""

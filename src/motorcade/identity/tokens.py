@@ -7,7 +7,7 @@ into base64url of ASCII text.
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
@@ -21,11 +21,10 @@ from motorcade.config import IdentityConfig
 from motorcade.identity.authority import Authority
 from motorcade.identity.errors import InvalidTokenError, SecretsError, TokenExpiredError
 from motorcade.identity.port import ADMIN_SUBJECT, AccessToken
+from motorcade.identity.region import TESLA_BASE_URLS, fleet_base_url, region_code
 from motorcade.identity.scopes import SCOPES
 
 ISSUER: Final = "motorcade"
-AUDIENCE: Final = "https://fleet-api.prd.na.vn.cloud.tesla.com"  # Go clients pick their host by it
-REGION: Final = "NA"
 ALGORITHM: Final = "ES256"
 _KEY_FILE: Final = "token_signing.pem"
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9._@:+-]{1,128}")
@@ -43,9 +42,21 @@ class TokenAuthority:
         self._key_id = hashlib.sha256(self._public_bytes(key)).hexdigest()[:16]
         self._clock = clock
         self._config = config
+        self._audience = fleet_base_url(config)
+        self._region = region_code(config)
+        # `motorcade token` does not know what a running server was told.
+        self._audiences = frozenset({self._audience, *TESLA_BASE_URLS.values()})
 
-    def mint(self, subject: str, scopes: Iterable[str], *, ttl_s: int, client_id: str) -> str:
-        """A token for `subject` that is good for `ttl_s` seconds.
+    def mint(
+        self,
+        subject: str,
+        scopes: Iterable[str],
+        *,
+        ttl_s: int,
+        client_id: str,
+        further: Mapping[str, Any] | None = None,
+    ) -> str:
+        """A token for `subject` that is good for `ttl_s` seconds; `further` claims are our own.
 
         Raises:
             InvalidTokenError: no such token can be made; the text says why.
@@ -56,13 +67,27 @@ class TokenAuthority:
         claims = {
             "iss": ISSUER,
             "sub": subject,
-            "aud": [AUDIENCE],
-            "ou_code": REGION,
+            "aud": [self._audience],
+            "ou_code": self._region,
             "scp": scopes,
             "azp": client_id,
             "iat": now_s,
             "exp": now_s + ttl_s,
+            **(further or {}),
         }
+        return self._sign(claims)
+
+    def identity_token(self, claims: Mapping[str, Any]) -> str:
+        """An ID token (OpenID Connect Core §2): for an app to read, no API takes it."""
+        return self._sign(dict(claims))
+
+    @property
+    def public_keys(self) -> dict[str, Any]:
+        """What verifies our tokens: a JWK set (RFC 7517 §5)."""
+        public = dict(self._key.as_dict(private=False))
+        return {"keys": [{**public, "kid": self._key_id, "use": "sig", "alg": ALGORITHM}]}
+
+    def _sign(self, claims: dict[str, Any]) -> str:
         header = {"alg": ALGORITHM, "kid": self._key_id}
         return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
 
@@ -76,7 +101,7 @@ class TokenAuthority:
             claims = jwt.decode(bearer, self._key, algorithms=[ALGORITHM]).claims
         except (JoseError, ValueError) as error:
             raise InvalidTokenError(f"not a token of ours: {error}") from error
-        token = _read(claims)
+        token = self._read(claims)
         if token.expires_time_us <= self._clock.now_us():
             raise TokenExpiredError("the token's time is over: get a new one")
         return token
@@ -95,6 +120,29 @@ class TokenAuthority:
             raise InvalidTokenError(
                 f"a token for {ttl_s} s: must be 1 to {self._config.token_ttl_s_max} s"
             )
+
+    def _read(self, claims: dict[str, Any]) -> AccessToken:
+        """What a payload says. The signature is good: ours, but perhaps no access token."""
+        subject, scopes, expires_s = claims.get("sub"), claims.get("scp"), claims.get("exp")
+        audience = claims.get("aud")
+        ours = isinstance(audience, list) and any(name in self._audiences for name in audience)
+        if claims.get("iss") != ISSUER or not ours:
+            raise InvalidTokenError("issued by another, or for another API")
+        if not isinstance(subject, str) or type(expires_s) is not int:
+            raise InvalidTokenError("the claims sub and exp are missing or not of their type")
+        if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
+            raise InvalidTokenError("the claim scp is missing or not a list of texts")
+        session = claims.get("sid", 0)
+        if type(session) is not int:
+            raise InvalidTokenError("the claim sid is not a number")
+        return AccessToken(
+            subject,
+            frozenset(scopes),
+            expires_s * 1_000_000,
+            str(claims.get("azp", "")),
+            session,
+            str(claims.get("jti", "")),
+        )
 
     @staticmethod
     def _public_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -120,21 +168,6 @@ def admin_token(authority: Authority) -> str:
     tokens = token_authority(authority)
     ttl_s = authority.config.token_ttl_s_max
     return tokens.mint(ADMIN_SUBJECT, SCOPES, ttl_s=ttl_s, client_id="motorcade")
-
-
-def _read(claims: dict[str, Any]) -> AccessToken:
-    """What a payload says. The signature is good, so this is ours, but perhaps of another time."""
-    subject, scopes, expires_s = claims.get("sub"), claims.get("scp"), claims.get("exp")
-    audience = claims.get("aud")
-    if claims.get("iss") != ISSUER or not isinstance(audience, list) or AUDIENCE not in audience:
-        raise InvalidTokenError("issued by another, or for another API")
-    if not isinstance(subject, str) or type(expires_s) is not int:
-        raise InvalidTokenError("the claims sub and exp are missing or not of their type")
-    if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
-        raise InvalidTokenError("the claim scp is missing or not a list of texts")
-    return AccessToken(
-        subject, frozenset(scopes), expires_s * 1_000_000, str(claims.get("azp", ""))
-    )
 
 
 def _make_key() -> bytes:

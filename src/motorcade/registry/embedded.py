@@ -26,6 +26,8 @@ from motorcade.registry import changing, migrate, statements
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.operators import check_filters, check_name
 from motorcade.registry.passwords import constant_time_equal, hash_password, make_password
+from motorcade.registry.people.embedded import EmbeddedPeople
+from motorcade.registry.people.store import Store
 from motorcade.registry.port import (
     IssuedCertificate,
     NewVehicle,
@@ -82,6 +84,9 @@ class EmbeddedRegistry:
             at_rest.check(path, alone=False)
             self._reading = self._connect()
         self._migrate()
+        self.people = EmbeddedPeople(
+            Store(self._rows, self._changing_people, clock, entropy, account_key, config)
+        )
 
     # Reading.
 
@@ -215,6 +220,12 @@ class EmbeddedRegistry:
         with _wrapped(self._path), self._write_lock, self._engine.begin() as connection:
             yield connection
             changing.count_change(connection)
+
+    @contextmanager
+    def _changing_people(self) -> Iterator[Connection]:
+        """The same for people and apps, which no car's connection depends on."""
+        with _wrapped(self._path), self._write_lock, self._engine.begin() as connection:
+            yield connection
 
     def _connect(self) -> sqlite3.Connection:
         connection = sqlite3.connect(

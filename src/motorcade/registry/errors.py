@@ -10,15 +10,15 @@ class InvalidVinError(RegistryError):
 
 
 class InvalidNameError(RegistryError):
-    """The caller's: an operator's name or filter that MQTT could not carry."""
+    """The caller's: a name, address, password, key or filter that cannot be; the text says why."""
 
 
 class AlreadyExistsError(RegistryError):
-    """The caller's: a vehicle or operator of that name is here already; nothing was added."""
+    """The caller's: something of that name is here already; nothing was added."""
 
 
 class NotFoundError(RegistryError):
-    """The caller's: no such vehicle or operator."""
+    """The caller's: no such vehicle, operator, person, app or grant."""
 
 
 class RegistryUnavailableError(RegistryError):

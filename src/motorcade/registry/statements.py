@@ -20,7 +20,8 @@ from motorcade.registry.tables import (
 _DIALECT: Final = sqlite.dialect(paramstyle="qmark")
 
 
-def _text(statement: Select[Any]) -> str:
+def text_of(statement: Select[Any]) -> str:
+    """The SQL of a statement, its parameters as `?` in the order they stand there."""
     return str(statement.compile(dialect=_DIALECT))
 
 
@@ -36,26 +37,26 @@ VEHICLE_COLUMNS: Final = (
 """In the order of `port.Vehicle`'s fields."""
 
 _vehicle: Final = select(*VEHICLE_COLUMNS).where(PRESENT)
-BY_VIN: Final = _text(_vehicle.where(VEHICLES.c.vin == bindparam("vin")))
-BY_TOKEN: Final = _text(_vehicle.where(VEHICLES.c.token == bindparam("token")))
-BY_ID: Final = _text(_vehicle.where(VEHICLES.c.id == bindparam("id")))
-PAGE: Final = _text(
+BY_VIN: Final = text_of(_vehicle.where(VEHICLES.c.vin == bindparam("vin")))
+BY_TOKEN: Final = text_of(_vehicle.where(VEHICLES.c.token == bindparam("token")))
+BY_ID: Final = text_of(_vehicle.where(VEHICLES.c.id == bindparam("id")))
+PAGE: Final = text_of(
     _vehicle.order_by(VEHICLES.c.id).limit(bindparam("limit")).offset(bindparam("offset"))
 )
-COUNT: Final = _text(select(func.count()).select_from(VEHICLES).where(PRESENT))
-CHANGE_COUNT: Final = _text(select(CHANGES.c.value))
+COUNT: Final = text_of(select(func.count()).select_from(VEHICLES).where(PRESENT))
+CHANGE_COUNT: Final = text_of(select(CHANGES.c.value))
 
-ACCOUNT: Final = _text(
+ACCOUNT: Final = text_of(
     select(ACCOUNTS.c.kind, ACCOUNTS.c.password_hash, VEHICLES.c.token, VEHICLES.c.key_id)
     .select_from(ACCOUNTS.outerjoin(VEHICLES, VEHICLES.c.id == ACCOUNTS.c.vehicle_id))
     .where(ACCOUNTS.c.username == bindparam("username"))
 )
-DENIED: Final = _text(
+DENIED: Final = text_of(
     select(DENY_FILTERS.c.filter)
     .where(DENY_FILTERS.c.username == bindparam("username"))
     .order_by(DENY_FILTERS.c.filter)
 )
-OPERATORS: Final = _text(
+OPERATORS: Final = text_of(
     select(ACCOUNTS.c.username, ACCOUNTS.c.made_time_us, DENY_FILTERS.c.filter)
     .select_from(ACCOUNTS.outerjoin(DENY_FILTERS))
     .where(ACCOUNTS.c.vehicle_id.is_(None))
@@ -64,8 +65,8 @@ OPERATORS: Final = _text(
 _named: Final = select(VEHICLES.c.token, VEHICLES.c.key_id).where(
     VEHICLES.c.vin == bindparam("vin"), PRESENT
 )
-BY_NAME: Final = _text(_named)
-BY_CERTIFICATE: Final = _text(
+BY_NAME: Final = text_of(_named)
+BY_CERTIFICATE: Final = text_of(
     _named.where(
         exists().where(
             CERTIFICATES.c.serial == bindparam("serial"),

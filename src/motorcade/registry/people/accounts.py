@@ -1,0 +1,155 @@
+"""People and their browsers, in the embedded registry."""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from motorcade.registry.errors import AlreadyExistsError, NotFoundError
+from motorcade.registry.people import statements
+from motorcade.registry.people.names import check_email, check_subject, check_text
+from motorcade.registry.people.port import Person, SignIn
+from motorcade.registry.people.store import Store, shrink
+from motorcade.registry.people.stretching import SALT_BYTES, fits, stretch
+from motorcade.registry.people.tables import APPS, GRANTS, PEOPLE, SESSIONS, SIGN_INS
+
+_SIGN_INS_MAX = 50  # of one person; more: the oldest is forgotten
+
+
+class Accounts:
+    """The part of `People` that is about people."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def add_person(
+        self, email: str, full_name: str, password: str | None = None, subject: str = ""
+    ) -> tuple[Person, str]:
+        store = self._store
+        email, full_name = check_email(email), check_text(full_name, "full name")
+        subject = check_subject(subject) if subject else store.entropy(16).hex()
+        chosen = password if password is not None else store.draw()
+        hashed = stretch(chosen, store.entropy(SALT_BYTES), store.config)
+        with store.changing() as connection:
+            _refuse_taken(connection, email, subject)
+            row = connection.execute(
+                insert(PEOPLE)
+                .values(
+                    subject=subject,
+                    email=email,
+                    full_name=full_name,
+                    password_hash=hashed,
+                    added_time_us=store.clock.now_us(),
+                )
+                .returning(*statements.PERSON_COLUMNS)
+            ).one()
+        return Person(*row), chosen
+
+    def people(self) -> list[Person]:
+        return [Person(*row) for row in self._store.rows(statements.PEOPLE_ALL)]
+
+    def person(self, subject: str) -> Person | None:
+        rows = self._store.rows(statements.BY_SUBJECT, subject)
+        return Person(*rows[0]) if rows else None
+
+    def check_password(self, email: str, password: str) -> Person | None:
+        rows = self._store.rows(statements.PASSWORD, email.strip().lower())
+        stored = rows[0][0] if rows else self._nobody
+        good = fits(stored, password, self._store.config)
+        return Person(*rows[0][1:]) if rows and good else None
+
+    def set_password(self, name: str, password: str | None = None) -> str:
+        store = self._store
+        chosen = password if password is not None else store.draw()
+        hashed = stretch(chosen, store.entropy(SALT_BYTES), store.config)
+        with store.changing() as connection:
+            person = find_person(connection, name)
+            mine = PEOPLE.c.id == person.id
+            connection.execute(update(PEOPLE).where(mine).values(password_hash=hashed))
+            self._end_sessions(connection, person)
+        return chosen
+
+    def remove_person(self, name: str) -> Person:
+        now_us = self._store.clock.now_us()
+        with self._store.changing() as connection:
+            person = find_person(connection, name)
+            mine = PEOPLE.c.id == person.id
+            connection.execute(update(PEOPLE).where(mine).values(removed_time_us=now_us))
+            connection.execute(
+                update(GRANTS)
+                .where(GRANTS.c.person_id == person.id, statements.GRANT_STANDS)
+                .values(revoked_time_us=now_us)
+            )
+            connection.execute(
+                update(APPS)
+                .where(APPS.c.person_id == person.id, statements.APP_STANDS)
+                .values(revoked_time_us=now_us)
+            )
+            self._end_sessions(connection, person)
+        return person
+
+    def begin_sign_in(self, person_id: int) -> str:
+        store = self._store
+        secret, now_us = store.draw(), store.clock.now_us()
+        with store.changing() as connection:
+            connection.execute(delete(SIGN_INS).where(SIGN_INS.c.expires_time_us <= now_us))
+            mine = SIGN_INS.c.person_id == person_id
+            newest = select(SIGN_INS.c.hash).where(mine).limit(_SIGN_INS_MAX - 1)
+            newest = newest.order_by(SIGN_INS.c.signed_in_time_us.desc())
+            kept = connection.scalars(newest).all()
+            connection.execute(delete(SIGN_INS).where(mine, SIGN_INS.c.hash.not_in(kept)))
+            connection.execute(
+                insert(SIGN_INS).values(
+                    hash=store.hash("sign-in", secret),
+                    person_id=person_id,
+                    signed_in_time_us=now_us,
+                    expires_time_us=now_us + store.config.sign_in_s * 1_000_000,
+                )
+            )
+        return secret
+
+    def sign_in(self, secret: str) -> SignIn | None:
+        store = self._store
+        hashed = store.hash("sign-in", secret)
+        rows = store.rows(statements.SIGN_IN, hashed, store.clock.now_us())
+        return SignIn(Person(*rows[0][1:]), rows[0][0]) if rows else None
+
+    def end_sign_in(self, secret: str) -> None:
+        hashed = self._store.hash("sign-in", secret)
+        with self._store.changing() as connection:
+            connection.execute(delete(SIGN_INS).where(SIGN_INS.c.hash == hashed))
+
+    @cached_property
+    def _nobody(self) -> str:
+        """A hash that no password fits, as costly to check as anybody's."""
+        return stretch(self._store.draw(), self._store.entropy(SALT_BYTES), self._store.config)
+
+    def _end_sessions(self, connection: Connection, person: Person) -> None:
+        """Of this person: browsers, and every session of an app."""
+        connection.execute(delete(SIGN_INS).where(SIGN_INS.c.person_id == person.id))
+        granted = select(GRANTS.c.id).where(GRANTS.c.person_id == person.id)
+        connection.execute(
+            update(SESSIONS)
+            .where(SESSIONS.c.grant_id.in_(granted), statements.SESSION_STANDS)
+            .values(ended_time_us=self._store.clock.now_us())
+        )
+        shrink(connection)
+
+
+def find_person(connection: Connection, name: str) -> Person:
+    """By e-mail or subject. Raises `NotFoundError`."""
+    either = (PEOPLE.c.email == name.strip().lower()) | (PEOPLE.c.subject == name)
+    rows: Sequence[tuple[object, ...]] = connection.execute(statements.PERSON.where(either)).all()
+    if len(rows) != 1:  # two: one's e-mail is the other's subject
+        known = "`motorcade person list` shows all"
+        raise NotFoundError(f"no person with the e-mail or subject {name[:80]!r}: {known}")
+    return Person(*rows[0])  # type: ignore[arg-type]
+
+
+def _refuse_taken(connection: Connection, email: str, subject: str) -> None:
+    either = (PEOPLE.c.email == email) | (PEOPLE.c.subject == subject)
+    if connection.execute(select(PEOPLE.c.id).where(either, statements.HERE)).first():
+        raise AlreadyExistsError(f"there is a person {email!r} or a subject {subject!r} already")
+    # A token whose subject is its client is an app's own (RFC 9068 §2.2): never a person's.
+    if connection.execute(select(APPS.c.id).where(APPS.c.client_id == subject)).first():
+        raise AlreadyExistsError(f"the subject {subject!r} is an app's client id: choose another")
