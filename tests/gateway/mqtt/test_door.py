@@ -85,15 +85,18 @@ def test_an_ack_waits_for_the_commit(door: RunningDoor, level: ProtocolLevel) ->
     assert [record.payload for record in door.records(Topic.TELEMETRY)] == [b"one"]
 
 
-def test_a_failed_commit_closes_and_never_acks(door: RunningDoor) -> None:
-    with Client(door.port) as car:
+@LEVELS
+def test_a_failed_commit_closes_and_never_acks(door: RunningDoor, level: ProtocolLevel) -> None:
+    """3.1.1: [MQTT-4.8.0-2]"""
+    told = Reason.IMPLEMENTATION_SPECIFIC_ERROR if level is ProtocolLevel.V5 else None
+    with Client(door.port, level) as car:
         car.connect()
         door.writer.hold()
         car.publish(TELEMETRY)
         assert door.writer.appended.wait(10)
         door.writer.fail()
-        assert car.closed_with() is Reason.IMPLEMENTATION_SPECIFIC_ERROR
-    with Client(door.port) as car:
+        assert car.closed_with() is told
+    with Client(door.port, level) as car:
         car.connect()
         car.publish(TELEMETRY)
         assert car.expect(Puback).reason is Reason.SUCCESS

@@ -140,13 +140,22 @@ def test_what_stands_behind_a_refused_connect_is_not_read(
         b"\x10\x0d\x00\x04MQTT\x04\x42\x00\x00\x00\x01x",  # a password and no user name
         b"\x10\x0d\x00\x04MQTT\x04\x0a\x00\x00\x00\x01x",  # a will QoS and no will
         b"\x10\x0d\x00\x04MQTT\x04\x22\x00\x00\x00\x01x",  # a will retain and no will
+        b"\x10\x12\x00\x04MQTT\x04\x1e\x00\x00\x00\x01x\x00\x01w\x00\x00",  # a will of QoS 3
+        b"\x10\x0d\x00\x04MQTT\x04\x06\x00\x00\x00\x01x",  # a will without topic and payload
+        b"\x10\x10\x00\x04MQTT\x04\x06\x00\x00\x00\x01x\x00\x01w",  # a will without payload
+        b"\x10\x0d\x00\x04MQTT\x04\x82\x00\x00\x00\x01x",  # a user name that is not there
+        b"\x10\x10\x00\x04MQTT\x04\x02\x00\x00\x00\x01x\x00\x01u",  # one that nobody announced
+        b"\x10\x10\x00\x04MQTT\x04\xc2\x00\x00\x00\x01x\x00\x01u",  # no password, announced
+        b"\x10\x13\x00\x04MQTT\x04\x82\x00\x00\x00\x01x\x00\x01u\x00\x01p",  # or the reverse
         b"\x10\x0c\x00\x04MQTT\x04\x02\x00\x00\x00\x01",  # the client id is cut
         b"\x11\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01x",  # flags of the fixed header
         b"\x30\x03\x00\x01a",  # a PUBLISH first
     ],
 )
 def test_a_broken_connect_ends_the_connection_unanswered(guests: Guests, wire: bytes) -> None:
-    """[MQTT-3.1.4-1], [MQTT-3.1.2-1], [MQTT-3.1.2-3], [MQTT-2.1.3-1], [MQTT-3.1.0-1]"""
+    """[MQTT-3.1.4-1], [MQTT-3.1.2-1], [MQTT-3.1.2-3], [MQTT-2.1.3-1], [MQTT-3.1.0-1]; 3.1.1:
+    [MQTT-3.1.2-9], [MQTT-3.1.2-14], [MQTT-3.1.2-18], [MQTT-3.1.2-19], [MQTT-3.1.2-20],
+    [MQTT-3.1.2-21], [MQTT-3.1.2-22]"""
     client = guests.stranger(V3)
     client.socket.sendall(wire)
     assert client.receive() is None
@@ -374,6 +383,21 @@ def received(client: Client, count: int) -> list[bytes]:
 
 
 @BOTH
+def test_releases_come_in_the_order_of_what_they_answer(
+    guests: Guests, level: ProtocolLevel
+) -> None:
+    """3.1.1: [MQTT-4.6.0-4]"""
+    sender, hearer = guests.pair(level, qos=2)
+    for number in range(1, 9):
+        sender.send(Publish(f"{guests.topic}/a", b"x", 2, number))
+    packet_ids = [hearer.expect(Publish).packet_id for _ in range(8)]
+    turned = packet_ids[::2] + packet_ids[1::2][::-1]  # not the order in which they came
+    for packet_id in turned:
+        hearer.send(Pubrec(packet_id))
+    assert [hearer.expect(Pubrel).packet_id for _ in turned] == turned
+
+
+@BOTH
 def test_identifiers_in_flight_differ_and_nothing_is_resent_unasked(
     guests: Guests, level: ProtocolLevel
 ) -> None:
@@ -391,7 +415,7 @@ def test_identifiers_in_flight_differ_and_nothing_is_resent_unasked(
 def test_what_was_not_acknowledged_comes_again_as_it_was(
     guests: Guests, level: ProtocolLevel
 ) -> None:
-    """[MQTT-3.3.1-1], [MQTT-4.4.0-1]; 3.1.1: [MQTT-2.3.1-3], [MQTT-4.4.0-1]"""
+    """[MQTT-3.3.1-1], [MQTT-4.4.0-1]; 3.1.1: [MQTT-2.3.1-3], [MQTT-4.6.0-1]"""
     sender = guests.client(level)
     name = f"again-{level}"
     hearer = guests.client(level, name, clean_start=False, **lasting(level))
@@ -600,6 +624,20 @@ def test_a_will_is_published_once_when_the_connection_breaks(
     assert (message.payload, message.retain) == (b"gone", False)
     if level is V5:
         assert message.properties == properties(user=told.user)
+    assert hearer.is_silent()
+
+
+@BOTH
+def test_who_gives_no_will_leaves_none(guests: Guests, level: ProtocolLevel) -> None:
+    """3.1.1: [MQTT-3.1.2-12]; nor that of the session's connection before"""
+    _, hearer = guests.pair(level)
+    name = f"no-will-{level}"
+    options = {"clean_start": False, **lasting(level)}
+    will = Will(f"{guests.topic}/will", b"gone", 1)
+    guests.client(level, name, will=will, **options).disconnect()
+    broken = guests.client(level, name, **options)
+    broken.socket.sendall(b"\xff\xff")
+    assert broken.closed_with() is (Reason.MALFORMED_PACKET if level is V5 else None)
     assert hearer.is_silent()
 
 

@@ -11,6 +11,18 @@ PAGE = ROOT / "docs" / "protocols" / "mqtt-statements.md"
 FOLDERS = (ROOT / "tests" / "gateway" / "mqtt", ROOT / "tests" / "wire" / "mqtt")
 ROWS_MIN = 120  # what a page that lost its table would not have
 NUMBER = re.compile(r"\d+\.\d+(?:\.\d+)?-\d+")
+# How many statements each section of 3.1.1 has, by Appendix B of the OASIS Standard of 2014.
+LAST_OF_3_1_1 = {
+    **{"1.5.3": 3, "2.2.2": 2, "2.3.1": 7},
+    **{"3.1.0": 2, "3.1.2": 24, "3.1.3": 11, "3.1.4": 5, "3.2.0": 1, "3.2.2": 6},
+    **{"3.3.1": 12, "3.3.2": 3, "3.3.4": 1, "3.3.5": 2, "3.6.1": 1},
+    **{"3.8.1": 1, "3.8.3": 4, "3.8.4": 6, "3.9.3": 2},
+    **{"3.10.1": 1, "3.10.3": 2, "3.10.4": 6, "3.12.4": 1, "3.14.1": 1, "3.14.4": 3},
+    **{"4.1.0": 2, "4.3.1": 1, "4.3.2": 2, "4.3.3": 2, "4.4.0": 1, "4.5.0": 2, "4.6.0": 6},
+    **{"4.7.1": 3, "4.7.2": 1, "4.7.3": 4, "4.8.0": 2},
+    **{"6.0.0": 4, "7.0.0": 2, "7.1.1": 1, "7.1.2": 1},
+}
+OF_CLIENTS_ALONE = {"3.1.2-23", "3.14.4-1", "3.14.4-2", "7.1.2-1"}
 
 
 def rows() -> list[tuple[list[str], list[str], str, str]]:
@@ -56,6 +68,12 @@ def test_no_statement_stands_twice() -> None:
         listed = [number for row in rows() for number in row[version]]
         twice = {number for number in listed if listed.count(number) > 1}
         assert not twice
+
+
+def test_every_statement_of_3_1_1_is_listed_that_is_not_of_clients_alone() -> None:
+    known = {f"{part}-{n}" for part, last in LAST_OF_3_1_1.items() for n in range(1, last + 1)}
+    listed = {number for row in rows() for number in row[1]}
+    assert listed == known - OF_CLIENTS_ALONE
 
 
 def test_every_statement_that_a_test_or_the_code_names_is_listed() -> None:
