@@ -26,3 +26,22 @@ def test_half_a_mark_is_not_believed() -> None:
     writer._page[0] += 4_096  # its writer dies between the two words
     assert reader.read() == Mark(1, 800)
     assert Watermark(files, DIRECTORY).read() == NOTHING
+
+
+class _Counted:
+    """A page that counts how often it is looked at."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+
+    def __getitem__(self, index: int) -> int:
+        self.looks += 1
+        return 0
+
+
+def test_a_page_that_was_never_set_is_not_waited_for() -> None:
+    """A lane without a record is polled as often as the others: it must cost no more."""
+    watermark, page = Watermark(FaultyFiles(), DIRECTORY), _Counted()
+    watermark._page = page  # type: ignore[assignment]
+    assert watermark.read() == NOTHING
+    assert page.looks == 2

@@ -60,8 +60,10 @@ class Watermark:
     def read(self) -> Mark:
         """The newest mark. Two words that must agree tell a mark from half a mark."""
         for _ in range(_TRIES):
-            value = int(self._page[0])
-            if value == int(self._page[1]) ^ _MASK:
+            value, check = int(self._page[0]), int(self._page[1])
+            if value == check == 0:
+                return self._last  # Never set: nothing to wait for.
+            if value == check ^ _MASK:
                 self._last = Mark(value >> _OFFSET_BITS, value & ((1 << _OFFSET_BITS) - 1))
                 return self._last
-        return self._last  # Never set, or its writer died between the words: what we knew holds.
+        return self._last  # Its writer died between the words: what we knew holds.
