@@ -754,4 +754,36 @@ OWN: Final[tuple[Signal, ...]] = (
     number(1125, "house_power", "", "W", -1e7, 1e7, BEHAVIOUR),
 )
 
-SIGNALS: Final[tuple[Signal, ...]] = TESLA_FIELDS + COMPONENTS + OWN
+SITE: Final[tuple[Signal, ...]] = (
+    # Meters: from where to where, ever since the site was made.
+    number(1200, "solar_to_house_energy", "", "J", 0, 1e15, BEHAVIOUR),
+    number(1201, "solar_to_battery_energy", "", "J", 0, 1e15, BEHAVIOUR),
+    number(1202, "solar_to_grid_energy", "", "J", 0, 1e15, BEHAVIOUR),
+    number(1203, "battery_to_house_energy", "", "J", 0, 1e15, BEHAVIOUR),
+    number(1204, "battery_to_grid_energy", "", "J", 0, 1e15, BEHAVIOUR),
+    number(1205, "grid_to_house_energy", "", "J", 0, 1e15, BEHAVIOUR),
+    number(1206, "grid_to_battery_energy", "", "J", 0, 1e15, BEHAVIOUR),
+    number(1207, "battery_capacity", "", "J", 0, 1e12, NONE),
+    number(1208, "battery_power_max", "", "W", 0, 1e7, NONE),
+    boolean(1209, "grid_connected", "", NONE),
+    number(1210, "outage_start", "", "s", 0, 1e11, NONE),  # of the last one; Unix time, 0: none
+    number(1211, "outage_duration", "", "s", 0, 1e8, NONE),
+    number(1212, "wall_connector_power", "", "W", 0, 1e6, BEHAVIOUR),
+    boolean(1213, "wall_connector_plugged", "", BEHAVIOUR),
+    number(1214, "wall_charge_start", "", "s", 0, 1e11, BEHAVIOUR),  # of the last one
+    number(1215, "wall_charge_duration", "", "s", 0, 1e8, BEHAVIOUR),
+    number(1216, "wall_charge_energy", "", "J", 0, 1e12, BEHAVIOUR),
+    boolean(1217, "storm_active", "", NONE),
+    # Settings, as the site obeys them.
+    text(1220, "operation_mode", "", NONE),
+    number(1221, "backup_reserve", "", "%", 0, 100, NONE),
+    boolean(1222, "storm_mode_enabled", "", NONE),
+    number(1223, "off_grid_charging_reserve", "", "%", 0, 100, NONE),
+    boolean(1224, "grid_charging_disallowed", "", NONE),
+    text(1225, "export_rule", "", NONE),
+    text(1226, "tariff_digest", "", NONE),
+    text(1227, "time_of_use_tariff", "", NONE),  # JSON; as long as the tariff is
+)
+"""Of energy sites (`vehicle/site/`). Powers above: battery > 0 discharges, grid > 0 imports."""
+
+SIGNALS: Final[tuple[Signal, ...]] = TESLA_FIELDS + COMPONENTS + OWN + SITE
