@@ -9,8 +9,19 @@ from motorcade.clock import SimulatedClock
 from motorcade.config import RegistryConfig
 from motorcade.events import NO_VEHICLE
 from motorcade.registry.embedded import EmbeddedRegistry
-from motorcade.registry.errors import AlreadyExistsError, InvalidVinError, NotFoundError
-from motorcade.registry.port import IssuedCertificate, Operator, PrincipalKind, Registry
+from motorcade.registry.errors import (
+    AlreadyExistsError,
+    InvalidNameError,
+    InvalidVinError,
+    NotFoundError,
+)
+from motorcade.registry.port import (
+    IssuedCertificate,
+    Operator,
+    PrincipalKind,
+    Registry,
+    SiteDescription,
+)
 
 VIN = "5YJ3E1EA7KF000001"
 OTHER_VIN = "5YJ3E1EA7KF000002"
@@ -239,3 +250,60 @@ def test_what_was_added_is_there_after_opening_again(open_again: Open) -> None:
     assert again.vehicle_by_vin(VIN) == new.vehicle
     assert again.authenticate(new.vehicle.token, new.password.encode()) is not None
     assert again.changes() == changes
+
+
+HOUSE = SiteDescription("Home", "Europe/Berlin", 2, 8_000, True)
+
+
+def test_a_site_has_an_id_a_token_and_a_key_of_its_own(
+    registry: Registry, open_again: Open
+) -> None:
+    (car,) = registry.add_vehicles([VIN])
+    before = registry.changes()
+    first, second = registry.add_site(HOUSE).site, registry.add_site(HOUSE).site
+    assert registry.changes() > before
+    assert first.description == HOUSE
+    assert (first.id != second.id, first.token != second.token) == (True, True)
+    assert len({first.key_id, second.key_id, car.vehicle.key_id}) == 3
+    assert set(first.token) & set("IOQ")
+    assert registry.site_by_id(first.id) == first
+    assert registry.vehicle_by_id(first.id) is None
+    assert registry.site_by_id(car.vehicle.id) is None
+    assert registry.site_by_id(1 << 80) is None
+    assert open_again().sites(0, 10) == [first, second]
+    assert registry.sites(1, 10) == [second]
+    assert (registry.site_count(), registry.vehicle_count()) == (2, 1)
+
+
+def test_a_site_comes_in_by_its_token_until_it_is_removed(registry: Registry) -> None:
+    new, other = registry.add_site(HOUSE), registry.add_site(HOUSE)
+    token = new.site.token
+    principal = registry.authenticate(token, new.password.encode())
+    assert principal is not None
+    assert (principal.kind, principal.name) == (PrincipalKind.VEHICLE, token)
+    assert (principal.token, principal.key_id) == (token, new.site.key_id)
+    assert registry.authenticate(token, other.password.encode()) is None
+    assert registry.remove_site(new.site.id) == new.site
+    assert registry.authenticate(token, new.password.encode()) is None
+    assert registry.site_by_id(new.site.id) is None
+    assert registry.sites(0, 10) == [other.site]
+    with pytest.raises(NotFoundError, match=str(new.site.id)):
+        registry.remove_site(new.site.id)
+    assert registry.add_site(HOUSE).site.id not in (new.site.id, other.site.id)
+
+
+@pytest.mark.parametrize(
+    "description",
+    [
+        SiteDescription("", "UTC", 1, 0, False),
+        SiteDescription("x" * 65, "UTC", 1, 0, False),
+        SiteDescription("a\nb", "UTC", 1, 0, False),
+        SiteDescription("Home", "UTC", 0, 0, False),
+        SiteDescription("Home", "UTC", 11, 0, False),
+        SiteDescription("Home", "UTC", 1, -1, False),
+    ],
+)
+def test_a_site_that_cannot_be_is_refused(registry: Registry, description: SiteDescription) -> None:
+    with pytest.raises(InvalidNameError, match="site"):
+        registry.add_site(description)
+    assert registry.site_count() == 0

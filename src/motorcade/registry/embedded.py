@@ -22,7 +22,7 @@ from motorcade import at_rest
 from motorcade.clock import Clock
 from motorcade.config import RegistryConfig
 from motorcade.events import VehicleToken
-from motorcade.registry import changing, migrate, statements
+from motorcade.registry import changing, migrate, sites, statements
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.operators import check_filters, check_name
 from motorcade.registry.passwords import constant_time_equal, hash_password, make_password
@@ -30,10 +30,13 @@ from motorcade.registry.people.embedded import EmbeddedPeople
 from motorcade.registry.people.store import Store
 from motorcade.registry.port import (
     IssuedCertificate,
+    NewSite,
     NewVehicle,
     Operator,
     Principal,
     PrincipalKind,
+    Site,
+    SiteDescription,
     Vehicle,
 )
 from motorcade.registry.vin import check_vins
@@ -114,13 +117,21 @@ class EmbeddedRegistry:
     def authenticate(self, username: str, password: bytes) -> Principal | None:
         rows = self._rows(statements.ACCOUNT, username)
         given = hash_password(self._account_key, username, password)
-        if not rows or not constant_time_equal(rows[0][1], given):
+        if not rows:
+            return self._authenticate_site(username, given)
+        if not constant_time_equal(rows[0][1], given):
             return None
         kind, _, token, key_id = rows[0]
         if kind == PrincipalKind.VEHICLE:
             return Principal(PrincipalKind.VEHICLE, token, VehicleToken(token), key_id)
         denied = tuple(row[0] for row in self._rows(statements.DENIED, username))
         return Principal(PrincipalKind.OPERATOR, username, deny_subscribe=denied)
+
+    def _authenticate_site(self, token: str, given: bytes) -> Principal | None:
+        rows = self._rows(sites.ACCOUNT, token)
+        if not rows or not constant_time_equal(rows[0][0], given):
+            return None
+        return Principal(PrincipalKind.VEHICLE, token, VehicleToken(token), rows[0][1])
 
     def principal_of_vin(self, vin: str, serial: str = "") -> Principal | None:
         if serial:
@@ -138,6 +149,19 @@ class EmbeddedRegistry:
             Operator(name, tuple(row[2] for row in of_one if row[2] is not None), made_time_us)
             for (name, made_time_us), of_one in groupby(rows, key=lambda row: (row[0], row[1]))
         ]
+
+    def site_by_id(self, site_id: int) -> Site | None:
+        if not 0 < site_id < 1 << 63:
+            return None
+        rows = self._rows(sites.BY_ID, site_id)
+        return sites.read_site(rows[0]) if rows else None
+
+    def sites(self, offset: int, limit: int) -> list[Site]:
+        rows = self._rows(sites.PAGE, max(0, limit), max(0, offset))
+        return [sites.read_site(row) for row in rows]
+
+    def site_count(self) -> int:
+        return int(self._rows(sites.COUNT)[0][0])
 
     # Changing.
 
@@ -181,6 +205,23 @@ class EmbeddedRegistry:
     def record_certificates(self, certificates: Sequence[IssuedCertificate]) -> None:
         with self._changing() as connection:
             changing.record_certificates(connection, certificates)
+
+    def add_site(self, description: SiteDescription) -> NewSite:
+        sites.check_description(description)
+        password = make_password(self._entropy(32))
+        with self._changing() as connection:
+            site = sites.add_site(
+                connection,
+                description,
+                self._clock.now_us(),
+                self._entropy,
+                lambda token: hash_password(self._account_key, token, password.encode()),
+            )
+        return NewSite(site, password)
+
+    def remove_site(self, site_id: int) -> Site:
+        with self._changing() as connection:
+            return sites.remove_site(connection, site_id, self._clock.now_us())
 
     def add_operator(self, name: str, deny_subscribe: Sequence[str] = ()) -> str:
         check_name(name)

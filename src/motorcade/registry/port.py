@@ -52,10 +52,40 @@ class Operator:
     added_time_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class SiteDescription:
+    """What is told of an energy site when it is added."""
+
+    name: str
+    time_zone: str  # IANA, where it stands
+    battery_count: int
+    solar_w_peak: int
+    wall_connector: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A registered energy site. Outside the registry and the API's edge it is its token."""
+
+    id: int  # Tesla's `energy_site_id`: below 2**53, never used again, no vehicle's id
+    token: VehicleToken
+    description: SiteDescription
+    key_id: int
+    added_time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewSite:
+    """What `add_site` gives: the only sight of the password."""
+
+    site: Site
+    password: str  # MQTT, user name = token; ASCII
+
+
 class PrincipalKind(StrEnum):
     """Who stands behind a connection."""
 
-    VEHICLE = "vehicle"
+    VEHICLE = "vehicle"  # or an energy site: a device with a token of its own
     OPERATOR = "operator"
 
 
@@ -127,6 +157,25 @@ class Registry(Protocol):
             InvalidNameError: a name or filter that MQTT would not carry; the text says why.
             AlreadyExistsError: the name is taken.
         """
+
+    def add_site(self, description: SiteDescription) -> NewSite:
+        """Add an energy site.
+
+        Raises:
+            InvalidNameError: a name or size that no site has; the text says why.
+        """
+
+    def site_by_id(self, site_id: int) -> Site | None:
+        """The site with this id, `None` if there is none or it was removed."""
+
+    def sites(self, offset: int, limit: int) -> list[Site]:
+        """Sites in the order they were added; at most `limit`, after skipping `offset`."""
+
+    def site_count(self) -> int:
+        """How many sites there are, removed ones not counted."""
+
+    def remove_site(self, site_id: int) -> Site:
+        """End the access of a site. Raises `NotFoundError` when there is none."""
 
     def operators(self) -> list[Operator]:
         """Every operator, by name."""
