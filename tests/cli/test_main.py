@@ -12,6 +12,7 @@ from motorcade.cli.main import COMMANDS, main, root_help
 GROUPS = {
     "vehicle": ["add", "renew", "list", "show", "remove"],
     "operator": ["add", "list", "remove"],
+    "site": ["add", "list", "show", "remove"],
 }
 CALLS = [[name] for name in COMMANDS] + [[g, name] for g, names in GROUPS.items() for name in names]
 
@@ -28,7 +29,8 @@ def test_the_root_help_fits_a_screen_and_names_every_command() -> None:
     lines = root_help().splitlines()
     assert len(lines) < 25
     assert max(map(len, lines)) <= 90
-    assert all(any(line.split()[:1] == [name] for line in lines) for name in COMMANDS)
+    named = {name for line in lines for name in line.strip().partition("  ")[0].split(", ")}
+    assert named >= set(COMMANDS)
 
 
 @pytest.mark.parametrize("words", CALLS, ids=" ".join)

@@ -1,4 +1,5 @@
-"""`motorcade drive`: one car from its `vehicle.json`, or many simulated ones, until SIGTERM."""
+"""`motorcade drive`: one car from its `vehicle.json`, or many simulated ones, or energy sites from
+their `site.json`, until SIGTERM."""
 
 import asyncio
 import os
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from motorcade.config import VehicleConfig
     from motorcade.vehicle.assembly import World
     from motorcade.vehicle.fleet import Fleet, FleetStatus, Member
+    from motorcade.vehicle.site.assembly import Place
     from motorcade.vehicle.stations import Traced
     from motorcade.vehicle.vehicle_file import Address, VehicleFile
 
@@ -34,6 +36,10 @@ CONNECTS_PER_S: Final = 200.0  # of a fleet
 def drive(
     vehicle: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Run this car, from its vehicle.json.")
+    ] = None,
+    site: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="Run this energy site, from its site.json; repeatable."),
     ] = None,
     count: Annotated[
         int, typer.Option("-n", min=0, max=10_000, help="Run so many simulated cars.")
@@ -62,13 +68,13 @@ def drive(
         typer.Option("--set", help="Override a setting of the cars: vehicle.name=value."),
     ] = None,
 ) -> None:
-    """Run one simulated car, or many, until SIGTERM.
+    """Run one simulated car, or many, or energy sites, until SIGTERM.
 
-    A single car keeps unsent records beside its vehicle.json, a fleet keeps them in memory unless
-    told where. Both keep the journal of commands on disk.
+    A single car, and every site, keeps unsent records beside its file, a fleet keeps them in memory
+    unless told where. All keep the journal of commands on disk.
     """
-    if (vehicle is None) == (count == 0):
-        raise typer.BadParameter("give either --vehicle FILE or -n COUNT")
+    if (vehicle is not None) + (count > 0) + bool(site) != 1:
+        raise typer.BadParameter("give one of --vehicle FILE, --site FILE, and -n COUNT")
     from motorcade.config import Config
     from motorcade.traces.car import CarTracer
     from motorcade.traces.switch import span_out
@@ -77,7 +83,11 @@ def drive(
     if link not in list(LinkKind):
         raise typer.BadParameter(f"--link {link!r}: write one of {', '.join(LinkKind)}")
     kind = LinkKind(link)
-    if vehicle is not None:
+    if site and kind is not LinkKind.MQTT:
+        raise typer.BadParameter("an energy site has no --link but mqtt")
+    if site:
+        places, find = _sites(site, data, buffer)
+    elif vehicle is not None:
         cars, find = _one_car(vehicle, data)
     else:
         cars, find = _simulated_cars(data or DEFAULT_DATA, count)
@@ -85,7 +95,10 @@ def drive(
     spans = span_out(config.otlp_url, "vehicle", "vehicle.otlp_url")
     world = _world(kind, tls, find, config, CarTracer(spans.end) if spans is not None else None)
     try:
-        members = _members(cars, world, seed, buffer, alone=vehicle is not None)
+        if site:
+            members = _site_members(places, world)
+        else:
+            members = _members(cars, world, seed, buffer, alone=vehicle is not None)
         _run(members, world, sample_s=1 / rate, as_json=as_json)
     finally:
         if spans is not None:
@@ -97,14 +110,56 @@ Found = tuple[list[tuple[Path, "VehicleFile"]], Callable[[str], "Address"]]
 
 
 def _one_car(file: Path, data: Path | None) -> Found:
-    from motorcade.vehicle.vehicle_file import address_of, read_ready_file, read_vehicle_file
+    from motorcade.vehicle.vehicle_file import read_vehicle_file
 
     vehicle = read_vehicle_file(file)
+    return [(file.parent, vehicle)], _find(vehicle, data)
+
+
+def _find(vehicle: "VehicleFile", data: Path | None) -> Callable[[str], "Address"]:
+    """The addresses of the running platform, or else those that the file names."""
+    from motorcade.vehicle.vehicle_file import address_of, read_ready_file
+
     ready = (data or DEFAULT_DATA) / READY_FILE
     if vehicle.servers and not (data is not None and ready.exists()):
-        return [(file.parent, vehicle)], lambda name: address_of(vehicle.servers, name)
+        return lambda name: address_of(vehicle.servers, name)
     read_ready_file(ready)  # now, so that a wrong directory is told at once
-    return [(file.parent, vehicle)], lambda name: address_of(read_ready_file(ready), name)
+    return lambda name: address_of(read_ready_file(ready), name)
+
+
+def _sites(
+    files: list[Path], data: Path | None, buffer: Path | None
+) -> tuple[list["Place"], Callable[[str], "Address"]]:
+    """Sites with their disks; all of one platform."""
+    from motorcade.vehicle.disk import DirectoryDisk
+    from motorcade.vehicle.site.assembly import Place
+    from motorcade.vehicle.site.site_file import read_site_file
+
+    read = [(file.parent, read_site_file(file)) for file in files]
+    if len({site.identity.token for _, site in read}) < len(read):
+        raise typer.BadParameter("--site: the same site twice")
+    places = [
+        Place(
+            site,
+            memory=DirectoryDisk(place / "memory"),
+            buffer=DirectoryDisk(buffer / site.identity.token if buffer else place / "buffer"),
+            journal=DirectoryDisk(place / "journal"),
+        )
+        for place, site in read
+    ]
+    return places, _find(places[0].file.identity, data)
+
+
+def _site_members(places: list["Place"], world: "World") -> list["Member"]:
+    from motorcade.vehicle.link import client_tls
+    from motorcade.vehicle.site.assembly import assemble_sites
+
+    tls = client_tls(places[0].file.identity, with_certificate=False) if world.tls else None
+    members = assemble_sites(places, world, tls)
+    for place, member in zip(places, members, strict=True):
+        for damage in (*place.file.identity.damage, *member.agent.damage):
+            print(f"{member.agent.vin}: {damage}", file=sys.stderr)
+    return members
 
 
 def _simulated_cars(data: Path, count: int) -> Found:

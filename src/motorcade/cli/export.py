@@ -1,4 +1,5 @@
-"""`motorcade export`: a vehicle's stored records as JSON lines, in order, duplicates removed.
+"""`motorcade export`: stored records of a vehicle or energy site as JSON lines, in order, no
+duplicates.
 
 Reads the log's files itself, so it answers the same beside a running server, after a stop and after
 a kill. It reads the whole lane of the topic, because a sender's sequence runs over all its topics,
@@ -10,21 +11,27 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from motorcade.cli.data import DEFAULT_DATA, DataOption, require_data
-from motorcade.cli.log_reading import vehicle_of
+from motorcade.cli.log_reading import site_of, vehicle_of
 from motorcade.cli.render import CommandError, new_app
 
 if TYPE_CHECKING:  # numpy and the kernels load when there is something to read
-    from motorcade.events import Record, Topic
+    from motorcade.events import Record, Topic, VehicleToken
     from motorcade.log.port import LogSlice
     from motorcade.log.reader import EmbeddedReader
-    from motorcade.registry.port import Vehicle
 
 app = new_app()
+
+
+class Device(NamedTuple):
+    """Whose records: what a line names it by, and its token."""
+
+    name: dict[str, Any]
+    token: "VehicleToken"
 
 
 class Format(StrEnum):
@@ -35,8 +42,9 @@ class Format(StrEnum):
 
 @app.command(epilog="Example: motorcade export --vin 5YJ3E1EA7KF000001 --topic telemetry --decoded")
 def export(
-    vin: Annotated[str, typer.Option(help="The vehicle's VIN.")],
     topic: Annotated[str, typer.Option(help="Whose records: telemetry, diagnostics, energy, ...")],
+    vin: Annotated[str, typer.Option(help="The vehicle's VIN.")] = "",
+    site: Annotated[int, typer.Option(metavar="ID", help="Or the energy_site_id.")] = 0,
     data: DataOption = DEFAULT_DATA,
     format_: Annotated[Format, typer.Option("--format", help="One JSON object per line.")] = (
         Format.JSONL
@@ -45,17 +53,19 @@ def export(
         bool, typer.Option("--decoded", help="Add the signals, where the encoding is known.")
     ] = False,
 ) -> None:
-    """Print a vehicle's stored records of one topic, a line each, in order, without duplicates."""
+    """Print a vehicle's or site's stored records of one topic, a line each, none twice."""
+    if bool(vin) == bool(site):
+        raise typer.BadParameter("give either --vin VIN or --site ID")
     require_data(data)
     wanted = _topic(topic)
-    vehicle = vehicle_of(data, vin)
+    device = _device(data, vin, site)
     damaged = 0
     try:
-        for record in _records(data / "log", vehicle, wanted):
+        for record in _records(data / "log", device, wanted):
             if record is None:
                 damaged += 1
             else:
-                sys.stdout.buffer.write(_line(record, vehicle, decoded))
+                sys.stdout.buffer.write(_line(record, device, decoded))
         sys.stdout.buffer.flush()
     except BrokenPipeError:  # `| head` has seen enough; Python would complain again at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -67,6 +77,14 @@ def export(
         )
 
 
+def _device(data: Path, vin: str, site_id: int) -> Device:
+    if vin:
+        vehicle = vehicle_of(data, vin)
+        return Device({"vin": vehicle.vin}, vehicle.token)
+    site = site_of(data, site_id)
+    return Device({"energy_site_id": site.id}, site.token)
+
+
 def _topic(word: str) -> "Topic":
     from motorcade.events import Topic
 
@@ -76,7 +94,7 @@ def _topic(word: str) -> "Topic":
     return topics[word]
 
 
-def _records(directory: Path, vehicle: "Vehicle", topic: "Topic") -> "Iterator[Record | None]":
+def _records(directory: Path, device: Device, topic: "Topic") -> "Iterator[Record | None]":
     """The vehicle's records, from the first to what is durable now; `None` for a damaged place."""
     from motorcade.clock import SystemClock
     from motorcade.config import Config
@@ -91,7 +109,7 @@ def _records(directory: Path, vehicle: "Vehicle", topic: "Topic") -> "Iterator[R
     config = Config()
     lane = TOPICS[topic].lane
     whole_lane = frozenset(each for each, row in TOPICS.items() if row.lane is lane)
-    high, low = pack_token(vehicle.token)
+    high, low = pack_token(device.token)
     dedup = Dedup(config.dedup)
     log = EmbeddedLog(directory, config.log, SystemClock())
     try:
@@ -124,13 +142,13 @@ def _slices(reader: "EmbeddedReader") -> "Iterator[LogSlice | None]":
         yield from slices
 
 
-def _line(record: "Record", vehicle: "Vehicle", decoded: bool) -> bytes:
+def _line(record: "Record", device: Device, decoded: bool) -> bytes:
     """One record as a line of JSON; payload bytes become base64."""
     import msgspec
 
     line: dict[str, Any] = {
-        "vin": vehicle.vin,
-        "token": vehicle.token,
+        **device.name,
+        "token": device.token,
         "sequence": record.position,
         "sender_stream": None if record.sequence is None else _text(record.stream),
         "sender_sequence": record.sequence,

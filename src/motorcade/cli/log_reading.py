@@ -11,7 +11,7 @@ from motorcade.cli.render import CommandError
 if TYPE_CHECKING:  # numpy and the kernels load when there is something to read
     from motorcade.events import Topic
     from motorcade.log.port import LogSlice
-    from motorcade.registry.port import Vehicle
+    from motorcade.registry.port import Site, Vehicle
 
 PAGE: int = 1_000  # vehicles of one look into the registry
 
@@ -65,3 +65,16 @@ def vehicle_of(data: Path, vin: str) -> "Vehicle":
             f"no vehicle has the VIN {vin!r}: `motorcade vehicle list --data {data}` shows all"
         )
     return vehicle
+
+
+def site_of(data: Path, site_id: int) -> "Site":
+    """The energy site with this id. Raises `CommandError` when there is none."""
+    from motorcade.identity.authority import open_authority
+
+    with opened_registry(data, open_authority(data)) as registry:
+        site = registry.site_by_id(site_id)
+    if site is None:
+        raise CommandError(
+            f"no site has the id {site_id}: `motorcade site list --data {data}` shows all"
+        )
+    return site

@@ -10,6 +10,7 @@ Exit status: 0 done; 1 failed, the reason stands on standard error; 2 wrong usag
 
 import difflib
 import importlib
+import itertools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 class CommandRow(NamedTuple):
     module: str
-    help: str  # one line
+    help: str  # one line; neighbours with the same one share a line of the help text
+
+
+_WHO: Final = "Add, list, show and remove vehicles, energy sites, MQTT accounts"
+_COPY: Final = "Copy the data directory of a running platform; check the copy; use it"
 
 
 COMMANDS: Final[dict[str, CommandRow]] = {
@@ -31,19 +36,20 @@ COMMANDS: Final[dict[str, CommandRow]] = {
         "motorcade.cli.demo", "The platform with ten simulated cars, live in the terminal"
     ),
     "up": CommandRow("motorcade.cli.up", "Run the platform until told to stop"),
-    "vehicle": CommandRow("motorcade.cli.vehicle", "Add, list, show, renew and remove vehicles"),
-    "operator": CommandRow("motorcade.cli.operator", "MQTT accounts for people and tools"),
+    "vehicle": CommandRow("motorcade.cli.vehicle", _WHO),
+    "site": CommandRow("motorcade.cli.site", _WHO),
+    "operator": CommandRow("motorcade.cli.operator", _WHO),
     "token": CommandRow("motorcade.cli.token", "Make an access token for the API"),
     "send": CommandRow("motorcade.cli.send", "Send a command to a vehicle and wait for its answer"),
     "watch": CommandRow("motorcade.cli.watch", "Show a vehicle's signals as they change"),
-    "drive": CommandRow("motorcade.cli.drive", "Run one simulated car, or many"),
+    "drive": CommandRow("motorcade.cli.drive", "Run simulated cars, or energy sites"),
     "export": CommandRow("motorcade.cli.export", "Print a vehicle's stored records as JSON lines"),
     "doctor": CommandRow("motorcade.cli.doctor", "Find what is broken, and what mends it"),
     "ledger": CommandRow("motorcade.cli.ledger", "Sent, acked, stored, read: the differences"),
     "why": CommandRow("motorcade.cli.why", "The causal chain of a value or a command"),
-    "backup": CommandRow("motorcade.cli.backup", "Copy the data directory of a running platform"),
-    "verify": CommandRow("motorcade.cli.verify", "Check a backup; name what is damaged"),
-    "restore": CommandRow("motorcade.cli.restore", "Make a data directory of a backup"),
+    "backup": CommandRow("motorcade.cli.backup", _COPY),
+    "verify": CommandRow("motorcade.cli.verify", _COPY),
+    "restore": CommandRow("motorcade.cli.restore", _COPY),
 }
 """A table: command, module, one line of help. In the order of the help text."""
 
@@ -68,8 +74,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def root_help() -> str:
     """What `motorcade --help` prints: under 25 lines."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {row.help}" for name, row in COMMANDS.items()]
+    together = [
+        (", ".join(name for name, _ in rows), text)
+        for text, rows in itertools.groupby(COMMANDS.items(), key=lambda item: item[1].help)
+    ]
+    width = max(len(names) for names, _ in together)
+    lines = [f"  {names:{width}}  {text}" for names, text in together]
     return "\n".join(
         [
             _USAGE,

@@ -75,20 +75,31 @@ def _hand_out(
             for (new, _), certificate in zip(cars, certificates, strict=True)
         ]
     )
-    shared = _shared(data, authority)
+    shared = shared_members(data, authority)
     return [
         _write(new, place.absolute(), certificate, authority.ca_pem, shared)
         for (new, place), certificate in zip(cars, certificates, strict=True)
     ]
 
 
-def _shared(data: Path, authority: Authority) -> dict[str, Any]:
-    """What every vehicle is told alike. Without a running server, it is told no addresses."""
+def shared_members(data: Path, authority: Authority) -> dict[str, Any]:
+    """What every device is told alike. Without a running server, it is told no addresses."""
     shared: dict[str, Any] = {"command_public_keys": command_signer(authority).public_keys}
     ready = running_server(data)
     if ready is not None:
         shared["servers"] = {name: ready[name] for name in ("mqtt", "mqtts", "telemetry")}
     return shared
+
+
+def mqtt_access(token: str, password: str) -> dict[str, str]:
+    """How a device with this token comes in."""
+    return {
+        "client_id": token,
+        "username": token,
+        "password": password,
+        "publish_topic_prefix": f"v/{token}",
+        "command_topic": f"v/{token}/commands",
+    }
 
 
 def _write(
@@ -111,13 +122,7 @@ def _write(
     description: dict[str, Any] = {
         "vin": new.vehicle.vin,
         "token": token,
-        "mqtt": {
-            "client_id": token,
-            "username": token,
-            "password": new.password,
-            "publish_topic_prefix": f"v/{token}",
-            "command_topic": f"v/{token}/commands",
-        },
+        "mqtt": mqtt_access(token, new.password),
         **{key: str(place / name) for key, (name, _) in files.items()},
         **shared,
     }

@@ -69,7 +69,7 @@ def read_vehicle_file(path: Path) -> VehicleFile:
         data = path.read_bytes()
         file = msgspec.json.decode(data, type=_File)
         damage = tuple(_damage(path, file, msgspec.json.decode(data)))
-        keys = {key_id: _public_key(text) for key_id, text in file.command_public_keys.items()}
+        keys = {key_id: public_key(text) for key_id, text in file.command_public_keys.items()}
     except (OSError, msgspec.MsgspecError, ValueError, binascii.Error) as error:
         raise VehicleFileError(f"{path}: {error}; write it with `motorcade vehicle add`") from error
     return VehicleFile(
@@ -138,6 +138,7 @@ def address_of(servers: Mapping[str, Address], name: str) -> Address:
     return address
 
 
-def _public_key(text: str) -> Ed25519PublicKey:
+def public_key(text: str) -> Ed25519PublicKey:
+    """A key as vehicle files write it. Raises `ValueError`."""
     raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
     return Ed25519PublicKey.from_public_bytes(raw)

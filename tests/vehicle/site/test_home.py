@@ -29,7 +29,10 @@ def live(home: Home, clock: SimulatedClock, seconds: int) -> None:
 def test_a_killed_house_goes_on_as_if_it_had_not_been() -> None:
     clock, disk = SimulatedClock(NOON_S * 1_000_000), MemoryDisk()
     home = home_on(disk, clock)
-    live(home, clock, 100)
+    live(home, clock, SAVE_S - 1)
+    again = home_on(disk, clock)  # a new house remembers its first instant
+    again.advance(0)
+    assert again.row == home.row
     home.apply("backup", {"backup_reserve_percent": 80})
     live(home, clock, SAVE_S * 3 + 7)
     again = home_on(disk, clock)  # what was not saved is lived again
@@ -73,10 +76,15 @@ def test_a_setting_that_cannot_be_stored_does_not_count() -> None:
     clock = SimulatedClock(NOON_S * 1_000_000)
 
     class FullDisk(MemoryDisk):
-        def replace(self, name: str, data: bytes) -> None:
-            raise OSError(28, "No space left on device", name)
+        full = False
 
-    home = home_on(FullDisk(), clock)
+        def replace(self, name: str, data: bytes) -> None:
+            if self.full:
+                raise OSError(28, "No space left on device", name)
+
+    disk = FullDisk()
+    home = home_on(disk, clock)
+    disk.full = True
     with pytest.raises(OSError, match="space"):
         home.apply("operation", {"default_real_mode": "backup"})
     assert home.settings.default_real_mode == "self_consumption"

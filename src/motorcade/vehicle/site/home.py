@@ -55,6 +55,8 @@ class Homes:
         for home in self.homes:
             home.look()
         self.columns.settle()
+        for home in self.homes:
+            home.save()  # A new one: what it lives until the next time must be lived again.
 
     def advance(self) -> None:
         """Let every house live until now, in whole ticks. Raises `OSError`."""
