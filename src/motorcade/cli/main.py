@@ -28,7 +28,7 @@ class CommandRow(NamedTuple):
 
 
 _WHO: Final = "Add, list, show and remove vehicles, energy sites, MQTT accounts"
-_COPY: Final = "Copy the data directory of a running platform; check the copy; use it"
+_COPY: Final = "Copy a running data directory; check the copy; use it"
 
 
 COMMANDS: Final[dict[str, CommandRow]] = {
