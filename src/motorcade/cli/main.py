@@ -27,7 +27,7 @@ class CommandRow(NamedTuple):
     help: str  # one line; neighbours with the same one share a line of the help text
 
 
-_WHO: Final = "Add, list, show and remove vehicles, energy sites, MQTT accounts"
+_WHO: Final = "Vehicles, energy sites, MQTT accounts: add, list, remove"
 _COPY: Final = "Copy a running data directory; check the copy; use it"
 
 
