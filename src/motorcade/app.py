@@ -144,6 +144,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
     from motorcade.api.build import build_api
     from motorcade.api.counter import Counter
+    from motorcade.api.oauth.desk import Desk
     from motorcade.api.server import Listener, serve
     from motorcade.commands.entries import Downlink
     from motorcade.commands.ledger import Ledger
@@ -208,14 +209,16 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         log.space.has_room_for_commands,
     )
     commands.start()
+    tokens = token_authority(parts.authority)
     counter = Counter(
         config,
         clock,
         parts.registry,
-        token_authority(parts.authority),
+        tokens,
         commands,
         state,
         os.urandom,
+        desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
     )
     report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
     if traces is not None:
@@ -228,10 +231,12 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
             Listener(parts.link.listener("api_tls"), tls.api_context(parts.authority)),
         ],
     )
+    counter.standing.start()
     parts.link.ready(ends)
     await ends.doors_closed.wait()
     await counter.streams.close(GOODBYE_S_MAX)
     await server.stop()
+    await counter.standing.stop()
     await commands.stop()
     await asyncio.to_thread(follower.stop)
     if traces is not None:

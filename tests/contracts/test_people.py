@@ -132,6 +132,7 @@ def test_an_unknown_e_mail_is_hashed_for_too(
         ({"password": "short"}, "10 to 256"),
         ({"password": "x" * 300}, "10 to 256"),
         ({"subject": "a?b"}, "subject"),
+        ({"subject": "admin"}, "the platform's"),
     ],
 )
 def test_people_who_cannot_be_are_refused(people: People, changes: Any, told: str) -> None:
@@ -151,7 +152,8 @@ def test_e_mails_subjects_and_client_ids_are_nobody_elses(
     ):
         with pytest.raises(AlreadyExistsError):
             people.add_person(email, "X", subject=subject)
-    for client_id in (app.client_id, "owner"):
+    people.add_person("bob@example.org", "Bob", subject="bob")
+    for client_id in (app.client_id, "owner", "admin", "motorcade-cli", "bob"):
         with pytest.raises(AlreadyExistsError):
             people.add_app(AppRequest("X", (REDIRECT,), SCOPES, client_id=client_id))
 

@@ -15,6 +15,8 @@ from motorcade.api.counter import Counter
 from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
 from motorcade.api.errors import ApiError
 from motorcade.api.health import live, metrics, ready
+from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
+from motorcade.api.pages.routes import PAGES
 from motorcade.api.stream import stream
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
@@ -59,6 +61,8 @@ def build_routes(counter: Counter) -> Litestar:
             list_commands,
             show_command,
             stream,
+            *OAUTH_ROUTES,
+            *PAGES,
         ],
         dependencies={
             "counter": Provide(lambda: counter, sync_to_thread=False, use_cache=True),

@@ -1,7 +1,7 @@
 """What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import msgspec
@@ -10,6 +10,7 @@ from litestar.connection import ASGIConnection
 
 from motorcade.api.envelope import note_allowance
 from motorcade.api.errors import (
+    LOGIN_REQUIRED,
     TOKEN_EXPIRED,
     ApiError,
     missing_scopes,
@@ -19,8 +20,10 @@ from motorcade.api.errors import (
     wrong_token,
 )
 from motorcade.api.inside import Inside
+from motorcade.api.oauth.desk import Desk
 from motorcade.api.rates import Rates
 from motorcade.api.rights import Right, Token, right_of
+from motorcade.api.standing import Standing
 from motorcade.api.streams import Streams
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
@@ -50,15 +53,19 @@ class Counter:
     state: LiveState
     entropy: Callable[[int], bytes]
     inside: Inside | None = None  # what the platform says of itself
+    desk: Desk | None = None  # OAuth: people, apps and their tokens
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     streams: Streams = field(init=False)
     rates: Rates = field(init=False)
+    standing: Standing = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.api.streams_max)
         self.rates = Rates(self.config.rates)
+        people = self.desk.people if self.desk is not None else None
+        self.standing = Standing(people, self.config.api.revocation_poll_ms / 1e3)
 
     def allow(self, connection: Connection) -> AccessToken:
         """Who asks, if `rights.py` lets them use this route. Raises the 401 and the 403."""
@@ -103,7 +110,10 @@ class Counter:
         elif access.expires_time_us <= self.clock.now_us():
             del self._verified[bearer]
             raise unauthorized(TOKEN_EXPIRED)
-        return access
+        held = self.standing.scopes(access)
+        if held is None:
+            raise unauthorized(LOGIN_REQUIRED)
+        return access if held == access.scopes else replace(access, scopes=held)
 
     def _verify(self, bearer: str) -> AccessToken:
         try:

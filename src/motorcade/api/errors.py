@@ -15,6 +15,8 @@ REGISTER_PAGE: Final = "https://developer.tesla.com/docs/fleet-api#register"
 """What the texts of 421 and 412 end in: clients and people search for them whole."""
 
 TOKEN_EXPIRED: Final = "token expired (401)"
+LOGIN_REQUIRED: Final = "login_required"
+"""401: whoever granted it has revoked it, or may not sign in any more. Clients sign in anew."""
 
 
 class ApiError(Exception):

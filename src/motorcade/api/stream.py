@@ -18,7 +18,7 @@ from litestar.params import FromPath
 
 from motorcade.api.counter import Counter, check_right
 from motorcade.api.envelope import refusal
-from motorcade.api.errors import ApiError, unauthorized
+from motorcade.api.errors import LOGIN_REQUIRED, ApiError, unauthorized
 from motorcade.api.outbox import Outbox
 from motorcade.api.rights import sees_location
 from motorcade.api.shapes import shown
@@ -136,11 +136,15 @@ async def stream(
         sending = asyncio.ensure_future(Stream(socket, counter, access, vehicle).run())
         listening = asyncio.ensure_future(_listen(socket))
         stopping = asyncio.ensure_future(counter.streams.closing.wait())
-        tasks = (sending, listening, stopping)
+        revoked = asyncio.Event()
+        counter.standing.watch(access, revoked.set)
+        losing = asyncio.ensure_future(revoked.wait())
+        tasks = (sending, listening, stopping, losing)
         try:
             await asyncio.wait(tasks, timeout=expires_s, return_when=asyncio.FIRST_COMPLETED)
             ended = sending.done() or listening.done()
         finally:
+            counter.standing.unwatch(revoked.set)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -148,6 +152,8 @@ async def stream(
             return
         if counter.streams.closing.is_set():
             await socket.close(code=GOING_AWAY, reason="the server is shutting down; connect again")
+        elif revoked.is_set():
+            await socket.close(code=4401, reason=LOGIN_REQUIRED)
         else:
             await socket.close(code=4401, reason="token expired (401)")
     finally:

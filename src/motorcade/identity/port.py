@@ -14,6 +14,8 @@ OPERATOR_CLIENTS: Final = frozenset({"motorcade", "motorcade-cli"})
 """Client ids of tokens that the command line made: no apps, so no app's limits apply."""
 OWNER_SUBJECT: Final = "owner"  # owns every vehicle added
 ADMIN_SUBJECT: Final = "admin"  # sees every vehicle, holds every scope; made at each start
+RESERVED_SUBJECTS: Final = frozenset({OWNER_SUBJECT, ADMIN_SUBJECT, "motorcade", "motorcade-cli"})
+"""No app is called so, and of people only the owner."""
 VEHICLE_CA_NAME: Final = "Motorcade Vehicle CA"
 
 

@@ -5,7 +5,8 @@ from functools import cached_property
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from motorcade.registry.errors import AlreadyExistsError, NotFoundError
+from motorcade.identity.port import OWNER_SUBJECT, RESERVED_SUBJECTS
+from motorcade.registry.errors import AlreadyExistsError, InvalidNameError, NotFoundError
 from motorcade.registry.people import statements
 from motorcade.registry.people.names import check_email, check_subject, check_text
 from motorcade.registry.people.port import Person, SignIn
@@ -28,6 +29,8 @@ class Accounts:
         store = self._store
         email, full_name = check_email(email), check_text(full_name, "full name")
         subject = check_subject(subject) if subject else store.entropy(16).hex()
+        if subject in RESERVED_SUBJECTS - {OWNER_SUBJECT}:
+            raise InvalidNameError(f"subject {subject!r} is the platform's: choose another")
         chosen = password if password is not None else store.draw()
         hashed = stretch(chosen, store.entropy(SALT_BYTES), store.config)
         with store.changing() as connection:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, insert, select, update
 
+from motorcade.identity.port import RESERVED_SUBJECTS
 from motorcade.registry.errors import AlreadyExistsError, InvalidNameError, NotFoundError
 from motorcade.registry.people import statements
 from motorcade.registry.people.names import (
@@ -119,7 +120,12 @@ def find_app(connection: Connection, client_id: str) -> App:
 
 
 def _refuse_taken(connection: Connection, client_id: str) -> None:
-    """A revoked app's id stays taken: its tokens name it."""
+    """A revoked app's id stays taken: its tokens name it.
+
+    So do the subjects that own or see everything: an app's own token has its id as its subject.
+    """
+    if client_id in RESERVED_SUBJECTS:
+        raise AlreadyExistsError(f"the client id {client_id!r} is the platform's: choose another")
     if connection.execute(select(APPS.c.id).where(APPS.c.client_id == client_id)).first():
         raise AlreadyExistsError(f"the client id {client_id!r} is or was an app's: choose another")
     if connection.execute(select(PEOPLE.c.id).where(PEOPLE.c.subject == client_id)).first():

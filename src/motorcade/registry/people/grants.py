@@ -20,6 +20,7 @@ from motorcade.registry.people.tables import (
 )
 
 CODES_KNOWN_S: Final = 86_400  # so long after its end, a code that is used again ends its session
+IN_LIST_MAX: Final = 500  # SQLite takes 999 parameters in its oldest builds
 SIBLINGS_MAX: Final = 16  # refresh tokens of one turn: the oldest are forgotten
 
 
@@ -52,14 +53,14 @@ class Grants:
             shrink(connection)
 
     def used(self, session_ids: Sequence[int]) -> None:
-        if not session_ids:
-            return
-        granted = select(SESSIONS.c.grant_id).where(SESSIONS.c.id.in_(session_ids))
         now_us = self._store.clock.now_us()
-        with self._store.changing() as connection:
-            connection.execute(
-                update(GRANTS).where(GRANTS.c.id.in_(granted)).values(used_time_us=now_us)
-            )
+        for start in range(0, len(session_ids), IN_LIST_MAX):
+            some = session_ids[start : start + IN_LIST_MAX]
+            granted = select(SESSIONS.c.grant_id).where(SESSIONS.c.id.in_(some))
+            with self._store.changing() as connection:
+                connection.execute(
+                    update(GRANTS).where(GRANTS.c.id.in_(granted)).values(used_time_us=now_us)
+                )
 
     def issue_code(self, asked: CodeRequest, prefix: str) -> str:
         store = self._store

@@ -3,20 +3,22 @@
 RFC 9106 §4. The check of an e-mail that nobody has hashes too: how long it takes tells nothing.
 """
 
-from typing import Final
-
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError
+from typing import TYPE_CHECKING, Final
 
 from motorcade.config import RegistryConfig
 from motorcade.registry.errors import InvalidNameError
+
+if TYPE_CHECKING:  # loaded when somebody signs in, not whenever the registry is opened
+    from argon2 import PasswordHasher
 
 SALT_BYTES: Final = 16
 _LANES: Final = 1
 
 
-def hasher(config: RegistryConfig) -> PasswordHasher:
+def hasher(config: RegistryConfig) -> "PasswordHasher":
     """What hashes as costly as the settings say."""
+    from argon2 import PasswordHasher, Type
+
     return PasswordHasher(
         time_cost=config.password_passes,
         memory_cost=config.password_memory_kib,
@@ -39,6 +41,8 @@ def stretch(password: str, salt: bytes, config: RegistryConfig) -> str:
 
 def fits(stored: str, password: str, config: RegistryConfig) -> bool:
     """Whether this is the password. `stored` names its own costs."""
+    from argon2.exceptions import InvalidHashError, VerificationError
+
     if len(password) > config.password_characters_max:
         return False
     try:

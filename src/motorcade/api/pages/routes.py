@@ -1,0 +1,21 @@
+"""Every page, in one place."""
+
+from pathlib import Path
+from typing import Final
+
+from litestar import Response, get
+
+from motorcade.api.pages.authorize import authorize, decide
+from motorcade.api.pages.render import STYLE_PATH, safe_headers
+
+_STYLE: Final = (Path(__file__).parent / "templates" / "style.css").read_bytes()
+
+
+@get(STYLE_PATH, include_in_schema=False)
+async def style() -> Response[bytes]:
+    """How the pages look."""
+    headers = {**safe_headers(), "Cache-Control": "max-age=3600"}
+    return Response(_STYLE, media_type="text/css; charset=utf-8", headers=headers)
+
+
+PAGES: Final = [style, authorize, decide]

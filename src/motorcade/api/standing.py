@@ -1,0 +1,114 @@
+"""Whether the tokens of apps still stand: what makes a revocation work at once, everywhere.
+
+A token's signature says that it was good when it was made; the registry says whether its session,
+grant, person and app stand. That is asked at the first use of a token and whenever a number in the
+registry has risen, which costs one look-up of one row per request. Open streams are told.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import structlog
+
+from motorcade.identity.port import AccessToken
+from motorcade.registry.errors import RegistryError
+from motorcade.registry.people.port import People
+
+CACHED_MAX: Final = 4_096
+USES_WRITTEN_S: Final = 60.0  # "last used" is this far behind at most
+Key = tuple[int, str, str]
+
+_log = structlog.get_logger()
+
+
+class Standing:
+    """Asks `People`; on the API's loop. Without one, every token stands."""
+
+    def __init__(self, people: People | None, poll_s: float) -> None:
+        self._people = people
+        self._poll_s = poll_s
+        self._changes = -1
+        self._held: dict[Key, frozenset[str] | None] = {}
+        self._watched: dict[Callable[[], None], AccessToken] = {}
+        self._used: set[int] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Look and write from now on."""
+        if self._people is not None:
+            self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._write())]
+
+    async def stop(self) -> None:
+        """Write what was used since."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._write_uses()
+
+    def scopes(self, token: AccessToken) -> frozenset[str] | None:
+        """What the token may do now, `None` when it was revoked.
+
+        Only what the token endpoint gave has somebody who could revoke it (`token_id`).
+        """
+        if self._people is None or not token.token_id:
+            return token.scopes
+        changes = self._people.people_changes()
+        if changes != self._changes:
+            self._changes = changes
+            self._held.clear()
+        key = (token.session, token.token_id, token.client_id)
+        if key not in self._held:
+            if len(self._held) >= CACHED_MAX:
+                del self._held[next(iter(self._held))]
+            self._held[key] = self._people.standing(*key)
+        held = self._held[key]
+        if held is None:
+            return None
+        if token.session:
+            self._used.add(token.session)
+        return token.scopes & held
+
+    def watch(self, token: AccessToken, ended: Callable[[], None]) -> None:
+        """Call `ended` once the token may do less than it says, from now on."""
+        self._watched[ended] = token
+
+    def unwatch(self, ended: Callable[[], None]) -> None:
+        self._watched.pop(ended, None)
+
+    def look(self) -> None:
+        """Tell those whose tokens lost something. After each revocation here, and by the clock."""
+        for ended, token in list(self._watched.items()):
+            if self.scopes(token) != token.scopes:
+                self.unwatch(ended)
+                ended()
+
+    async def _watch(self) -> None:
+        """Other processes revoke too: the command line."""
+        while True:
+            await asyncio.sleep(self._poll_s)
+            assert self._people is not None
+            with _logged():
+                if self._watched and self._people.people_changes() != self._changes:
+                    self.look()
+
+    async def _write(self) -> None:
+        while True:
+            await asyncio.sleep(USES_WRITTEN_S)
+            await self._write_uses()
+
+    async def _write_uses(self) -> None:
+        if self._used and self._people is not None:
+            used, self._used = self._used, set()
+            with _logged():
+                await asyncio.to_thread(self._people.used, sorted(used))
+
+
+@contextmanager
+def _logged() -> Iterator[None]:
+    """A registry that is locked for a while ends no task: it is asked again."""
+    try:
+        yield
+    except RegistryError as error:
+        _log.warning("standing_unknown", error=str(error))
