@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.vehicle import actions
+from motorcade.vehicle.body import Charge
 from motorcade.vehicle.model import (
     ACCELERATION_MPS2,
     BATTERY_J,
     BRAKING_MPS2,
     TICK_S,
     Car,
-    Charge,
 )
 from motorcade.vehicle.route import LIMITS_MPS
 

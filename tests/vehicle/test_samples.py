@@ -9,7 +9,8 @@ from motorcade.signals.catalogue import BY_ID, BY_NAME
 from motorcade.signals.json.plain import read_json
 from motorcade.signals.tesla import parse_payload
 from motorcade.signals.values import read_stored, samples_of
-from motorcade.vehicle.model import Car, Charge
+from motorcade.vehicle.body import Charge
+from motorcade.vehicle.model import Car
 from motorcade.vehicle.samples import FULL_EVERY, JsonSampler, TeslaSampler, signals_of
 
 TIME_US = 1_700_000_000_123_456

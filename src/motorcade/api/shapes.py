@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from motorcade.api.rights import shown_parameters
 from motorcade.commands.port import CommandView, Step
 from motorcade.commands.states import State
+from motorcade.commands.table import show_parameters
 
 _Shape = TypeVar("_Shape")
 
@@ -86,7 +87,7 @@ def shown(view: CommandView, scopes: frozenset[str]) -> CommandShown:
     return CommandShown(
         id=view.id,
         name=view.name,
-        parameters=shown_parameters(view.name, view.parameters, scopes),
+        parameters=show_parameters(view.name, shown_parameters(view.name, view.parameters, scopes)),
         state=view.state,
         final=view.final,
         reason=view.reason,

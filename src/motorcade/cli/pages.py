@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from motorcade.cli import scopes_page, settings_page
+from motorcade.commands import page as commands_page
 from motorcade.metrics import page as metrics_page
 from motorcade.signals import page as signals_page
 
@@ -14,6 +15,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "operating/metrics.md": metrics_page.page,
     "protocols/scopes.md": scopes_page.page,
     "protocols/signals.md": signals_page.page,
+    "protocols/vehicle-commands.md": commands_page.page,
 }
 
 

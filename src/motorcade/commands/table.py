@@ -4,38 +4,18 @@ Names and parameters are Tesla's (`docs/protocols/commands.md` has the page). A 
 command more: the API checks by this table, and the car has a table of its own for what it does.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any, Final
 
-from motorcade.commands.errors import InvalidParameterError, UnknownCommandError
-
-
-class Kind(Enum):
-    """A parameter's type on the wire."""
-
-    INTEGER = "an integer"
-    NUMBER = "a number"
-    WORD = "one of"
-
+from motorcade.commands import parameters
+from motorcade.commands.errors import UnknownCommandError
+from motorcade.commands.parameters import Kind, Parameter
 
 Scopes = tuple[str, ...]
 COMMANDS_SCOPES: Final[Scopes] = ("vehicle_cmds",)
 CHARGING_SCOPES: Final[Scopes] = ("vehicle_cmds", "vehicle_charging_cmds")
-
-
-@dataclass(frozen=True, slots=True)
-class Parameter:
-    """One member of a command's JSON body."""
-
-    name: str
-    kind: Kind
-    required: bool = True
-    low: float = -math.inf  # inclusive
-    high: float = math.inf  # inclusive
-    words: tuple[str, ...] = ()
+WAKE_UP: Final = "wake_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,59 +25,242 @@ class CommandRow:
     name: str
     scopes: Scopes  # any one of them is enough
     parameters: tuple[Parameter, ...] = ()
+    rest_only: bool = False  # Tesla's signed protocol has no action for it, or its SDK refuses it
 
 
-_LATITUDE: Final = Parameter("lat", Kind.NUMBER, low=-90, high=90)  # WGS 84, degrees
-_LONGITUDE: Final = Parameter("lon", Kind.NUMBER, low=-180, high=180)
-_NEAR: Final = (  # where the caller is; a car may want it for closing windows
-    Parameter("lat", Kind.NUMBER, required=False, low=-90, high=90),
-    Parameter("lon", Kind.NUMBER, required=False, low=-180, high=180),
+def _flag(name: str, *, required: bool = True) -> Parameter:
+    return Parameter(name, Kind.BOOLEAN, required)
+
+
+def _whole(name: str, low: float, high: float, *, required: bool = True) -> Parameter:
+    return Parameter(name, Kind.INTEGER, required, low, high)
+
+
+def _number(name: str, low: float, high: float, *, required: bool = True) -> Parameter:
+    return Parameter(name, Kind.NUMBER, required, low, high)
+
+
+def _text(name: str, characters_max: int, *, required: bool = True, cut: bool = False) -> Parameter:
+    return Parameter(name, Kind.TEXT, required, characters_max=characters_max, cut=cut)
+
+
+def _word(name: str, *words: str) -> Parameter:
+    return Parameter(name, Kind.WORD, words=words)
+
+
+def _pin(name: str, *, required: bool = True) -> Parameter:
+    return Parameter(name, Kind.PIN, required, secret=True)
+
+
+MINUTES_MAX: Final = 1_439  # after midnight, the vehicle's local time
+ID_MAX: Final = (1 << 53) - 1  # beyond, JSON numbers are not exact
+NAME_CHARACTERS_MAX: Final = 64
+DRIVENOTE_CHARACTERS_MAX: Final = 80  # Tesla cuts there
+OFFSET_S_MAX: Final = 7 * 86_400
+LIMIT_MPH: Final = (50, 120)  # what a speed limit may be
+ORDER: Final = _whole("order", 0, 3, required=False)  # 0 and 1 replace, 2 first, 3 last
+
+_HERE: Final = (_number("lat", -90, 90), _number("lon", -180, 180))  # WGS 84, degrees
+_NEAR: Final = (  # where the caller is
+    _number("lat", -90, 90, required=False),
+    _number("lon", -180, 180, required=False),
 )
+_DAYS: Final = Parameter("days_of_week", Kind.DAYS)
+_ID: Final = _whole("id", 1, ID_MAX)
+_ID_MAYBE: Final = _whole("id", 0, ID_MAX, required=False)  # 0, or none: the car draws one
+_SCHEDULE_NAME: Final = _text("name", NAME_CHARACTERS_MAX, required=False)
+_PLACES: Final = tuple(_flag(name, required=False) for name in ("home", "work", "other"))
+_ON: Final = _flag("on")
+_OVERRIDE: Final = _flag("manual_override", required=False)
 
-_ROWS: Final = (
-    CommandRow("door_lock", COMMANDS_SCOPES),
-    CommandRow("door_unlock", COMMANDS_SCOPES),
-    CommandRow("honk_horn", COMMANDS_SCOPES),
-    CommandRow("flash_lights", COMMANDS_SCOPES),
-    CommandRow(
-        "actuate_trunk",
-        COMMANDS_SCOPES,
-        (Parameter("which_trunk", Kind.WORD, words=("front", "rear")),),
+
+def _minutes(name: str, *, required: bool = False) -> Parameter:
+    return _whole(name, 0, MINUTES_MAX, required=required)
+
+
+def _command(name: str, *row: Parameter) -> CommandRow:
+    return CommandRow(name, COMMANDS_SCOPES, row)
+
+
+def _charging(name: str, *row: Parameter, rest_only: bool = False) -> CommandRow:
+    return CommandRow(name, CHARGING_SCOPES, row, rest_only)
+
+
+_DOORS: Final = (
+    _command("door_lock"),
+    _command("door_unlock"),
+    _command("actuate_trunk", _word("which_trunk", "front", "rear")),
+    _command("open_tonneau"),
+    _command("close_tonneau"),
+    _command("stop_tonneau"),
+    _command("window_control", _word("command", "vent", "close"), *_NEAR),
+    _command("sun_roof_control", _word("state", "stop", "close", "vent")),
+    _charging("charge_port_door_open"),
+    _charging("charge_port_door_close"),
+    _command("trigger_homelink", *_NEAR, _text("token", 256, required=False)),
+    _command("remote_start_drive"),
+    _command("honk_horn"),
+    _command("flash_lights"),
+    # 0 a random sound, 2000 the one that finds the car.
+    _command("remote_boombox", _whole("sound", 0, 2_000)),
+    _charging(WAKE_UP),
+)
+_CHARGING: Final = (
+    _charging("charge_start"),
+    _charging("charge_stop"),
+    _charging("charge_standard"),
+    _charging("charge_max_range"),
+    _charging("set_charge_limit", _whole("percent", 50, 100)),
+    _charging("set_charging_amps", _whole("charging_amps", 0, 80)),
+    _charging("set_scheduled_charging", _flag("enable"), _minutes("time")),
+    _charging(
+        "set_scheduled_departure",
+        _flag("enable"),
+        _minutes("departure_time"),
+        _flag("preconditioning_enabled", required=False),
+        _flag("preconditioning_weekdays_only", required=False),
+        _flag("off_peak_charging_enabled", required=False),
+        _flag("off_peak_charging_weekdays_only", required=False),
+        _minutes("end_off_peak_time"),
     ),
-    CommandRow(
-        "window_control",
-        COMMANDS_SCOPES,
-        (Parameter("command", Kind.WORD, words=("vent", "close")), *_NEAR),
+    _charging(
+        "add_charge_schedule",
+        _DAYS,
+        _flag("enabled"),
+        *_HERE,
+        _flag("start_enabled"),
+        _flag("end_enabled"),
+        _minutes("start_time"),
+        _minutes("end_time"),
+        _flag("one_time", required=False),
+        _ID_MAYBE,
+        _SCHEDULE_NAME,
     ),
-    CommandRow("charge_start", CHARGING_SCOPES),
-    CommandRow("charge_stop", CHARGING_SCOPES),
-    CommandRow(
-        "set_charge_limit",
-        CHARGING_SCOPES,
-        (Parameter("percent", Kind.INTEGER, low=50, high=100),),
+    _charging(
+        "add_precondition_schedule",
+        _DAYS,
+        _flag("enabled"),
+        *_HERE,
+        _minutes("precondition_time", required=True),
+        _flag("one_time", required=False),
+        _ID_MAYBE,
+        _SCHEDULE_NAME,
     ),
-    CommandRow("auto_conditioning_start", COMMANDS_SCOPES),
-    CommandRow("auto_conditioning_stop", COMMANDS_SCOPES),
-    CommandRow(
-        "set_temps",
-        COMMANDS_SCOPES,
-        (  # °C, as Tesla's API takes them whatever the car shows
-            Parameter("driver_temp", Kind.NUMBER, low=15, high=30),
-            Parameter("passenger_temp", Kind.NUMBER, low=15, high=30),
-        ),
+    _charging("remove_charge_schedule", _ID),
+    _charging("remove_precondition_schedule", _ID),
+    _charging("batch_remove_charge_schedules", *_PLACES),
+    _charging("batch_remove_precondition_schedules", *_PLACES),
+    # Managed charging: Tesla documents no parameters; these names are ours. Absent: no management.
+    _charging(
+        "set_managed_charge_current_request",
+        _whole("charging_amps", 0, 80, required=False),
+        rest_only=True,
     ),
+    _charging("set_managed_charger_location", *_NEAR, rest_only=True),
+    _charging("set_managed_scheduled_charging_time", _minutes("time"), rest_only=True),
+)
+_CLIMATE: Final = (
+    _command("auto_conditioning_start"),
+    _command("auto_conditioning_stop"),
+    # °C, as Tesla's API takes them whatever the car shows.
+    _command("set_temps", _number("driver_temp", 15, 30), _number("passenger_temp", 15, 30)),
+    _command("set_preconditioning_max", _ON, _OVERRIDE),
+    # 0 off, 1 keep, 2 dog, 3 camp.
+    _command("set_climate_keeper_mode", _whole("climate_keeper_mode", 0, 3), _OVERRIDE),
+    _command("set_cabin_overheat_protection", _ON, _flag("fan_only", required=False)),
+    _command("set_cop_temp", _whole("cop_temp", 0, 2)),  # 0 low, 1 medium, 2 high
+    _command("set_bioweapon_mode", _ON, _OVERRIDE),
+    _command(
+        "remote_seat_heater_request",
+        # 0 driver, 1 passenger, 2 rear left, 4 rear centre, 5 rear right; others by the car.
+        Parameter("heater", Kind.INTEGER, low=0, high=8, alternative="seat_position"),
+        Parameter("level", Kind.INTEGER, low=0, high=3, alternative="seat_heater_level"),
+    ),
+    # 1 front left, 2 front right.
+    _command(
+        "remote_seat_cooler_request",
+        _whole("seat_position", 1, 4),
+        _whole("seat_cooler_level", 0, 3),
+    ),
+    _command(
+        "remote_auto_seat_climate_request",
+        _whole("auto_seat_position", 1, 2),
+        _flag("auto_climate_on"),
+    ),
+    _command("remote_steering_wheel_heater_request", _ON),
+    _command("remote_steering_wheel_heat_level_request", _whole("level", 0, 3)),
+    _command("remote_auto_steering_wheel_heat_climate_request", _ON),
+)
+_MEDIA: Final = (
+    _command("adjust_volume", _number("volume", 0, 11)),
+    _command("media_volume_up"),
+    _command("media_volume_down"),
+    _command("media_toggle_playback"),
+    _command("media_next_fav"),
+    _command("media_prev_fav"),
+    _command("media_next_track"),
+    _command("media_prev_track"),
+)
+_NAVIGATION: Final = (
     CommandRow(
-        "navigation_gps_request",
+        "navigation_request",
         COMMANDS_SCOPES,
         (
-            _LATITUDE,
-            _LONGITUDE,
-            Parameter("order", Kind.INTEGER, required=False, low=0, high=100),
+            _text("type", 64),
+            Parameter("value", Kind.TEXT_OR_OBJECT),
+            _text("locale", 35),  # RFC 5646 §4.4.1: what software has to take at least
+            _whole("timestamp_ms", 0, ID_MAX, required=False),
         ),
+        rest_only=True,
+    ),
+    _command("navigation_gps_request", *_HERE, ORDER),
+    _command("navigation_sc_request", _whole("id", 0, ID_MAX), ORDER),
+    _command("navigation_waypoints_request", Parameter("waypoints", Kind.TEXT_OR_LIST)),
+)
+_SECURITY: Final = (
+    _command("set_sentry_mode", _ON),
+    _command("set_valet_mode", _ON, _pin("password", required=False)),
+    _command("reset_valet_pin"),
+    _command("set_pin_to_drive", _ON, _pin("password", required=False)),
+    _command("reset_pin_to_drive_pin"),
+    _command("clear_pin_to_drive_admin"),
+    _command("speed_limit_activate", _pin("pin")),
+    _command("speed_limit_deactivate", _pin("pin")),
+    _command("speed_limit_set_limit", _number("limit_mph", *LIMIT_MPH)),
+    _command("speed_limit_clear_pin", _pin("pin")),
+    _command("speed_limit_clear_pin_admin"),
+    _command("parental_controls_activate", _pin("pin")),
+    _command("parental_controls_deactivate", _pin("pin")),
+    # 0 speed limit, 1 acceleration, 2 safety features, 3 curfew, 4 browser, 5 theatre, 6 arcade.
+    _command("parental_controls_enable_setting", _whole("setting", 0, 6), _flag("enable")),
+    _command("parental_controls_set_speed_limit", _number("limit_mph", *LIMIT_MPH)),
+    _command("parental_controls_clear_pin_admin"),
+    _command("guest_mode", _flag("enable")),
+    _command("erase_user_data"),
+)
+_OTHER: Final = (
+    _command("set_vehicle_name", _text("vehicle_name", NAME_CHARACTERS_MAX)),
+    _command("schedule_software_update", _whole("offset_sec", 0, OFFSET_S_MAX)),
+    _command("cancel_software_update"),
+    _command("set_low_power_mode", _flag("enable")),
+    _command("keep_accessory_power_mode", _flag("enable")),
+    _command("take_drivenote", _text("note", DRIVENOTE_CHARACTERS_MAX, cut=True)),
+    _command(
+        "upcoming_calendar_entries",
+        Parameter("calendar_data", Kind.TEXT_OR_OBJECT, characters_max=16_384),
     ),
 )
 
-COMMANDS: Final[dict[str, CommandRow]] = {row.name: row for row in _ROWS}
+AREAS: Final[dict[str, tuple[CommandRow, ...]]] = {
+    "Doors, lights, waking": _DOORS,
+    "Charging": _CHARGING,
+    "Climate": _CLIMATE,
+    "Media": _MEDIA,
+    "Navigation": _NAVIGATION,
+    "Security": _SECURITY,
+    "Other": _OTHER,
+}
+COMMANDS: Final[dict[str, CommandRow]] = {row.name: row for rows in AREAS.values() for row in rows}
 
 
 def row_of(name: str) -> CommandRow:
@@ -109,48 +272,11 @@ def row_of(name: str) -> CommandRow:
 
 
 def read_parameters(row: CommandRow, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the car is told: the row's parameters alone, checked, in the row's order.
-
-    Members the row does not know are left out, as Tesla's API does, so nothing unchecked is signed.
-
-    Raises:
-        InvalidParameterError: one is missing, of another type, or out of range.
-    """
-    parameters = {}
-    for parameter in row.parameters:
-        value = body.get(parameter.name)
-        if value is not None:
-            parameters[parameter.name] = _READERS[parameter.kind](parameter, value)
-        elif parameter.required:
-            raise InvalidParameterError(parameter.name, "missing")
-    return parameters
+    """What the car is told. Raises `InvalidParameterError`, naming the parameter."""
+    return parameters.read_parameters(row.parameters, body)
 
 
-def _read_word(parameter: Parameter, value: Any) -> str:
-    for word in parameter.words:
-        if value == word:
-            return word
-    raise InvalidParameterError(parameter.name, f"must be one of {', '.join(parameter.words)}")
-
-
-def _read_number(parameter: Parameter, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidParameterError(parameter.name, f"must be {parameter.kind.value}")
-    if not parameter.low <= value <= parameter.high:  # NaN fails here too
-        text = f"must be within {parameter.low:g} and {parameter.high:g}"
-        raise InvalidParameterError(parameter.name, text)
-    return value
-
-
-def _read_integer(parameter: Parameter, value: Any) -> int:
-    number = _read_number(parameter, value)
-    if number != int(number):
-        raise InvalidParameterError(parameter.name, f"must be {parameter.kind.value}")
-    return int(number)
-
-
-_READERS: Final = {
-    Kind.WORD: _read_word,
-    Kind.NUMBER: _read_number,
-    Kind.INTEGER: _read_integer,
-}
+def show_parameters(name: str, read: Mapping[str, Any]) -> dict[str, Any]:
+    """A command's parameters as timelines show them: PINs are hidden."""
+    row = COMMANDS.get(name)  # a command of an earlier release may have no row any more
+    return parameters.hide_secrets(row.parameters if row is not None else (), read)

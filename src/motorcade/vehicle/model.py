@@ -1,4 +1,4 @@
-"""A small physical car: it drives its route, stops, parks, charges, warms up, and has doors.
+"""A small physical car: it drives its route, parks, charges, warms up, sleeps, and has doors.
 
 Deterministic: the same seed and the same commands at the same ticks give the same car. Time is told
 to it (`advance`), in whole ticks of `TICK_S`, so it does not matter how often one asks. Energy is
@@ -7,12 +7,16 @@ booked, not guessed: every joule that leaves or enters the battery is in `energy
 """
 
 import math
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
+from motorcade.vehicle import charging, climate, media, navigation
+from motorcade.vehicle.body import Body, Charge, Equipment, Keeper, Lid, Update
+from motorcade.vehicle.charging import CHARGING
+from motorcade.vehicle.climate import LOW_SOC
+from motorcade.vehicle.local_time import local_s
 from motorcade.vehicle.route import CORNER_MPS, Place, Route
 
 TICK_S: Final = 0.5
@@ -24,17 +28,16 @@ DRAG_AREA_M2: Final = 0.55  # c_w times frontal area
 ROLLING: Final = 0.01
 DRIVETRAIN: Final = 0.9  # efficiency, each way
 ACCELERATION_MPS2: Final = 2.0
+GENTLE_MPS2: Final = 1.0  # with a valet, or a child whose parents want it so
 BRAKING_MPS2: Final = 2.5
 BATTERY_J: Final = 75 * 3.6e6
 PACK_V: Final = 350.0
-AUXILIARY_W: Final = 300.0  # computers, lights
-CLIMATE_W: Final = 2_500.0  # at full power
-CHARGER_W: Final = 11_000.0
-CHARGER_V: Final = 230.0
-CHARGING: Final = 0.92  # from the plug to the battery
-CABIN_JPK: Final = 120_000.0  # heat capacity of the cabin
-CABIN_WPK: Final = 60.0  # heat through the body
-CLIMATE_COP: Final = 2.0  # heat moved per electrical energy
+AUXILIARY_W: Final = 300.0  # computers and lights, driving
+STANDBY_W: Final = 150.0  # computers, parked
+LOW_POWER_W: Final = 60.0  # the same in low power mode
+ASLEEP_W: Final = 8.0
+SENTRY_W: Final = 250.0  # cameras and what watches them
+ACCESSORY_W: Final = 40.0
 RESERVE: Final = 0.02  # below this the car stops at the next place
 SEEK_CHARGE: Final = 0.25  # below this it plugs in when it parks
 FIRST_DRIVE_S: Final = 15.0  # a new car sets off within this: people are watching
@@ -44,46 +47,59 @@ STOP_M: Final = 0.5  # before the end of a leg: near enough to park
 CREEP_MPS: Final = 0.3  # slower than this it never arrives
 PULSE_S: Final = 2.0  # how long horn and lights show
 VENT_PERCENT: Final = 10.0
+LID_PERCENT_PER_S: Final = 12.5  # a roof or cover opens in 8 s
+NEAR_M: Final = 200.0  # a schedule's place is here
+UPDATE_S: Final = 1_500.0  # how long an installation takes
+NEXT_UPDATE_S: Final = 30 * 86_400.0  # after one, the next version comes
+LOW_POWER_SLEEP: Final = 0.5  # of `Habits.sleep_after_s`
+_EXTRAS: Final = 2  # keeps the draw of a car's equipment apart from that of its road
 
 
-class Charge(Enum):
-    """The states of charging, by Tesla's names."""
+@dataclass(frozen=True, slots=True)
+class Habits:
+    """How a car and its driver live, s."""
 
-    DISCONNECTED = "Disconnected"
-    STOPPED = "Stopped"
-    CHARGING = "Charging"
-    COMPLETE = "Complete"
-
-
-DOORS: Final = ("driver_front", "driver_rear", "passenger_front", "passenger_rear")
-TRUNKS: Final = ("front", "rear")
+    park_s: tuple[float, float] = PARK_S  # between drives, least and most
+    sleep_after_s: float = 600.0  # parked and unused
+    wake_s: float = 3.0  # from a call to awake
 
 
-@dataclass(slots=True)
-class Body:
-    """What commands act upon."""
-
-    locked: bool = True
-    doors_open: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(DOORS, False))
-    trunks_open: dict[str, bool] = field(default_factory=lambda: dict.fromkeys(TRUNKS, False))
-    windows_percent: dict[str, float] = field(default_factory=lambda: dict.fromkeys(DOORS, 0.0))
-    horn_until_s: float = -1.0
-    lights_until_s: float = -1.0
-    climate_on: bool = False
-    driver_temp_degc: float = 21.0
-    passenger_temp_degc: float = 21.0
-    destination: str = ""
-    charge_limit: float = 0.9
-    charge: Charge = Charge.DISCONNECTED
+MODELS: Final = (
+    Equipment(),
+    Equipment("ModelY", "74D", "PearlWhite", "Gemini19", bioweapon=True),
+    Equipment(
+        "ModelS", "P100D", "DeepBlue", "Slipstream19", sun_roof=True, boombox=False, bioweapon=True
+    ),
+    Equipment("ModelX", "100D", "Black", "Cyberstream20", seat_coolers=True, bioweapon=True),
+    Equipment("Cybertruck", "AWD", "Stainless", "Cyber20", tonneau=True, homelink_devices=2),
+)
+"""What simulated cars are built as, drawn by the seed."""
 
 
 class Car:
     """One car. Read its attributes between calls of `advance`; commands go through `actions.py`."""
 
-    def __init__(self, seed: int, centre: tuple[float, float] = (52.52, 13.405)) -> None:
+    def __init__(
+        self,
+        seed: int,
+        centre: tuple[float, float] = (52.52, 13.405),
+        *,
+        equipment: Equipment | None = None,
+        habits: Habits | None = None,
+        start_unix_s: float = 0.0,
+    ) -> None:
+        """`start_unix_s` is when its life begins; none of `equipment`: the seed draws it."""
         self._random = np.random.default_rng(seed)
         self.route = Route(self._random, centre)
+        extras = np.random.default_rng((seed, _EXTRAS))
+        drawn = MODELS[int(extras.integers(len(MODELS)))]
+        self.equipment = drawn if equipment is None else equipment
+        self.habits = Habits() if habits is None else habits
+        self._start_unix_s = start_unix_s
+        self._zone_s = local_s(0.0, centre[1])
         self.body = Body()
+        self.body.software.version = f"2025.{int(extras.integers(2, 20))}.{seed % 7}"
+        self._offer_update()
         self.elapsed_s = 0.0
         self.distance_m = float(self._random.uniform(0, self.route.length_m))
         self.odometer_m = float(self._random.uniform(1e6, 8e7))
@@ -95,13 +111,18 @@ class Car:
         self.energy_used_j = 0.0
         self.energy_recovered_j = 0.0
         self.energy_charged_j = 0.0
+        self.battery_j = BATTERY_J  # when full
         self.outside_degc = float(self._random.uniform(-5, 32))
         self.inside_degc = self.outside_degc
         self.parked = True
+        self.parked_at_s = 0.0
         self._until_s = float(
             self._random.uniform(0, FIRST_DRIVE_S)
         )  # parked: when the next drive is
         self._legs_left = 0
+        self.asleep = False
+        self._used_s = 0.0  # when somebody last used it
+        self._awake_at_s = math.inf  # asleep and called: when it will be awake
 
     @property
     def soc(self) -> float:
@@ -122,8 +143,52 @@ class Car:
         return not self.parked or self.speed_mps > 0
 
     @property
+    def plugged(self) -> bool:
+        return self.body.charge is not Charge.DISCONNECTED
+
+    @property
     def charger_power_w(self) -> float:
-        return CHARGER_W if self.body.charge is Charge.CHARGING else 0.0
+        return charging.power_w(self)
+
+    @property
+    def powered(self) -> bool:
+        """Something is left to run on."""
+        return self.energy_j > 0.0 or self.charger_power_w > 0.0
+
+    @property
+    def occupied(self) -> bool:
+        """Somebody sits in it."""
+        return not self.parked or self.elapsed_s < self.body.security.remote_start_until_s
+
+    @property
+    def unix_s(self) -> float:
+        return self._start_unix_s + self.elapsed_s
+
+    @property
+    def local_s(self) -> float:
+        """Seconds since 1970 by the clock on the wall, for `local_time`."""
+        return self.unix_s + self._zone_s
+
+    def near(self, latitude_deg: float, longitude_deg: float, within_m: float = NEAR_M) -> bool:
+        """Whether that place is here."""
+        return navigation.distance_m(self.place, latitude_deg, longitude_deg) <= within_m
+
+    @property
+    def home(self) -> Place:
+        """Where its round begins."""
+        return self.route.place_at(0.0)
+
+    @property
+    def work(self) -> Place:
+        """The corner half-way round."""
+        return self.route.place_at(self.route.legs[len(self.route.legs) // 2].start_m)
+
+    def kind_of_place(self, latitude_deg: float, longitude_deg: float) -> str:
+        """Tesla's three kinds: home, work, other."""
+        for kind, place in (("home", self.home), ("work", self.work)):
+            if navigation.distance_m(place, latitude_deg, longitude_deg) <= NEAR_M:
+                return kind
+        return "other"
 
     def advance(self, elapsed_s: float) -> None:
         """Let the car live until `elapsed_s` after its start."""
@@ -135,42 +200,163 @@ class Car:
         """When a honk or flash that begins now is over."""
         return self.elapsed_s + PULSE_S
 
+    def use(self) -> None:
+        """Somebody did something with it: it stays awake for a while."""
+        self._used_s = self.elapsed_s
+
+    def call(self) -> None:
+        """Wake it; it takes `habits.wake_s`."""
+        if self.asleep:
+            self._awake_at_s = min(self._awake_at_s, self.elapsed_s + self.habits.wake_s)
+        self.use()
+
+    def set_off_soon(self, within_s: float) -> None:
+        """Whoever was let in drives off, if nothing is in the way."""
+        self._until_s = min(self._until_s, self.elapsed_s + within_s)
+
+    @property
+    def busy(self) -> bool:
+        """What keeps it awake."""
+        body = self.body
+        return (
+            not self.parked
+            or body.charge is Charge.CHARGING
+            or climate.wanted(body)
+            or body.climate.protecting
+            or body.security.sentry
+            or body.settings.accessory_power
+            or body.software.update is Update.INSTALLING
+        )
+
     def _tick(self) -> None:
+        self._save()
+        self._move_lids()
+        self._update()
         if self.parked:
             self._stand()
         else:
             self._drive()
-        climate_w = self._climate()
-        self._book(self.drive_power_w + AUXILIARY_W * (not self.parked) + climate_w)
+        charging.tick(self, self.local_s - TICK_S)
+        climate_w = climate.tick(self, TICK_S)
+        if self.occupied:
+            media.tick(self.body.media, TICK_S)
+        if self.body.stops and not self.parked:
+            navigation.tick(self)
+        self._sleep_or_wake()
+        self._book(self.drive_power_w + self._base_w() + climate_w)
+
+    def _base_w(self) -> float:
+        """What runs whether it drives or not."""
+        body = self.body
+        load_w = ACCESSORY_W * body.settings.accessory_power
+        if not self.parked:
+            return load_w + AUXILIARY_W
+        if self.asleep:
+            return ASLEEP_W
+        load_w += SENTRY_W * body.security.sentry
+        return load_w + (LOW_POWER_W if body.settings.low_power else STANDBY_W)
+
+    def _save(self) -> None:
+        """With little left, what nobody needs goes off."""
+        if self.soc >= LOW_SOC:
+            return
+        body = self.body
+        body.security.sentry = body.settings.accessory_power = False
+        body.climate.keeper = Keeper.OFF
+
+    def _sleep_or_wake(self) -> None:
+        if self.busy:
+            self._used_s = self.elapsed_s
+        after_s = self.habits.sleep_after_s
+        after_s *= LOW_POWER_SLEEP if self.body.settings.low_power else 1.0
+        if self.asleep:
+            if self.busy or self.elapsed_s >= self._awake_at_s:
+                self.asleep = False
+                self._awake_at_s = math.inf
+                self._used_s = self.elapsed_s
+        elif self.elapsed_s - self._used_s >= after_s:
+            self.asleep = True
+
+    def _move_lids(self) -> None:
+        for lid in (self.body.sun_roof, self.body.tonneau):
+            if not lid.at_rest:
+                self._move_lid(lid)
+
+    def _move_lid(self, lid: Lid) -> None:
+        step = LID_PERCENT_PER_S * TICK_S
+        change = lid.target_percent - lid.percent
+        lid.percent += min(max(change, -step), step)
+
+    def _offer_update(self) -> None:
+        """A version newer than the one it has."""
+        software = self.body.software
+        year, week, build = (int(part) for part in software.version.split("."))
+        years, week = divmod(week + 7, 52)  # eight weeks later; weeks count from 1
+        software.update_version = f"{year + years}.{week + 1}.{build}"
+        software.update = Update.AVAILABLE
+
+    def _update(self) -> None:
+        """Begin and end the installation of a new version, and hear of the next one."""
+        software = self.body.software
+        now_s = self.elapsed_s
+        if software.update is Update.SCHEDULED and self.parked and now_s >= software.due_s:
+            software.update, software.done_s = Update.INSTALLING, now_s + UPDATE_S
+        elif software.update is Update.INSTALLING and now_s >= software.done_s:
+            software.version, software.update_version = software.update_version, ""
+            software.update, software.due_s = Update.NONE, now_s + NEXT_UPDATE_S
+        elif software.update is Update.NONE and now_s >= software.due_s:
+            self._offer_update()
 
     def _stand(self) -> None:
         self.speed_mps = self.acceleration_mps2 = self.drive_power_w = 0.0
         body = self.body
         if body.charge is Charge.CHARGING and self.soc >= body.charge_limit:
             body.charge = Charge.COMPLETE
-        if self.elapsed_s < self._until_s or body.charge is Charge.CHARGING:
+        if self.elapsed_s < self._until_s or self._staying():
             return
-        if self.soc < SEEK_CHARGE:
-            body.charge = Charge.CHARGING
-        elif not self._open():
+        if self.soc < SEEK_CHARGE and not self.plugged:
+            charging.plug_in(self)
+        elif self.soc > RESERVE and not body.opened:
             self._set_off()
 
-    def _open(self) -> bool:
-        """Nobody drives with an open door or lid."""
-        return any(self.body.doors_open.values()) or any(self.body.trunks_open.values())
+    def _staying(self) -> bool:
+        """Nobody drives it away now."""
+        body = self.body
+        waiting = body.charging.pending and self.soc < SEEK_CHARGE
+        return (
+            body.charge is Charge.CHARGING or waiting or body.software.update is Update.INSTALLING
+        )
 
     def _set_off(self) -> None:
         self.parked = False
+        self.asleep = False
         self.body.locked = True  # as cars do when they drive
-        self.body.charge = Charge.DISCONNECTED
+        charging.unplug(self.body)
+        self.body.climate.keeper = Keeper.OFF
         self._legs_left = int(self._random.integers(*LEGS_PER_DRIVE))
 
     def _park(self) -> None:
         self.parked = True
+        self.parked_at_s = self.elapsed_s
         self.speed_mps = self.acceleration_mps2 = self.drive_power_w = 0.0
-        self._until_s = self.elapsed_s + float(self._random.uniform(*PARK_S))
+        self._until_s = self.elapsed_s + float(self._random.uniform(*self.habits.park_s))
         if self.soc < SEEK_CHARGE:
-            self.body.charge = Charge.CHARGING
+            charging.plug_in(self)
+
+    def _speed_max_mps(self) -> float:
+        """What owner or parents allow."""
+        security = self.body.security
+        limits = [math.inf]
+        if security.speed_limit:
+            limits.append(security.speed_limit_mps)
+        if security.parental and "speed_limit" in security.parental_settings:
+            limits.append(security.parental_limit_mps)
+        return min(limits)
+
+    def _acceleration_max_mps2(self) -> float:
+        security = self.body.security
+        parents = security.parental and "acceleration" in security.parental_settings
+        return GENTLE_MPS2 if security.valet or parents else ACCELERATION_MPS2
 
     def _drive(self) -> None:
         leg = self.route.leg_at(self.distance_m)
@@ -183,8 +369,10 @@ class Car:
         # v^2 = v_end^2 + 2 a s: the fastest from which the end can still be met, a tick ahead.
         reach_m = max(left_m - self.speed_mps * TICK_S, 0.0)
         safe_mps = math.sqrt(end_mps**2 + 2 * BRAKING_MPS2 * reach_m)
-        change = min(leg.limit_mps, max(safe_mps, CREEP_MPS)) - self.speed_mps
-        self._move(min(max(change, -BRAKING_MPS2 * TICK_S), ACCELERATION_MPS2 * TICK_S))
+        limit_mps = min(leg.limit_mps, self._speed_max_mps())
+        change = min(limit_mps, max(safe_mps, CREEP_MPS)) - self.speed_mps
+        faster = self._acceleration_max_mps2() * TICK_S
+        self._move(min(max(change, -BRAKING_MPS2 * TICK_S), faster))
         if self.route.leg_at(self.distance_m) is not leg:
             self._legs_left -= 1
 
@@ -201,19 +389,6 @@ class Car:
         wheel_w = force_n * mean_mps
         self.drive_power_w = wheel_w / DRIVETRAIN if wheel_w > 0 else wheel_w * DRIVETRAIN
 
-    def _climate(self) -> float:
-        """Warm or cool the cabin; return the electrical power it takes."""
-        leak_w = CABIN_WPK * (self.outside_degc - self.inside_degc)
-        power_w = 0.0
-        if self.body.climate_on:
-            wanted_degc = (self.body.driver_temp_degc + self.body.passenger_temp_degc) / 2
-            needed_w = CABIN_JPK * (wanted_degc - self.inside_degc) / TICK_S - leak_w
-            heat_w = min(max(needed_w, -CLIMATE_W * CLIMATE_COP), CLIMATE_W * CLIMATE_COP)
-            power_w = abs(heat_w) / CLIMATE_COP
-            leak_w += heat_w
-        self.inside_degc += leak_w * TICK_S / CABIN_JPK
-        return power_w
-
     def _book(self, load_w: float) -> None:
         """Move energy between battery, loads and charger, within what the battery holds."""
         charge_j = self.charger_power_w * CHARGING * TICK_S
@@ -224,6 +399,7 @@ class Car:
         before_j = self.energy_j
         self.energy_j += charge_j + recovered_j - used_j
         self.energy_charged_j += charge_j
+        self.body.charging.session_j += charge_j
         self.energy_recovered_j += recovered_j
         self.energy_used_j += used_j
         self.battery_power_w = (before_j - self.energy_j) / TICK_S

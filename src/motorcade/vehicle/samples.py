@@ -13,10 +13,11 @@ from tesla_protocol.telemetry import vehicle_data_pb2 as tesla
 from motorcade.events import Encoding
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.signals.enums import TeslaEnum
-from motorcade.vehicle.model import BATTERY_J, CHARGER_V, DOORS, PACK_V, TRUNKS, Car
+from motorcade.vehicle.body import CHARGER_V, DOORS, TRUNKS
+from motorcade.vehicle.model import BATTERY_J, PACK_V, Car
+from motorcade.vehicle.navigation import RANGE_MPJ
 
 FULL_EVERY: Final = 60
-RANGE_MPJ: Final = 1 / 620  # metres per joule, about 17 kWh per 100 km
 
 Value = float | bool | str
 Signals = dict[str, Value]

@@ -1,0 +1,37 @@
+"""What the car does for each command, tables by area: when it refuses, and what it changes. No IO.
+
+A refusal is one of Tesla's short reasons (`already_set`, `charging`, ...) or one of ours for what
+would be dangerous. The API has a table of its own for parameters; the car checks them again,
+because it obeys a signature, not a server's good behaviour.
+"""
+
+from typing import Final
+
+from motorcade.vehicle.actions import charging, climate, doors, media, navigation, other, security
+from motorcade.vehicle.actions.action import ACCEPTED as ACCEPTED
+from motorcade.vehicle.actions.action import ASLEEP as ASLEEP
+from motorcade.vehicle.actions.action import UNKNOWN, Action
+from motorcade.vehicle.actions.action import Parameters as Parameters
+from motorcade.vehicle.model import Car
+
+ACTIONS: Final[dict[str, Action]] = {
+    **doors.ACTIONS,
+    **charging.ACTIONS,
+    **climate.ACTIONS,
+    **media.ACTIONS,
+    **navigation.ACTIONS,
+    **security.ACTIONS,
+    **other.ACTIONS,
+}
+
+
+def refusal(car: Car, name: str, parameters: Parameters) -> str:
+    """Why the car does not carry this out now; empty if it does."""
+    action = ACTIONS.get(name)
+    return UNKNOWN if action is None else action.refuse(car, parameters)
+
+
+def apply(car: Car, name: str, parameters: Parameters) -> None:
+    """Carry it out. `refusal` was empty in this very moment."""
+    ACTIONS[name].apply(car, parameters)
+    car.use()
