@@ -45,6 +45,7 @@ OPEN_DOORS = {
     ("api", "identity.scopes"),  # a table: what apps ask for and people grant
     ("registry", "identity.scopes"),
     ("api", "registry.people.port"),  # people and apps: the registry's second port
+    ("api", "registry.sharing.port"),  # who drives what, which app is registered: its third
     ("api", "registry.people.names"),  # what a redirect URI is, registered and compared
 }
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""

@@ -219,6 +219,8 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         state,
         os.urandom,
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
+        people=parts.registry.people,
+        sharing=parts.registry.sharing,
     )
     report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
     if traces is not None:

@@ -174,6 +174,7 @@ class ApiConfig:
     body_bytes_max: int = 1 << 20  # larger requests: 413
     streams_max: int = 5_000  # open app WebSockets
     stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead
+    residence_s_max: float = 1.0  # an account's move, an app's registration show within this
     token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise
     sign_ins_concurrent_max: int = 2  # passwords checked at once; more wait
     failed_sign_ins_per_email_per_s: float = 0.02  # sustained; beyond: 429
@@ -220,8 +221,6 @@ class VehicleConfig:
     sample_s: float = 1.0  # how often a simulated car sends
     journal_commands_max: int = 10_000  # commands a car remembers; the oldest are forgotten
     server_time_age_s_max: float = 86_400.0  # authenticated time older than this is asked anew
-    signed_commands: str = "supported"  # Tesla's protocol in the car: none, supported or required
-    signing_keys_max: int = 20  # slots of its key list; 64 at most
     otlp_url: str = ""  # where `motorcade drive` traces commands to, by OTLP over HTTP; none: off
 
 
@@ -240,6 +239,9 @@ class RegistryConfig:
     password_memory_kib: int = 65_536  # the same; so much for each sign-in under way
     apps_per_person_max: int = 100  # registered on the page; the command line has no limit
     redirect_uris_max: int = 20  # per app
+    drivers_max: int = 5  # of a vehicle, with pending invitations; more: 422
+    invitation_s: int = 86_400  # how long an invitation to drive is good
+    named_keys_max: int = 20  # of a person, by POST users/keys; more: 422
 
 
 @dataclass(frozen=True, slots=True)

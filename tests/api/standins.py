@@ -6,6 +6,7 @@ The gateway and the car are a few lines here: tail the log's commands, answer as
 import asyncio
 import contextlib
 import os
+import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -23,7 +24,7 @@ from motorcade.clock import Clock, SystemClock
 from motorcade.commands.entries import Downlink
 from motorcade.commands.ledger import Ledger
 from motorcade.commands.runner import CommandRunner
-from motorcade.config import Config
+from motorcade.config import Config, RegistryConfig
 from motorcade.events import (
     Encoding,
     Flags,
@@ -38,7 +39,7 @@ from motorcade.identity.port import AccessToken
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.port import Edge
 from motorcade.log.topics import Lane
-from motorcade.registry.port import Vehicle
+from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.state.port import ONLINE, Callback, Handle, SignalValue, VehicleState
 from motorcade.wire.command.answers import write_up
 from motorcade.wire.command.messages import Answer, Command, UpMessage
@@ -67,29 +68,17 @@ def executes(command: Command) -> Answer:
     return Answer(id=command.id, state="executed", time_us=1, counter=command.counter)
 
 
-class FakeRegistry:
-    """Three vehicles; the methods that the API calls."""
-
-    def __init__(self) -> None:
-        self.rows = [
-            Vehicle(1_000 + n, vin, token, f"Car {n}", n + 1, 0)
-            for n, (vin, token) in enumerate(zip(VINS, TOKENS, strict=True))
-        ]
-
-    def __getattr__(self, name: str) -> Any:
-        raise NotImplementedError(name)
-
-    def vehicle_by_vin(self, vin: str) -> Vehicle | None:
-        return next((row for row in self.rows if row.vin == vin), None)
-
-    def vehicle_by_id(self, vehicle_id: int) -> Vehicle | None:
-        return next((row for row in self.rows if row.id == vehicle_id), None)
-
-    def vehicles(self, offset: int, limit: int) -> list[Vehicle]:
-        return self.rows[offset : offset + limit]
-
-    def vehicle_count(self) -> int:
-        return len(self.rows)
+def open_registry(directory: Path, clock: Clock) -> EmbeddedRegistry:
+    """A real one with three vehicles, their ids and tokens known to the tests."""
+    path, config = directory / "registry.sqlite", RegistryConfig(password_passes=1)
+    registry = EmbeddedRegistry(path, account_key=bytes(32), clock=clock, config=config)
+    with sqlite3.connect(path) as file:
+        for n, (vin, token) in enumerate(zip(VINS, TOKENS, strict=True)):
+            file.execute("INSERT OR IGNORE INTO keys VALUES (?, NULL, 0)", (n + 1,))
+            row = (1_000 + n, vin, token, f"Car {n}", n + 1)
+            file.execute("INSERT OR IGNORE INTO vehicles VALUES (?, ?, ?, ?, ?, 0, NULL)", row)
+    file.close()
+    return registry
 
 
 class FakeTokens:
@@ -212,7 +201,8 @@ class Platform:
 
     def __init__(self, directory: Path, config: Config, *, tls: Any = None) -> None:
         self.config, self.clock = config, SystemClock()
-        self.registry, self.live, self.tokens = FakeRegistry(), FakeLive(), FakeTokens()
+        self.registry = open_registry(directory, self.clock)
+        self.live, self.tokens = FakeLive(), FakeTokens()
         self.bearers = self.tokens.names
         self.failures: list[Exception] = []
         self.has_room = True
@@ -251,6 +241,7 @@ class Platform:
         self.gateway.close()
         self._ledger.close()
         self.log.close()
+        self.registry.close()
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """Run something on the platform's loop."""
@@ -271,6 +262,8 @@ class Platform:
             self.runner,
             self.live,
             os.urandom,
+            people=self.registry.people,
+            sharing=self.registry.sharing,
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

@@ -104,7 +104,8 @@ def ask(
 ) -> httpx.Response:
     given = {"tag": vin, "name": "honk_horn"}
     path = re.sub(r"\{(\w+)\}", lambda found: given.get(found[1], "1"), row.path)
-    return httpx.request(row.method, platform.url + path, headers=bearer(subject))
+    headers = bearer(subject)
+    return httpx.request(row.method, platform.url + path, params={"vin": vin}, headers=headers)
 
 
 def test_every_route_of_a_vehicle_is_counted() -> None:

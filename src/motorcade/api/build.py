@@ -10,14 +10,36 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
 
 import motorcade
+from motorcade.api.catalogue import (
+    options,
+    subscriptions_eligibility,
+    upgrades_eligibility,
+    vehicle_subscriptions,
+    warranty,
+)
 from motorcade.api.commands import list_commands, send_command, show_command
 from motorcade.api.counter import Counter
+from motorcade.api.drivers import (
+    invite,
+    list_drivers,
+    list_invitations,
+    redeem_invitation,
+    remove_driver,
+    revoke_invitation,
+)
 from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
 from motorcade.api.errors import ApiError
 from motorcade.api.health import live, metrics, ready
 from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
 from motorcade.api.pages.routes import PAGES
+from motorcade.api.side_data import (
+    mobile_enabled,
+    nearby_charging_sites,
+    release_notes,
+    service_data,
+)
 from motorcade.api.stream import stream
+from motorcade.api.users import backup_key, feature_config, me, name_key, orders, region
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
 
@@ -63,6 +85,12 @@ def build_routes(counter: Counter) -> Litestar:
             stream,
             *OAUTH_ROUTES,
             *PAGES,
+            *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
+            *(list_drivers, remove_driver, list_invitations, invite),
+            *(revoke_invitation, redeem_invitation),
+            *(options, subscriptions_eligibility, upgrades_eligibility, warranty),
+            vehicle_subscriptions,
+            *(me, region, orders, feature_config, backup_key, name_key),
         ],
         dependencies={
             "counter": Provide(lambda: counter, sync_to_thread=False, use_cache=True),

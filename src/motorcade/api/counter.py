@@ -1,6 +1,6 @@
 """What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from motorcade.api.errors import (
 from motorcade.api.inside import Inside
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.rates import Rates
+from motorcade.api.residence import Residence
 from motorcade.api.rights import Right, Token, right_of
 from motorcade.api.standing import Standing
 from motorcade.api.streams import Streams
@@ -31,7 +32,10 @@ from motorcade.config import Config
 from motorcade.counts import Tally
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken, TokenVerifier
+from motorcade.identity.region import fleet_base_url
+from motorcade.registry.people.port import People
 from motorcade.registry.port import Registry, Vehicle
+from motorcade.registry.sharing.port import Sharing
 from motorcade.state.port import LiveState
 
 AnyRequest = Request[Any, Any, Any]
@@ -52,6 +56,8 @@ class Counter:
     commands: Commands
     state: LiveState
     entropy: Callable[[int], bytes]
+    people: People | None = None
+    sharing: Sharing | None = None  # drivers, invitations, homes, registered apps
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
@@ -59,22 +65,33 @@ class Counter:
     streams: Streams = field(init=False)
     rates: Rates = field(init=False)
     standing: Standing = field(init=False)
+    residence: Residence = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.api.streams_max)
         self.rates = Rates(self.config.rates)
-        people = self.desk.people if self.desk is not None else None
-        self.standing = Standing(people, self.config.api.revocation_poll_ms / 1e3)
+        if self.people is None and self.desk is not None:
+            self.people = self.desk.people
+        self.standing = Standing(self.people, self.config.api.revocation_poll_ms / 1e3)
+        self.residence = Residence(
+            self.sharing,
+            self.people,
+            clock=self.clock,
+            base_url=fleet_base_url(self.config.identity),
+            remembered_s=self.config.api.residence_s_max,
+        )
 
     def allow(self, connection: Connection) -> AccessToken:
-        """Who asks, if `rights.py` lets them use this route. Raises the 401 and the 403."""
+        """Who asks, if `rights.py` lets them use this route here. Raises 401, 403, 412 and 421."""
         access = self.access(connection)
         check_right(connection, access)
+        if not row_of_route(connection).everywhere:
+            self.residence.check(access)
         return access
 
     def admit(self, request: AnyRequest, tag: str) -> tuple[AccessToken, Vehicle]:
-        """Who asks for which vehicle, counted. Raises the 401, 403, 404 and 429."""
+        """Who asks for which vehicle, counted. Raises 401, 403, 404, 412, 421 and 429."""
         access = self.allow(request)
         vehicle = self.vehicle(access, tag)
         self.count(request, access, vehicle)
@@ -124,16 +141,38 @@ class Counter:
             raise unauthorized() from error
 
     def vehicle(self, access: AccessToken, tag: str) -> Vehicle:
-        """The caller's vehicle by VIN or integer id. Raises the 404."""
+        """The caller's vehicle, owned or driven, by VIN or integer id. Raises 404, 412 and 421."""
+        self.residence.check(access)
         vehicle = None
-        if access.owns_all_vehicles:
-            if len(tag) == VIN_CHARACTERS:
-                vehicle = self.registry.vehicle_by_vin(tag.upper())
-            elif tag.isascii() and tag.isdigit() and len(tag) < VIN_CHARACTERS:
-                vehicle = self.registry.vehicle_by_id(int(tag))
-        if vehicle is None:
+        if len(tag) == VIN_CHARACTERS:
+            vehicle = self.registry.vehicle_by_vin(tag.upper())
+        elif tag.isascii() and tag.isdigit() and len(tag) < VIN_CHARACTERS:
+            vehicle = self.registry.vehicle_by_id(int(tag))
+        if vehicle is None or not (access.owns_all_vehicles or self._drives(access, vehicle)):
             raise not_found("no such vehicle, or not yours")
         return vehicle
+
+    def owned(self, access: AccessToken, tag: str) -> Vehicle:
+        """The caller's own vehicle. Raises the 404, and the 403 for one that they only drive."""
+        vehicle = self.vehicle(access, tag)
+        if not access.owns_all_vehicles:
+            raise ApiError(403, "Unauthorized", "only the vehicle's owner may do this")
+        return vehicle
+
+    def _drives(self, access: AccessToken, vehicle: Vehicle) -> bool:
+        return self.sharing is not None and self.sharing.drives(access.subject, vehicle.id)
+
+    def vehicles(self, access: AccessToken, offset: int, limit: int) -> list[Vehicle]:
+        """The caller's vehicles, owned or driven, in the order they were added."""
+        if access.owns_all_vehicles:
+            return self.registry.vehicles(offset, limit)
+        return self.sharing.driven(access.subject, offset, limit) if self.sharing else []
+
+    def vehicle_count(self, access: AccessToken) -> int:
+        """How many `vehicles` there are."""
+        if access.owns_all_vehicles:
+            return self.registry.vehicle_count()
+        return self.sharing.driven_count(access.subject) if self.sharing else 0
 
 
 def check_right(connection: Connection, access: AccessToken) -> None:
@@ -180,6 +219,19 @@ async def read_body(request: AnyRequest) -> dict[str, Any]:
     if not isinstance(members, dict):
         raise ApiError(400, "invalid_request", "the body must be a JSON object")
     return members
+
+
+def read_text(
+    body: Mapping[str, Any], name: str, *, characters_max: int, default: str | None = None
+) -> str:
+    """A text member of a body; required where there is no default. Raises the 400."""
+    value = body.get(name, default)
+    if value is None:
+        raise ApiError(400, "invalid_field", f"{name}: missing")
+    if not isinstance(value, str) or len(value) > characters_max:
+        text = f"{name}: must be a text of at most {characters_max} characters"
+        raise ApiError(400, "invalid_field", text)
+    return value
 
 
 def read_whole(text: str | None, name: str, default: int, low: int, high: int) -> int:

@@ -63,6 +63,12 @@ def not_found(what: str) -> ApiError:
     return ApiError(404, "not_found", what)
 
 
+def unprocessable(error: str, messages: Mapping[str, list[str]]) -> ApiError:
+    """422: understood, and not to be had; `messages` says why, by member."""
+    text = "; ".join(text for texts in messages.values() for text in texts)
+    return ApiError(422, error, text, messages=messages)
+
+
 def offline(description: str = "", command_id: str = "") -> ApiError:
     """408: the vehicle is not there to answer."""
     return ApiError(408, OFFLINE, description, command_id=command_id)

@@ -15,7 +15,13 @@ DEVICE_DATA: Final = "vehicle_device_data"
 LOCATION: Final = "vehicle_location"
 COMMANDS: Final = "vehicle_cmds"
 CHARGING: Final = "vehicle_charging_cmds"
+USER_DATA: Final = "user_data"
 METRICS: Final = "metrics"
+FLEET: Final = (
+    *(DEVICE_DATA, LOCATION, COMMANDS, CHARGING),
+    *("energy_device_data", "energy_cmds", USER_DATA),
+)
+"""Any scope that makes a token good for the Fleet API at all."""
 
 
 class Token(Enum):
@@ -37,11 +43,13 @@ class Right:
     scopes: tuple[str, ...] = ()  # any one of them is enough; none: any token of the right kind
     token: Token = Token.PERSON
     pace: Pace | None = None  # what of the app's allowance for the vehicle it takes
+    everywhere: bool = False  # also for accounts of other regions and apps not registered here
     note: str = ""
 
 
 VEHICLES: Final = "/api/1/vehicles"
 VEHICLE: Final = "/api/1/vehicles/{tag}"
+_OWNER: Final = "the owner's token alone"
 _ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
 
 _RIGHTS: Final = (
@@ -73,6 +81,45 @@ _RIGHTS: Final = (
         pace=Pace.COMMAND,
         note="each command's own scopes besides: `commands/table.py`",
     ),
+    Right("GET", f"{VEHICLE}/mobile_enabled", (DEVICE_DATA,), pace=Pace.DATA),
+    Right(
+        "GET",
+        f"{VEHICLE}/nearby_charging_sites",
+        (DEVICE_DATA,),
+        pace=Pace.DATA,
+        note="and `vehicle_location` besides: what is near tells where it is",
+    ),
+    Right("GET", f"{VEHICLE}/release_notes", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", f"{VEHICLE}/service_data", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", f"{VEHICLE}/drivers", (DEVICE_DATA,), pace=Pace.DATA, note=_OWNER),
+    Right(
+        "DELETE",
+        f"{VEHICLE}/drivers",
+        (COMMANDS,),
+        pace=Pace.DATA,
+        note="the owner; a driver for themselves",
+    ),
+    Right("GET", f"{VEHICLE}/invitations", (COMMANDS,), pace=Pace.DATA, note=_OWNER),
+    Right("POST", f"{VEHICLE}/invitations", (COMMANDS,), pace=Pace.DATA, note=_OWNER),
+    Right(
+        "POST",
+        f"{VEHICLE}/invitations/{{invitation_id}}/revoke",
+        (COMMANDS,),
+        pace=Pace.DATA,
+        note=_OWNER,
+    ),
+    Right("POST", "/api/1/invitations/redeem", (COMMANDS,)),
+    Right("GET", "/api/1/dx/vehicles/options", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", "/api/1/dx/vehicles/subscriptions/eligibility", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", "/api/1/dx/vehicles/upgrades/eligibility", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", "/api/1/dx/warranty/details", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", "/api/1/vehicle_subscriptions", (DEVICE_DATA,)),
+    Right("GET", "/api/1/users/me", (USER_DATA,)),
+    Right("GET", "/api/1/users/region", FLEET, everywhere=True, note="answers in every region"),
+    Right("GET", "/api/1/users/orders", (USER_DATA,)),
+    Right("GET", "/api/1/users/feature_config", FLEET),
+    Right("GET", "/api/1/users/backup_key", (USER_DATA,)),
+    Right("POST", "/api/1/users/keys", FLEET),
     Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),

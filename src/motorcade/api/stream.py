@@ -138,6 +138,7 @@ async def stream(
         stopping = asyncio.ensure_future(counter.streams.closing.wait())
         revoked = asyncio.Event()
         counter.standing.watch(access, revoked.set)
+        counter.streams.watch(access.subject, vehicle.id, revoked.set)
         losing = asyncio.ensure_future(revoked.wait())
         tasks = (sending, listening, stopping, losing)
         try:
@@ -145,6 +146,7 @@ async def stream(
             ended = sending.done() or listening.done()
         finally:
             counter.standing.unwatch(revoked.set)
+            counter.streams.unwatch(revoked.set)
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 from motorcade.api.errors import ApiError
 
@@ -13,6 +14,7 @@ class Streams:
         self._streams_max = streams_max
         self.open = 0
         self.closing = asyncio.Event()
+        self._watched: dict[Callable[[], None], tuple[str, int]] = {}
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -24,6 +26,19 @@ class Streams:
             raise ApiError(503, "service unavailable", "too many open streams on this server")
         self.open += 1
         self._empty.clear()
+
+    def watch(self, subject: str, vehicle_id: int, ended: Callable[[], None]) -> None:
+        """Call `ended` once this subject may not see that vehicle any more."""
+        self._watched[ended] = (subject, vehicle_id)
+
+    def unwatch(self, ended: Callable[[], None]) -> None:
+        self._watched.pop(ended, None)
+
+    def end(self, subject: str, vehicle_id: int) -> None:
+        """End the streams of somebody who may not see the vehicle any more."""
+        for ended, watched in list(self._watched.items()):
+            if watched == (subject, vehicle_id):
+                ended()
 
     def leave(self) -> None:
         self.open -= 1

@@ -35,7 +35,7 @@ async def vehicle_data(
     if not state.online:
         raise offline()
     sections = build_sections(state, endpoints, located=sees_location(access.scopes))
-    return ok(msgspec.to_builtins(entry(counter, vehicle)) | sections)
+    return ok(msgspec.to_builtins(entry(counter, vehicle, access)) | sections)
 
 
 def read_endpoints(text: str | None) -> frozenset[str]:

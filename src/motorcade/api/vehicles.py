@@ -7,19 +7,20 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
-from motorcade.api.counter import AnyRequest, Counter, read_body, read_whole
+from motorcade.api.counter import AnyRequest, Counter, read_body
 from motorcade.api.envelope import ok
-from motorcade.api.shapes import Envelope, Pagination, VehicleEntry, VehicleList
+from motorcade.api.paging import read_page
+from motorcade.api.shapes import Envelope, VehicleEntry, VehicleList
+from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
 
-PAGE_DEFAULT: Final = 100
-PAGE_MAX: Final = 1_000
 ENTRIES_PER_TURN: Final = 16  # each reads live state: up to 1 ms
 OWNER_ID: Final = 1  # one owner owns every vehicle, until accounts come
 
 
-def entry(counter: Counter, vehicle: Vehicle) -> VehicleEntry:
-    """A vehicle as lists and answers show it."""
+def entry(counter: Counter, vehicle: Vehicle, access: AccessToken | None = None) -> VehicleEntry:
+    """A vehicle as lists and answers show it to its owner or `access`."""
+    drives = access is not None and not access.owns_all_vehicles
     online = counter.state.read(vehicle.token).online
     return VehicleEntry(
         id=vehicle.id,
@@ -28,6 +29,7 @@ def entry(counter: Counter, vehicle: Vehicle) -> VehicleEntry:
         user_id=OWNER_ID,
         vin=vehicle.vin,
         display_name=vehicle.display_name,
+        access_type="DRIVER" if drives else "OWNER",
         state="online" if online else "offline",
     )
 
@@ -38,26 +40,13 @@ async def list_vehicles(
 ) -> Response[VehicleList]:
     """The caller's vehicles, in the order they were added."""
     access = counter.allow(request)
-    query = request.query_params
-    page = read_whole(query.get("page"), "page", 1, 1, 10**8)
-    per_page = read_whole(query.get("per_page"), "per_page", PAGE_DEFAULT, 1, PAGE_MAX)
-    owned = access.owns_all_vehicles
-    count = counter.registry.vehicle_count() if owned else 0
-    vehicles = counter.registry.vehicles((page - 1) * per_page, per_page) if owned else []
-    pages = max(1, -(-count // per_page))
-    pagination = Pagination(
-        previous=page - 1 if page > 1 else None,
-        next=page + 1 if page < pages else None,
-        current=page,
-        per_page=per_page,
-        count=count,
-        pages=pages,
-    )
+    page = read_page(request)
     entries = []
-    for vehicle in vehicles:
-        entries.append(entry(counter, vehicle))
+    for vehicle in counter.vehicles(access, page.offset, page.size):
+        entries.append(entry(counter, vehicle, access))
         if len(entries) % ENTRIES_PER_TURN == 0:
             await asyncio.sleep(0)  # commands must not wait for a long list (P6)
+    pagination = page.pagination(counter.vehicle_count(access))
     listed = VehicleList(response=entries, pagination=pagination, count=len(entries))
     return Response(listed, status_code=200)
 
@@ -67,8 +56,8 @@ async def show_vehicle(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleEntry]]:
     """One vehicle."""
-    _, vehicle = counter.admit(request, tag)
-    return ok(entry(counter, vehicle))
+    access, vehicle = counter.admit(request, tag)
+    return ok(entry(counter, vehicle, access))
 
 
 @post("/api/1/vehicles/{tag:str}/wake_up", status_code=200)
@@ -76,6 +65,6 @@ async def wake_up(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleEntry]]:
     """The entry, for clients that ask until it says online; our vehicles wake by themselves."""
-    _, vehicle = counter.admit(request, tag)
+    access, vehicle = counter.admit(request, tag)
     await read_body(request)
-    return ok(entry(counter, vehicle))
+    return ok(entry(counter, vehicle, access))

@@ -25,7 +25,6 @@ from motorcade.wire.command.messages import (
     Hello,
     Journal,
     JournalEntry,
-    Keys,
     UpMessage,
 )
 from motorcade.wire.command.records import (
@@ -148,8 +147,6 @@ class Router:
         self, message: UpMessage, vehicle: VehicleToken, received_us: int, now_us: int
     ) -> list[Entry]:
         """Take what a vehicle sent. It speaks of its own commands only; others are ignored."""
-        if isinstance(message, Keys):
-            return []  # says nothing of a command: whoever keeps key lists hears it
         if isinstance(message, Hello):
             return self._hello(message, vehicle, received_us, now_us)
         said = message.entries if isinstance(message, Journal) else [message]
@@ -239,16 +236,10 @@ class Router:
         event = CAR_SAYS[answer.state]
         if tracked.final and TRANSITIONS[State.REQUESTED][event] is not tracked.state:
             self.contradictions += 1
-        return self._enter(tracked, event, answer.reason, received_us, now_us, answer.response)
+        return self._enter(tracked, event, answer.reason, received_us, now_us)
 
     def _enter(
-        self,
-        tracked: Tracked,
-        event: Event,
-        reason: str,
-        time_us: int,
-        now_us: int,
-        response: str = "",
+        self, tracked: Tracked, event: Event, reason: str, time_us: int, now_us: int
     ) -> list[Entry]:
         """Follow the table from the command's state; no entry when nothing follows.
 
@@ -259,15 +250,11 @@ class Router:
             return []
         self._roll.leave(tracked)
         time_us = max(time_us, tracked.steps[-1].time_us)
-        step = Step(state, time_us, reason or REASONS.get(event, ""), response)
+        step = Step(state, time_us, reason or REASONS.get(event, ""))
         tracked.steps.append(step)
         self._roll.enter(tracked)
         payload = Transition(
-            id=tracked.id,
-            state=state.value,
-            time_us=step.time_us,
-            reason=step.reason,
-            response=step.response,
+            id=tracked.id, state=state.value, time_us=step.time_us, reason=step.reason
         )
         return [Entry(tracked.vehicle, now_us, payload)]
 

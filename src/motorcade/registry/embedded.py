@@ -39,6 +39,7 @@ from motorcade.registry.port import (
     SiteDescription,
     Vehicle,
 )
+from motorcade.registry.sharing.embedded import EmbeddedSharing
 from motorcade.registry.vin import check_vins
 
 Entropy = Callable[[int], bytes]
@@ -87,9 +88,9 @@ class EmbeddedRegistry:
             at_rest.check(path, alone=False)
             self._reading = self._connect()
         self._migrate()
-        self.people = EmbeddedPeople(
-            Store(self._rows, self._changing_people, clock, entropy, account_key, config)
-        )
+        store = Store(self._rows, self._changing_apart, clock, entropy, account_key, config)
+        self.people = EmbeddedPeople(store)
+        self.sharing = EmbeddedSharing(store)
 
     # Reading.
 
@@ -263,8 +264,8 @@ class EmbeddedRegistry:
             changing.count_change(connection)
 
     @contextmanager
-    def _changing_people(self) -> Iterator[Connection]:
-        """The same for people and apps, which no car's connection depends on."""
+    def _changing_apart(self) -> Iterator[Connection]:
+        """The same for what no car's connection depends on: `changes` stays."""
         with _wrapped(self._path), self._write_lock, self._engine.begin() as connection:
             yield connection
 

@@ -21,5 +21,9 @@ class NotFoundError(RegistryError):
     """The caller's: no such vehicle, operator, person, app or grant."""
 
 
+class TooManyError(RegistryError):
+    """The caller's: one more than a limit allows; the text says which and what to do."""
+
+
 class RegistryUnavailableError(RegistryError):
     """The machine's: the file is locked, full, damaged or of a newer version."""

@@ -77,14 +77,7 @@ class Journal:
         return len(self._entries)
 
     def write(
-        self,
-        command_id: str,
-        state: JournalState,
-        *,
-        reason: str,
-        time_us: int,
-        counter: int,
-        response: str = "",
+        self, command_id: str, state: JournalState, *, reason: str, time_us: int, counter: int
     ) -> JournalEntry:
         """Record a state and sync. A final state stays; "started" may be followed by one.
 
@@ -96,12 +89,7 @@ class Journal:
         known = self._entries.get(command_id)
         assert known is None or known.state not in _FINAL  # decide() answers those from the journal
         entry = JournalEntry(
-            id=command_id,
-            state=state,
-            reason=reason,
-            time_us=time_us,
-            counter=counter,
-            response=response,
+            id=command_id, state=state, reason=reason, time_us=time_us, counter=counter
         )
         full = len(self._entries) >= self._commands_max or self._lines >= 3 * self._commands_max
         if full or self._stale:

@@ -1,0 +1,92 @@
+"""Look-ups of sharing: SQLAlchemy Core, compiled to text at import, as its sisters'."""
+
+from typing import Final
+
+from sqlalchemy import bindparam, func, select
+
+from motorcade.registry.sharing.tables import (
+    DRIVERS,
+    HOMES,
+    INVITATIONS,
+    NAMED_KEYS,
+    REGISTRATIONS,
+)
+from motorcade.registry.statements import PRESENT, VEHICLE_COLUMNS, text_of
+from motorcade.registry.tables import VEHICLES
+
+INVITATION_COLUMNS: Final = (
+    INVITATIONS.c.id,
+    INVITATIONS.c.vehicle_id,
+    INVITATIONS.c.inviter,
+    INVITATIONS.c.code,
+    INVITATIONS.c.made_time_us,
+    INVITATIONS.c.expires_time_us,
+    INVITATIONS.c.redeemed_time_us,
+    INVITATIONS.c.revoked_time_us,
+)
+"""In the order of `port.Invitation`'s fields; so are the others."""
+
+DRIVER_COLUMNS: Final = (
+    DRIVERS.c.id,
+    DRIVERS.c.vehicle_id,
+    DRIVERS.c.subject,
+    DRIVERS.c.added_time_us,
+)
+REGISTRATION_COLUMNS: Final = (
+    REGISTRATIONS.c.client_id,
+    REGISTRATIONS.c.domain,
+    REGISTRATIONS.c.public_key,
+    REGISTRATIONS.c.registered_time_us,
+)
+
+_of_vehicle: Final = INVITATIONS.c.vehicle_id == bindparam("vehicle_id")
+_newest: Final = INVITATIONS.c.id.desc()
+INVITATIONS_PAGE: Final = text_of(
+    select(*INVITATION_COLUMNS)
+    .where(_of_vehicle)
+    .order_by(_newest)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+INVITATION_COUNT: Final = text_of(select(func.count()).select_from(INVITATIONS).where(_of_vehicle))
+
+DRIVERS_OF: Final = text_of(
+    select(*DRIVER_COLUMNS)
+    .where(DRIVERS.c.vehicle_id == bindparam("vehicle_id"))
+    .order_by(DRIVERS.c.id)
+)
+_by_subject: Final = DRIVERS.c.subject == bindparam("subject")
+DRIVES: Final = text_of(
+    select(DRIVERS.c.id).where(_by_subject, DRIVERS.c.vehicle_id == bindparam("vehicle_id"))
+)
+_driven: Final = VEHICLES.join(DRIVERS, DRIVERS.c.vehicle_id == VEHICLES.c.id)
+DRIVEN: Final = text_of(
+    select(*VEHICLE_COLUMNS)
+    .select_from(_driven)
+    .where(PRESENT, _by_subject)
+    .order_by(VEHICLES.c.id)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+DRIVEN_COUNT: Final = text_of(select(func.count()).select_from(_driven).where(PRESENT, _by_subject))
+
+HOME: Final = text_of(
+    select(HOMES.c.region, HOMES.c.base_url).where(HOMES.c.subject == bindparam("subject"))
+)
+REGISTRATION: Final = text_of(
+    select(*REGISTRATION_COLUMNS).where(REGISTRATIONS.c.client_id == bindparam("client_id"))
+)
+REGISTRATION_OF: Final = text_of(
+    select(*REGISTRATION_COLUMNS).where(REGISTRATIONS.c.domain == bindparam("domain"))
+)
+KEYS_OF: Final = text_of(
+    select(
+        NAMED_KEYS.c.public_key,
+        NAMED_KEYS.c.kind,
+        NAMED_KEYS.c.model,
+        NAMED_KEYS.c.name,
+        NAMED_KEYS.c.tag,
+    )
+    .where(NAMED_KEYS.c.subject == bindparam("subject"))
+    .order_by(NAMED_KEYS.c.named_time_us.desc(), NAMED_KEYS.c.public_key)
+)

@@ -1,0 +1,186 @@
+"""Side data from state and tables, accounts, regions: answers in Tesla's shapes."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from motorcade.api.charging_places import PLACES, distance_m, nearby
+from motorcade.registry.people.port import AppRequest
+from motorcade.registry.sharing.port import Home
+from motorcade.state.port import SignalValue, VehicleState
+from tests.api.standins import TOKENS, VINS, Platform, bearer, running
+
+CAR = f"/api/1/vehicles/{VINS[0]}"
+TIME_US = 1_700_000_000_500_000
+EU = Home("eu", "https://fleet-api.prd.eu.vn.cloud.tesla.com")
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    with running(tmp_path, "api.residence_s_max=0") as platform:
+        tell(platform, latitude=52.52, longitude=13.405, version="2025.2.6", service_mode=0.0)
+        yield platform
+
+
+def tell(platform: Platform, **values: float | str) -> None:
+    signals = {name: SignalValue(value, TIME_US, "") for name, value in values.items()}
+    platform.live.states[TOKENS[0]] = VehicleState(signals, True, 5)
+
+
+@pytest.fixture
+def client(platform: Platform) -> Iterator[httpx.Client]:
+    headers = bearer("owner", "vehicle_device_data", "vehicle_location", "user_data")
+    with httpx.Client(base_url=platform.url, headers=headers) as client:
+        yield client
+
+
+def test_what_the_car_reports(client: httpx.Client, platform: Platform) -> None:
+    notes = client.get(f"{CAR}/release_notes", params={"staged": "false"}).json()["response"]
+    assert (notes["deployed_version"], notes["release_notes"]) == ("2025.2.6", [])
+    assert client.get(f"{CAR}/service_data").json()["response"] == {}
+    assert client.get(f"{CAR}/mobile_enabled").json()["response"]["result"] is True
+    tell(platform, service_mode=1.0)
+    answer = client.get(f"{CAR}/service_data").json()["response"]
+    assert answer == {"service_status": "in_service"}
+    assert client.get(f"{CAR}/release_notes").json()["response"]["deployed_version"] is None
+
+
+def test_charging_sites_lie_around_the_car(client: httpx.Client, platform: Platform) -> None:
+    sites = client.get(f"{CAR}/nearby_charging_sites").json()["response"]
+    miles = [site["distance_miles"] for site in sites["superchargers"]]
+    assert miles == sorted(miles)
+    assert miles[0] < 1
+    assert {site["name"].split()[0] for site in sites["superchargers"]} == {"Berlin", "Potsdam"}
+    assert {site["type"] for site in sites["destination_charging"]} == {"destination"}
+    assert sites["timestamp"] == TIME_US // 1_000
+    few = client.get(f"{CAR}/nearby_charging_sites", params={"count": 1, "radius": 5})
+    assert len(few.json()["response"]["superchargers"]) == 1
+    tell(platform, latitude=0.0, longitude=0.0)
+    assert client.get(f"{CAR}/nearby_charging_sites").json()["response"]["superchargers"] == []
+
+
+def test_charging_sites_need_the_location(client: httpx.Client, platform: Platform) -> None:
+    headers = bearer("owner", "vehicle_device_data")
+    answer = client.get(f"{CAR}/nearby_charging_sites", headers=headers)
+    assert answer.status_code == 403
+    assert answer.json()["error"] == "Unauthorized missing scopes vehicle_location"
+    platform.live.states[TOKENS[0]] = VehicleState({}, True, 5)
+    assert client.get(f"{CAR}/nearby_charging_sites").status_code == 408
+    platform.live.states[TOKENS[0]] = VehicleState({}, False, 5)
+    assert "vehicle is offline" in client.get(f"{CAR}/nearby_charging_sites").text
+
+
+@pytest.mark.parametrize("query", ["count=0", "radius=x", "count=201", "radius=501"])
+def test_bounds_out_of_range_are_400(client: httpx.Client, query: str) -> None:
+    assert client.get(f"{CAR}/nearby_charging_sites?{query}").status_code == 400
+
+
+def test_distances_are_those_on_the_globe() -> None:
+    place = PLACES[0]
+    assert distance_m(place.latitude_deg, place.longitude_deg, place) == 0
+    quarter = distance_m(place.latitude_deg - 90, place.longitude_deg, place)
+    assert quarter == pytest.approx(math.pi / 2 * 6_371_008.8, rel=1e-6)
+    assert len(nearby(0, 0, radius_miles=20_000)) == len(PLACES)
+
+
+@pytest.mark.parametrize(
+    ("path", "members"),
+    [
+        ("vehicles/options", {"codes"}),
+        ("vehicles/subscriptions/eligibility", {"country", "eligible", "vin"}),
+        ("vehicles/upgrades/eligibility", {"country", "eligible", "vin"}),
+        ("warranty/details", {"activeWarranty", "upcomingWarranty", "expiredWarranty"}),
+    ],
+)
+def test_nothing_is_for_sale(client: httpx.Client, path: str, members: set[str]) -> None:
+    url = f"/api/1/dx/{path}"
+    assert client.get(url, params={"vin": VINS[0]}).json()["response"].keys() == members
+    assert client.get(url).status_code == 400
+    assert client.get(url, params={"vin": "5YJ3E1EA7KF999999"}).status_code == 404
+    assert client.get(url, params={"vin": VINS[0]}, headers=bearer("eve")).status_code == 404
+
+
+def test_lists_of_what_is_not_sold_or_pushed_are_empty(client: httpx.Client) -> None:
+    for path in ("users/orders", "vehicle_subscriptions"):
+        assert client.get(f"/api/1/{path}").json() == {"response": []}
+    config = client.get("/api/1/users/feature_config").json()["response"]
+    assert config["signaling"]["enabled"] is False
+
+
+def test_me(client: httpx.Client, platform: Platform) -> None:
+    assert client.get("/api/1/users/me").status_code == 404
+    platform.registry.people.add_person("o@example.org", "Olga O.", "long enough", "owner")
+    assert client.get("/api/1/users/me").json()["response"] == {
+        "email": "o@example.org",
+        "full_name": "Olga O.",
+        "profile_image_url": None,
+        "vault_uuid": "owner",
+    }
+
+
+def test_region_and_whoever_lives_elsewhere(client: httpx.Client, platform: Platform) -> None:
+    na = "https://fleet-api.prd.na.vn.cloud.tesla.com"
+    here = client.get("/api/1/users/region").json()["response"]
+    assert here == {"region": "na", "fleet_api_base_url": na}
+    platform.registry.sharing.set_home("owner", EU)
+    there = client.get("/api/1/users/region").json()["response"]
+    assert there == {"region": "eu", "fleet_api_base_url": EU.base_url}
+    for path in (CAR, "/api/1/vehicles", f"{CAR}/vehicle_data", "/api/1/users/me"):
+        answer = client.get(path)
+        assert answer.status_code == 421, path
+        assert answer.json()["error"] == (
+            f"user out of region, use base URL: {EU.base_url}, "
+            "see https://developer.tesla.com/docs/fleet-api#regional-requirements"
+        )
+        assert answer.headers["alt-svc"] == f"h2={EU.base_url}"
+    answer = client.post(f"{CAR}/command/honk_horn", headers=bearer("owner", "vehicle_cmds"))
+    assert answer.status_code == 421
+    platform.registry.sharing.set_home("owner", None)
+    assert client.get(CAR).status_code == 200
+
+
+def test_an_app_that_was_never_registered_is_412(client: httpx.Client, platform: Platform) -> None:
+    people = platform.registry.people
+    developer, _ = people.add_person("d@example.org", "Dora D.", "long enough", "dora")
+    redirects, scopes = ("https://app.example/callback",), ("vehicle_device_data",)
+    app, _ = people.add_app(AppRequest("Page", redirects, scopes), developer.id)
+    platform.bearers["page"] = "owner:vehicle_device_data"
+    platform.tokens.clients["page"] = app.client_id
+    headers = {"Authorization": "Bearer page"}
+    answer = client.get(CAR, headers=headers)
+    assert answer.status_code == 412
+    assert answer.json() == {
+        "error": f"Account {app.client_id} must be registered in the current region "
+        "https://fleet-api.prd.na.vn.cloud.tesla.com, please see "
+        "https://developer.tesla.com/docs/fleet-api#register"
+    }
+    assert client.get("/api/1/users/region", headers=headers).status_code == 200
+    platform.registry.sharing.register(app.client_id, "app.example", "04")
+    assert client.get(CAR, headers=headers).status_code == 200
+    ours, _ = people.add_app(AppRequest("Line", redirects, scopes))
+    platform.tokens.clients["page"] = ours.client_id
+    platform.counter._verified.clear()
+    assert client.get(CAR, headers=headers).status_code == 200
+
+
+def test_keys_have_names(client: httpx.Client) -> None:
+    point = "04" + "ab" * 64
+    assert client.get("/api/1/users/backup_key").status_code == 404
+    given = {"public_key": point, "kind": "mobile_device", "model": "vehicle-command", "name": "k"}
+    answer = client.post("/api/1/users/keys", json=given).json()["response"]
+    assert answer == {**given, "tag": ""}
+    assert client.get("/api/1/users/backup_key").json()["response"] == answer
+    for wrong in ({}, {"public_key": "04ab"}, {"public_key": 4}, {**given, "name": 1}):
+        assert client.post("/api/1/users/keys", json=wrong).status_code == 400
+
+
+def test_too_many_named_keys_are_422(client: httpx.Client) -> None:
+    for n in range(20):
+        point = f"04{n:0128x}"
+        assert client.post("/api/1/users/keys", json={"public_key": point}).status_code == 200
+    answer = client.post("/api/1/users/keys", json={"public_key": "04" + "f" * 128})
+    assert answer.status_code == 422
+    assert answer.json()["messages"].keys() == {"public_key"}
