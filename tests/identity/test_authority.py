@@ -11,6 +11,7 @@ from motorcade.clock import SimulatedClock
 from motorcade.identity.authority import Authority, open_authority, server_names
 from motorcade.identity.certificates import Certified, alternative_names
 from motorcade.identity.errors import SecretsError
+from motorcade.identity.region import TESLA_HOSTS
 
 VIN = "5YJ3E1EA7KF000001"
 START_US = 1_750_000_000_000_000
@@ -97,7 +98,8 @@ def test_the_root_is_restored_beside_the_secrets(authority: Authority) -> None:
 def test_the_server_certificate_names_loopback_and_the_listen_address(
     authority: Authority, clock: SimulatedClock
 ) -> None:
-    assert alternative_names(server_certificate(authority)) == {"localhost", "127.0.0.1", "::1"}
+    names = alternative_names(server_certificate(authority))
+    assert names == {"localhost", "127.0.0.1", "::1", *TESLA_HOSTS}
     open_authority(authority.ca_file.parent, "192.0.2.7", clock=clock)
     assert "192.0.2.7" in alternative_names(server_certificate(authority))
 

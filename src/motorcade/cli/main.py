@@ -28,6 +28,7 @@ class CommandRow(NamedTuple):
 
 
 _WHO: Final = "Vehicles, energy sites, MQTT accounts: add, list, remove"
+_OAUTH: Final = "Who signs in; apps that ask them for access"
 _COPY: Final = "Copy a running data directory; check the copy; use it"
 
 
@@ -39,6 +40,8 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "vehicle": CommandRow("motorcade.cli.vehicle", _WHO),
     "site": CommandRow("motorcade.cli.site", _WHO),
     "operator": CommandRow("motorcade.cli.operator", _WHO),
+    "person": CommandRow("motorcade.cli.person", _OAUTH),
+    "app": CommandRow("motorcade.cli.app", _OAUTH),
     "token": CommandRow("motorcade.cli.token", "Make an access token for the API"),
     "send": CommandRow("motorcade.cli.send", "Send a command to a vehicle and wait for its answer"),
     "watch": CommandRow("motorcade.cli.watch", "Show a vehicle's signals as they change"),

@@ -10,20 +10,27 @@ import ipaddress
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import structlog
 
 from motorcade import logs
-from motorcade.cli.data import READY_FILE
+from motorcade.cli.data import READY_FILE, REGISTRY_FILE
 from motorcade.config import Config
+from motorcade.identity.port import OWNER_SUBJECT
+from motorcade.identity.region import fleet_base_url, region_name
 from motorcade.kernel_cache import is_filled
 from motorcade.supervisor import ChildSpec, Supervisor, open_listener
+
+if TYPE_CHECKING:
+    from motorcade.identity.authority import Authority
 
 PORTS: Final = {
     "mqtt": 1883,
@@ -40,6 +47,7 @@ over WebSocket those that most brokers take."""
 CHILD_MODULE = "motorcade.app"
 """What a child runs; the kill audit replaces it by a broken build to prove that it can fail."""
 
+FIRST_EMAIL: Final = "owner@localhost"
 COMPILER_MODULE: Final = "motorcade.compiled"
 _ROLES: Final = {
     "gateway": ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry"),
@@ -87,6 +95,7 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
         ChildFailedError: a process did not start.
     """
     config = Config().with_overrides(list(options.settings))
+    fleet_base_url(config.identity)
     if options.open_broker and not _is_loopback(options.listen):
         reason = f"--open-broker lets anyone in, so it listens on loopback alone: {options.listen}"
         raise OpenBrokerError(f"{reason} is not; leave --listen out, or add accounts instead")
@@ -151,11 +160,12 @@ async def _run(
     seen = ReportSocket(data, "supervisor", lambda: supervisor_report(supervisor))
     await seen.start()
 
-    async def open_keys() -> tuple[str, str]:
+    async def open_keys() -> Keys:
         """Beside the children's start, which takes longer and opens the same keys, by a lock."""
         await supervisor.spawned()
         try:
-            return await asyncio.to_thread(_open_keys, data, options.listen, config)
+            first = companion is None  # else nobody would be told the owner's password
+            return await asyncio.to_thread(_open_keys, data, options.listen, config, first)
         except Exception:
             supervisor.stop()
             raise
@@ -164,9 +174,9 @@ async def _run(
     companions: list[asyncio.Task[None]] = []
 
     async def on_ready() -> None:
-        ca_file, token = await keys
+        opened = await keys
         addresses = {name: listener.getsockname()[:2] for name, listener in sockets.items()}
-        ready = _ready(addresses, ca_file, token)
+        ready = _ready(addresses, opened, config)
         for path in (data / READY_FILE, options.ready_file):
             if path is not None:
                 _write_private(path, json.dumps(ready, indent=2) + "\n")
@@ -174,7 +184,7 @@ async def _run(
             companions.append(asyncio.create_task(companion(ready)))
             companions[0].add_done_callback(lambda _: supervisor.stop())
         else:
-            _announce(ready, options.open_broker)
+            _announce(ready, opened.owner_password, options.open_broker)
 
     try:
         await supervisor.run(on_ready)
@@ -192,16 +202,49 @@ async def _run(
                 raise end
 
 
-def _open_keys(data: Path, listen: str, config: Config) -> tuple[str, str]:
-    """Make the keys that are missing; return (the root certificate's path, the admin's token)."""
+class Keys(NamedTuple):
+    """What is made at a start beside the processes."""
+
+    ca_file: str
+    admin_token: str
+    owner_password: str  # "" but at the first start
+
+
+def _open_keys(data: Path, listen: str, config: Config, first: bool) -> Keys:
+    """Make the keys that are missing and, with `first`, the first person."""
     from motorcade.identity.authority import open_authority
     from motorcade.identity.tokens import admin_token
 
     authority = open_authority(data, listen, config=config.identity)
-    return str(authority.ca_file), admin_token(authority)
+    password = _owner_password(data, authority, config) if first else ""
+    return Keys(str(authority.ca_file), admin_token(authority), password)
 
 
-def _ready(addresses: dict[str, tuple[str, int]], ca_file: str, admin_token: str) -> dict[str, Any]:
+def _owner_password(data: Path, authority: "Authority", config: Config) -> str:
+    """Make the person who owns the vehicles, unless there ever was anybody; "" then."""
+    path = data / REGISTRY_FILE
+    if _ever_had_people(path):  # at nearly every start: without loading SQLAlchemy for it
+        return ""
+    from motorcade.registry.embedded import EmbeddedRegistry
+
+    registry = EmbeddedRegistry(
+        path, account_key=authority.account_key, clock=authority.clock, config=config.registry
+    )
+    try:
+        return registry.people.add_first_person(FIRST_EMAIL, "Owner", OWNER_SUBJECT)
+    finally:
+        registry.close()
+
+
+def _ever_had_people(path: Path) -> bool:
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as registry:
+            return bool(registry.execute("SELECT EXISTS (SELECT 1 FROM people)").fetchone()[0])
+    except sqlite3.Error:  # no file, no table, or it is being made just now
+        return False
+
+
+def _ready(addresses: dict[str, tuple[str, int]], keys: Keys, config: Config) -> dict[str, Any]:
     """The ready file: the outside contract of `motorcade up`."""
 
     def place(name: str) -> dict[str, Any]:
@@ -223,8 +266,10 @@ def _ready(addresses: dict[str, tuple[str, int]], ca_file: str, admin_token: str
         "api": url("api", "http"),
         "api_tls": url("api_tls", "https"),
         "dashboard": {"url": None},
-        "ca_file": ca_file,
-        "admin_token": admin_token,
+        "region": region_name(config.identity),
+        "fleet_base_url": fleet_base_url(config.identity),
+        "ca_file": keys.ca_file,
+        "admin_token": keys.admin_token,
     }
 
 
@@ -251,7 +296,7 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _announce(ready: dict[str, Any], open_broker: bool) -> None:
+def _announce(ready: dict[str, Any], owner_password: str, open_broker: bool) -> None:
     lines = [
         "motorcade is up",
         f"  MQTT       {ready['mqtt']['host']}:{ready['mqtt']['port']}"
@@ -263,6 +308,9 @@ def _announce(ready: dict[str, Any], open_broker: bool) -> None:
         f"  CA         {ready['ca_file']}",
         f"  admin token, shown once: {ready['admin_token']}",
     ]
+    if owner_password:
+        lines.append(f"  sign in at {ready['api']['url']}/account as {FIRST_EMAIL}")
+        lines.append(f"  its password, shown once: {owner_password}")
     if open_broker:
         lines.append("  OPEN BROKER: MQTT asks nobody for an account, any topic is anyone's")
     print("\n".join(lines), file=sys.stderr, flush=True)

@@ -1,12 +1,13 @@
 """`motorcade token`: an access token for the API, without the OAuth flow."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption
+from motorcade.cli.data import DEFAULT_DATA, DataOption, running_server
 from motorcade.cli.render import new_app, print_json
-from motorcade.config import Config
+from motorcade.config import Config, IdentityConfig
 
 app = new_app()
 _TTL_S = Config().api.token_ttl_s
@@ -28,7 +29,7 @@ def token(
     from motorcade.identity.tokens import token_authority
 
     wanted = scopes.replace(",", " ").split()
-    tokens = token_authority(open_authority(data))
+    tokens = token_authority(open_authority(data, config=_identity(data)))
     minted = tokens.mint(subject, wanted, ttl_s=ttl, client_id="motorcade-cli")
     print_json(
         {
@@ -38,3 +39,10 @@ def token(
             "scope": " ".join(wanted),
         }
     )
+
+
+def _identity(data: Path) -> IdentityConfig:
+    """As the running server names itself, if one runs: clients choose their host by a token."""
+    ready = running_server(data) or {}
+    region = ready.get("region", IdentityConfig().region)
+    return IdentityConfig(region=region, public_url=ready.get("fleet_base_url", ""))

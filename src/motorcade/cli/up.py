@@ -42,6 +42,18 @@ def up(
         typer.Option("--open-broker", help="MQTT without accounts, for tools; on loopback alone."),
     ] = False,
     log_level: LevelOption = DEFAULT_LEVEL,
+    region: Annotated[
+        str,
+        typer.Option("--region", metavar="NAME", help="na, eu, cn; another with --public-url."),
+    ] = "",
+    public_url: Annotated[
+        str,
+        typer.Option(
+            "--public-url",
+            metavar="URL",
+            help="Where apps reach the API; none: Tesla's hosts.",
+        ),
+    ] = "",
 ) -> None:
     """Run the platform: MQTT, Fleet Telemetry and the API, until SIGTERM.
 
@@ -55,11 +67,17 @@ def up(
             listen=listen,
             ports_auto=ports_word(ports) == "auto",
             ready_file=ready_file,
-            settings=tuple(settings or ()),
+            settings=(*(settings or ()), *_places(region, public_url)),
             open_broker=open_broker,
             log_level=level_word(log_level),
         )
     )
+
+
+def _places(region: str, public_url: str) -> list[str]:
+    """The two options as the settings that they are."""
+    told = {"identity.region": region, "identity.public_url": public_url}
+    return [f"{name}={value}" for name, value in told.items() if value]
 
 
 def level_word(level: str) -> str:

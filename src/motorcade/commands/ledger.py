@@ -35,7 +35,7 @@ CREATE TABLE commands (
     expires_time_us INTEGER NOT NULL,
     requested_time_us INTEGER NOT NULL,
     state TEXT NOT NULL,            -- of the last step
-    timeline TEXT NOT NULL          -- JSON: [[state, time_us, reason], ...]
+    timeline TEXT NOT NULL          -- JSON: [[state, time_us, reason, response?], ...]
 ) WITHOUT ROWID;
 CREATE UNIQUE INDEX by_key ON commands (account, idempotency_key);
 CREATE INDEX by_vehicle ON commands (vehicle, requested_time_us);
@@ -57,7 +57,7 @@ INSERT INTO counters VALUES (?, ?)
 ON CONFLICT (vehicle) DO UPDATE SET counter = max(counter, excluded.counter)
 """
 _ADD_STEP: Final = """
-UPDATE commands SET state = ?, timeline = json_insert(timeline, '$[#]', json_array(?, ?, ?))
+UPDATE commands SET state = ?, timeline = json_insert(timeline, '$[#]', json(?))
 WHERE id = ?
 """
 _STORE_CURSOR: Final = "INSERT OR REPLACE INTO cursors VALUES (?, ?)"
@@ -154,9 +154,11 @@ class Ledger:
             yield _view(row[:-1]), int(row[-1])
 
     def _apply(self, vehicle: VehicleToken, transition: Transition) -> None:
-        step = (transition.state, transition.time_us, transition.reason)
+        step = [transition.state, transition.time_us, transition.reason]
         if transition.state != State.REQUESTED:
-            self._writing.execute(_ADD_STEP, (transition.state, *step, transition.id))
+            told = [*step, transition.response] if transition.response else step
+            text = msgspec.json.encode(told).decode()
+            self._writing.execute(_ADD_STEP, (transition.state, text, transition.id))
             return
         row = (
             transition.id,
@@ -211,9 +213,18 @@ def _is_good(path: Path) -> bool:
     return bool(version == SCHEMA_VERSION)
 
 
+class _StoredStep(msgspec.Struct, array_like=True):
+    """A step in a timeline; most have no response."""
+
+    state: State
+    time_us: int
+    reason: str
+    response: str = ""
+
+
 def _view(row: Sequence[Any]) -> CommandView:
     command_id, vehicle, name, parameters, account, key, expires_time_us, timeline = row
-    steps = msgspec.json.decode(timeline, type=list[tuple[State, int, str]])
+    steps = msgspec.json.decode(timeline, type=list[_StoredStep])
     return CommandView(
         command_id,
         vehicle,
@@ -222,5 +233,5 @@ def _view(row: Sequence[Any]) -> CommandView:
         account,
         key,
         expires_time_us,
-        tuple(Step(*step) for step in steps),
+        tuple(Step(s.state, s.time_us, s.reason, s.response) for s in steps),
     )

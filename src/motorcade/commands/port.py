@@ -27,6 +27,7 @@ class Step:
     state: State
     time_us: int
     reason: str = ""
+    response: str = ""  # of a signed command: the car's answer, base64
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,11 @@ class CommandView:
     @property
     def reason(self) -> str:
         return self.timeline[-1].reason
+
+    @property
+    def response(self) -> str:
+        """The car's own answer to a signed command, base64; "" if there is none."""
+        return self.timeline[-1].response
 
     @property
     def final(self) -> bool:

@@ -25,6 +25,7 @@ from motorcade.wire.command.messages import (
     Hello,
     Journal,
     JournalEntry,
+    Keys,
     UpMessage,
 )
 from motorcade.wire.command.records import (
@@ -147,6 +148,8 @@ class Router:
         self, message: UpMessage, vehicle: VehicleToken, received_us: int, now_us: int
     ) -> list[Entry]:
         """Take what a vehicle sent. It speaks of its own commands only; others are ignored."""
+        if isinstance(message, Keys):
+            return []  # says nothing of a command: whoever keeps key lists hears it
         if isinstance(message, Hello):
             return self._hello(message, vehicle, received_us, now_us)
         said = message.entries if isinstance(message, Journal) else [message]
@@ -236,10 +239,16 @@ class Router:
         event = CAR_SAYS[answer.state]
         if tracked.final and TRANSITIONS[State.REQUESTED][event] is not tracked.state:
             self.contradictions += 1
-        return self._enter(tracked, event, answer.reason, received_us, now_us)
+        return self._enter(tracked, event, answer.reason, received_us, now_us, answer.response)
 
     def _enter(
-        self, tracked: Tracked, event: Event, reason: str, time_us: int, now_us: int
+        self,
+        tracked: Tracked,
+        event: Event,
+        reason: str,
+        time_us: int,
+        now_us: int,
+        response: str = "",
     ) -> list[Entry]:
         """Follow the table from the command's state; no entry when nothing follows.
 
@@ -250,11 +259,15 @@ class Router:
             return []
         self._roll.leave(tracked)
         time_us = max(time_us, tracked.steps[-1].time_us)
-        step = Step(state, time_us, reason or REASONS.get(event, ""))
+        step = Step(state, time_us, reason or REASONS.get(event, ""), response)
         tracked.steps.append(step)
         self._roll.enter(tracked)
         payload = Transition(
-            id=tracked.id, state=state.value, time_us=step.time_us, reason=step.reason
+            id=tracked.id,
+            state=state.value,
+            time_us=step.time_us,
+            reason=step.reason,
+            response=step.response,
         )
         return [Entry(tracked.vehicle, now_us, payload)]
 

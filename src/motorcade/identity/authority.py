@@ -24,6 +24,7 @@ from motorcade.identity import certificates
 from motorcade.identity.certificates import Certified, Validity
 from motorcade.identity.errors import DamagedSecretError, SecretsError
 from motorcade.identity.port import VEHICLE_CA_NAME
+from motorcade.identity.region import fleet_hosts
 from motorcade.identity.secrets import SecretsDirectory, make_private, write_file
 
 ROOT_CA_NAME: Final = "Motorcade Root CA"
@@ -108,6 +109,7 @@ class Authority:
     def keep_server_certificate(self, listen: str) -> None:
         """Make the doors' certificate anew if it is missing, ends soon, or names other places."""
         names = server_names(listen, self.config.server_names)
+        names += [name for name in fleet_hosts(self.config) if name not in names]
         self.secrets.replace_unless(
             "server.pem", lambda pem: self._serves(pem, names), lambda: self._make_server(names)
         )

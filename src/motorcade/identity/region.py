@@ -7,6 +7,7 @@ reach us through a proxy or a hosts entry.
 
 import re
 from typing import Final
+from urllib.parse import urlsplit
 
 from motorcade.config import ConfigError, IdentityConfig
 
@@ -57,3 +58,9 @@ def fleet_base_url(config: IdentityConfig) -> str:
             f"public URL {config.public_url!r}: write https://HOST[:PORT], without a query"
         )
     return url
+
+
+def fleet_hosts(config: IdentityConfig) -> list[str]:
+    """The names and addresses under which apps reach the API, for its certificate."""
+    host = urlsplit(fleet_base_url(config)).hostname or ""
+    return list(dict.fromkeys([*TESLA_HOSTS, host]))

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+import msgspec
+
 from motorcade.clock import Clock
 from motorcade.config import VehicleConfig
 from motorcade.events import Topic
@@ -17,6 +19,7 @@ from motorcade.vehicle.commands import Decision, Execute, Refusal, Refuse, Repea
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.journal import Journal
 from motorcade.vehicle.outbox import Outbox
+from motorcade.vehicle.program import Ended, Moment, Program
 from motorcade.vehicle.samples import Sampler, Signals
 from motorcade.vehicle.server_time import ServerNow, ServerTimeKeeper
 from motorcade.vehicle.stations import Stations, Traced
@@ -41,6 +44,7 @@ from motorcade.wire.command.signing import verify
 WAITING_MAX: Final = 64  # commands held until the time is known; the server keeps the others
 HELLO_S: Final = 5.0  # between hellos while the time is unknown
 HELLO_AGAIN_S: Final = 15.0  # while it is known, but nobody has answered in this connection
+RECALLED_CHARACTERS_MAX: Final = 32 << 10  # of responses in one `Journal`, which is read whole
 _FINAL: Final = ("executed", "refused", "expired")
 
 Acknowledge = Callable[[], None]
@@ -86,6 +90,7 @@ class AgentParts:
     topic: Topic = Topic.TELEMETRY  # of the samples
     refuses: Refusal = actions.refusal
     apply: Callable[[Any, str, actions.Parameters], None] = actions.apply
+    program: Program | None = None  # commands that the machine's program does itself
 
 
 class Agent:
@@ -146,6 +151,7 @@ class Agent:
         self.online = True
         self.counters.connects += 1
         self._ask_time(every_s=0.0)
+        self._report()
 
     def disconnected(self, reason: str) -> None:
         self.online = False
@@ -180,15 +186,13 @@ class Agent:
                 for held in waiting:
                     self._judge(held.command, held.acknowledge, held.stations)
             case Query():
-                self._say(JournalMessage(entries=[self._recall(one) for one in message.ids]))
+                self._say(JournalMessage(entries=self._recall_all(message.ids)))
                 acknowledge()
 
     def _judge(self, command: Command, acknowledge: Acknowledge, stations: Stations | None) -> None:
         """Decide, do, answer; acknowledge when the journal has it."""
         self._advance()
-        decision: Decision = decide(
-            command, self.journal, self._now(), self.car, self._parts.refuses
-        )
+        decision: Decision = decide(command, self.journal, self._now(), self.car, self._refusal)
         self._judging = stations
         if stations is not None:
             stations.judged_us = self._stamp()
@@ -213,19 +217,47 @@ class Agent:
         if now is None or now.latest_us >= command.expires_time_us:
             self._conclude(command, "expired", "")  # the disk took its time; never late (P5)
             return
-        self._parts.apply(self.car, command.name, command.parameters)
+        program = self._parts.program
+        ended = Ended()
+        if program is not None and program.knows(command.name):
+            moment = Moment(self._parts.clock.monotonic_s(), begun_us)
+            ended = program.run(command.name, command.parameters, moment)
+        else:
+            self._parts.apply(self.car, command.name, command.parameters)
         if self._judging is not None:
             self._judging.executed_us = self._stamp()
+        if ended.reason:
+            self._conclude(command, "refused", ended.reason, begun_us, ended.response)
+            return
         self.counters.executed += 1
         self._parts.executed(command, now.latest_us)
-        self._conclude(command, "executed", "", begun_us)
-        self.changed()  # so that whoever watches sees the effect at once
+        self._conclude(command, "executed", "", begun_us, ended.response)
+        if ended.reports:
+            self._report()
+        if ended.acted:
+            self.changed()  # so that whoever watches sees the effect at once
+
+    def _refusal(self, machine: Any, name: str, parameters: actions.Parameters) -> str:
+        """Why a command is not carried out now; the program's own, and what it lets pass."""
+        program = self._parts.program
+        if program is not None:
+            if program.knows(name):
+                return actions.ACCEPTED
+            reason = program.refuses(name)
+            if reason:
+                return reason
+        return self._parts.refuses(machine, name, parameters)
 
     def _conclude(
-        self, command: Command, state: Outcome, reason: str, time_us: int | None = None
+        self,
+        command: Command,
+        state: Outcome,
+        reason: str,
+        time_us: int | None = None,
+        response: str = "",
     ) -> None:
         self.counters.refused += state == "refused"
-        self._repeat(self._write(command, state, reason, time_us))
+        self._repeat(self._write(command, state, reason, time_us, response))
         stations, self._judging = self._judging, None
         if stations is not None and self._parts.traced is not None:
             stations.answered_us = self._stamp()
@@ -233,7 +265,12 @@ class Agent:
             self._parts.traced(stations)
 
     def _write(
-        self, command: Command, state: JournalState, reason: str, time_us: int | None = None
+        self,
+        command: Command,
+        state: JournalState,
+        reason: str,
+        time_us: int | None = None,
+        response: str = "",
     ) -> JournalEntry:
         """`time_us` is when it happened, if that was not now."""
         entry = self.journal.write(
@@ -242,6 +279,7 @@ class Agent:
             reason=reason,
             time_us=self._stamp() if time_us is None else time_us,
             counter=command.counter,
+            response=response,
         )
         if self._judging is not None and not self._judging.journaled_us:
             self._judging.journaled_us = self._stamp()
@@ -259,8 +297,21 @@ class Agent:
                 reason=entry.reason,
                 time_us=entry.time_us,
                 counter=entry.counter,
+                response=entry.response,
             )
         )
+
+    def _recall_all(self, ids: list[str]) -> list[JournalEntry]:
+        """The responses of signed commands go with their outcome while there is room."""
+        room = RECALLED_CHARACTERS_MAX
+        entries = []
+        for command_id in ids:
+            entry = self._recall(command_id)
+            if len(entry.response) > room:
+                entry = msgspec.structs.replace(entry, response="")
+            room -= len(entry.response)
+            entries.append(entry)
+        return entries
 
     def _recall(self, command_id: str) -> JournalEntry:
         """What the journal knows; an id it does not know gets a tombstone first."""
@@ -270,6 +321,11 @@ class Agent:
         return self.journal.write(
             command_id, "unknown", reason="", time_us=self._stamp(), counter=0
         )
+
+    def _report(self) -> None:
+        """Tell what the program has to tell of itself, where commands come from."""
+        if self._parts.program is not None and self._parts.commanded:
+            self._say(self._parts.program.report())
 
     def _ask_time(self, *, every_s: float) -> None:
         now_s = self._parts.clock.monotonic_s()

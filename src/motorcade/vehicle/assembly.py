@@ -13,6 +13,7 @@ from motorcade.clock import Clock
 from motorcade.config import VehicleConfig
 from motorcade.vehicle.agent import Agent, AgentParts
 from motorcade.vehicle.disk import Disk
+from motorcade.vehicle.errors import VehicleError
 from motorcade.vehicle.fleet import Link, Member
 from motorcade.vehicle.link import Backoff, Sleep, client_tls, dial_tcp
 from motorcade.vehicle.link_mqtt import MqttLink
@@ -20,6 +21,10 @@ from motorcade.vehicle.link_telemetry import TelemetryLink
 from motorcade.vehicle.model import Car
 from motorcade.vehicle.mqtt_session import ClientSession
 from motorcade.vehicle.samples import JsonSampler, Sampler, TeslaSampler
+from motorcade.vehicle.signed.car import CarMachine
+from motorcade.vehicle.signed.keychain import Keychain
+from motorcade.vehicle.signed.program import SignedProgram, Signing
+from motorcade.vehicle.signed.receiver import Receiver
 from motorcade.vehicle.stations import Traced
 from motorcade.vehicle.vehicle_file import Address, VehicleFile
 
@@ -61,13 +66,17 @@ def assemble(
 
     Raises:
         OSError: its files cannot be read or written.
+        VehicleError: a setting has no meaning.
     """
     sampler: Sampler = JsonSampler()
     if world.kind is LinkKind.TELEMETRY:
         sampler = TeslaSampler(vehicle.vin)
+    car = Car(seed)
+    keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=world.config.signing_keys_max)
+    receiver = Receiver(vehicle.vin, keychain, CarMachine(car), world.entropy)
     parts = AgentParts(
         vehicle,
-        Car(seed),
+        car,
         world.clock,
         buffer_disk,
         journal_disk,
@@ -76,10 +85,20 @@ def assemble(
         world.entropy,
         commanded=world.kind is not LinkKind.TELEMETRY,
         traced=world.traced,
+        program=SignedProgram(_signing(world.config), receiver),
     )
     agent = Agent(parts)
+    agent.damage += filter(None, [keychain.damage])
     backoff = Backoff(world.config, np.random.default_rng((seed, _JITTER)))
     return Member(agent, link_of(vehicle, world, agent, backoff, tls))
+
+
+def _signing(config: VehicleConfig) -> Signing:
+    try:
+        return Signing(config.signed_commands)
+    except ValueError as error:
+        words = ", ".join(Signing)
+        raise VehicleError(f"vehicle.signed_commands={error}: write one of {words}") from error
 
 
 def link_of(

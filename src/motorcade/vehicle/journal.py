@@ -77,7 +77,14 @@ class Journal:
         return len(self._entries)
 
     def write(
-        self, command_id: str, state: JournalState, *, reason: str, time_us: int, counter: int
+        self,
+        command_id: str,
+        state: JournalState,
+        *,
+        reason: str,
+        time_us: int,
+        counter: int,
+        response: str = "",
     ) -> JournalEntry:
         """Record a state and sync. A final state stays; "started" may be followed by one.
 
@@ -89,7 +96,12 @@ class Journal:
         known = self._entries.get(command_id)
         assert known is None or known.state not in _FINAL  # decide() answers those from the journal
         entry = JournalEntry(
-            id=command_id, state=state, reason=reason, time_us=time_us, counter=counter
+            id=command_id,
+            state=state,
+            reason=reason,
+            time_us=time_us,
+            counter=counter,
+            response=response,
         )
         full = len(self._entries) >= self._commands_max or self._lines >= 3 * self._commands_max
         if full or self._stale:

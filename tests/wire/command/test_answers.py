@@ -18,13 +18,20 @@ from motorcade.wire.command.messages import (
     Hello,
     Journal,
     JournalEntry,
+    Keys,
+    SigningKey,
     UpMessage,
 )
 
 MESSAGES: list[UpMessage] = [
     Hello(nonce="abc", stream="s1"),
     Answer(id="c1", state="executed", reason="", time_us=5, counter=7),
-    Answer(id="c1", state="refused", reason="driving", time_us=5, counter=7),
+    Answer(id="c1", state="refused", reason="driving", time_us=5, counter=7, response="AAAA"),
+    Keys(signed_commands="none"),
+    Keys(
+        signed_commands="required",
+        keys=[SigningKey(slot=3, public_key="04" * 65, role="OWNER", form_factor=9)],
+    ),
     Journal(
         entries=[
             JournalEntry(id="c1", state="executed", time_us=5, counter=7),
@@ -47,6 +54,7 @@ def test_the_shape_on_the_wire() -> None:
         "reason": "",
         "time_us": 5,
         "counter": 7,
+        "response": "",
     }
 
 
@@ -66,6 +74,8 @@ def test_members_of_a_later_version_are_ignored() -> None:
         b'{"type":"answer","id":"","state":"executed"}',
         b'{"type":"answer","id":"c1","state":"executed","counter":-1}',
         b'{"type":"answer","id":"c1","state":"executed","time_us":1e300}',
+        b'{"type":"keys","signed_commands":"maybe"}',
+        b'{"type":"keys","signed_commands":"none","keys":[{"slot":0,"public_key":"04","role":"X"}]}',
         b"[" * 100_000,
     ],
 )
@@ -84,7 +94,9 @@ def test_limits() -> None:
 
 def test_the_largest_journal_fits() -> None:
     entry = JournalEntry(id="i" * 64, state="executed", reason="r" * 256, time_us=1 << 52)
-    assert len(write_up(Journal(entries=[entry] * IDS_MAX))) <= UP_BYTES_MAX
+    with_response = JournalEntry(id="i", state="executed", response="A" * (24 << 10))
+    entries = [entry] * (IDS_MAX - 1) + [with_response]
+    assert len(write_up(Journal(entries=entries))) <= UP_BYTES_MAX
 
 
 @given(st.binary(max_size=200))

@@ -35,18 +35,18 @@ class Accounts:
         hashed = stretch(chosen, store.entropy(SALT_BYTES), store.config)
         with store.changing() as connection:
             _refuse_taken(connection, email, subject)
-            row = connection.execute(
-                insert(PEOPLE)
-                .values(
-                    subject=subject,
-                    email=email,
-                    full_name=full_name,
-                    password_hash=hashed,
-                    added_time_us=store.clock.now_us(),
-                )
-                .returning(*statements.PERSON_COLUMNS)
-            ).one()
-        return Person(*row), chosen
+            person = _insert(connection, email, full_name, subject, hashed, store.clock.now_us())
+        return person, chosen
+
+    def add_first_person(self, email: str, full_name: str, subject: str) -> str:
+        store = self._store
+        password = store.draw()
+        hashed = stretch(password, store.entropy(SALT_BYTES), store.config)
+        with store.changing() as connection:
+            if connection.execute(select(PEOPLE.c.id).limit(1)).first():
+                return ""
+            _insert(connection, email, full_name, subject, hashed, store.clock.now_us())
+        return password
 
     def people(self) -> list[Person]:
         return [Person(*row) for row in self._store.rows(statements.PEOPLE_ALL)]
@@ -147,6 +147,20 @@ def find_person(connection: Connection, name: str) -> Person:
         known = "`motorcade person list` shows all"
         raise NotFoundError(f"no person with the e-mail or subject {name[:80]!r}: {known}")
     return Person(*rows[0])  # type: ignore[arg-type]
+
+
+def _insert(
+    connection: Connection, email: str, full_name: str, subject: str, hashed: str, now_us: int
+) -> Person:
+    row = {
+        "subject": subject,
+        "email": email,
+        "full_name": full_name,
+        "password_hash": hashed,
+        "added_time_us": now_us,
+    }
+    added = insert(PEOPLE).values(**row).returning(*statements.PERSON_COLUMNS)
+    return Person(*connection.execute(added).one())
 
 
 def _refuse_taken(connection: Connection, email: str, subject: str) -> None:

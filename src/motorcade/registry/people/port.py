@@ -135,6 +135,9 @@ class People(Protocol):
             AlreadyExistsError: the e-mail or subject is taken.
         """
 
+    def add_first_person(self, email: str, full_name: str, subject: str) -> str:
+        """Add the owner and return the password drawn; "" where there ever was anybody."""
+
     def people(self) -> list[Person]:
         """Everybody, in the order they were added."""
 

@@ -7,7 +7,8 @@ import msgspec
 from motorcade.wire.command.errors import MalformedMessageError, MessageTooLargeError
 from motorcade.wire.command.messages import UpMessage
 
-UP_BYTES_MAX: Final = 128 << 10  # a journal of 256 entries with the longest ids and reasons fits
+UP_BYTES_MAX: Final = 160 << 10
+"""A journal of 256 entries with the longest ids and reasons fits, and 32 KiB of responses."""
 
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(UpMessage)

@@ -2,7 +2,7 @@
 
 Down, to the vehicle's `command_topic`, each signed by the cloud (`signing.py`): `Command`,
 `ServerTime`, `Query`. Up, to `{publish_topic_prefix}/command_answers`, unsigned because the session
-authenticates: `Hello`, `Answer`, `Journal`. The page is `docs/protocols/commands.md`.
+authenticates: `Hello`, `Answer`, `Journal`, `Keys`. The page is `docs/protocols/commands.md`.
 
 Every text and list has a limit here, so a decoded message is bounded by its type.
 """
@@ -13,6 +13,13 @@ from msgspec import Meta, Struct
 
 INTEGER_MAX: Final = (1 << 53) - 1  # RFC 8785 §3.2.2.3: beyond, JSON numbers are not exact
 IDS_MAX: Final = 256  # in one query or journal
+RESPONSE_CHARACTERS_MAX: Final = 24 << 10  # of a signed command's answer: base64 of 16 KiB fits
+KEYS_MAX: Final = 64  # on a car's list
+
+SIGNED_COMMAND: Final = "signed_command"  # the car's protocol within: {"routable_message": base64}
+APPROVE_KEY: Final = "approve_key"  # {"public_key": hex, "role", "form_factor"}
+REMOVE_KEY: Final = "remove_key"  # {"public_key": hex}
+"""Commands that the car's program does itself. No row of `commands/table.py` has these names."""
 
 CommandId = Annotated[str, Meta(min_length=1, max_length=64)]
 Token = Annotated[str, Meta(min_length=17, max_length=17)]
@@ -20,6 +27,7 @@ KeyId = Annotated[str, Meta(min_length=1, max_length=64)]
 Name = Annotated[str, Meta(min_length=1, max_length=64)]
 Nonce = Annotated[str, Meta(min_length=1, max_length=64)]
 Reason = Annotated[str, Meta(max_length=256)]
+Response = Annotated[str, Meta(max_length=RESPONSE_CHARACTERS_MAX)]
 TimeUs = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 Counter = Annotated[int, Meta(ge=0, le=INTEGER_MAX)]
 
@@ -81,6 +89,7 @@ class Answer(Struct, frozen=True, kw_only=True, tag_field="type", tag="answer"):
     reason: Reason = ""
     time_us: TimeUs = 0  # the car's clock, when it ended
     counter: Counter = 0
+    response: Response = ""  # of a signed command: what the caller gets, base64
 
 
 class JournalEntry(Struct, frozen=True, kw_only=True):
@@ -91,6 +100,7 @@ class JournalEntry(Struct, frozen=True, kw_only=True):
     reason: Reason = ""
     time_us: TimeUs = 0
     counter: Counter = 0
+    response: Response = ""  # as in `Answer`
 
 
 class Journal(Struct, frozen=True, kw_only=True, tag_field="type", tag="journal"):
@@ -99,4 +109,20 @@ class Journal(Struct, frozen=True, kw_only=True, tag_field="type", tag="journal"
     entries: Annotated[list[JournalEntry], Meta(max_length=IDS_MAX)]
 
 
-UpMessage = Hello | Answer | Journal
+class SigningKey(Struct, frozen=True, kw_only=True):
+    """A key that the car obeys in signed commands."""
+
+    slot: Annotated[int, Meta(ge=0, lt=KEYS_MAX)]
+    public_key: Annotated[str, Meta(min_length=130, max_length=130, pattern="^[0-9a-f]*$")]
+    role: Name
+    form_factor: Annotated[int, Meta(ge=0, le=255)] = 0
+
+
+class Keys(Struct, frozen=True, kw_only=True, tag_field="type", tag="keys"):
+    """Sent at each connect and after each change: which signed commands the car obeys."""
+
+    signed_commands: Literal["none", "supported", "required"]
+    keys: Annotated[list[SigningKey], Meta(max_length=KEYS_MAX)] = []
+
+
+UpMessage = Hello | Answer | Journal | Keys

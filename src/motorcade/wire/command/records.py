@@ -36,6 +36,7 @@ class Transition(Struct, frozen=True, kw_only=True, omit_defaults=True):
     counter: int = 0
     account: str = ""
     idempotency_key: str = ""
+    response: str = ""  # the car's answer to a signed command, base64; in a final state alone
     message: Raw = NO_MESSAGE  # the signed bytes for the car, exactly; in "requested" alone
 
 
