@@ -13,6 +13,7 @@ import select
 import sys
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -144,6 +145,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
     from motorcade.api.build import build_api
     from motorcade.api.counter import Counter
+    from motorcade.api.domain_keys import fetch_key
     from motorcade.api.oauth.desk import Desk
     from motorcade.api.server import Listener, serve
     from motorcade.commands.entries import Downlink
@@ -221,6 +223,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
         people=parts.registry.people,
         sharing=parts.registry.sharing,
+        fetch_key=partial(fetch_key, timeout_s=config.api.key_fetch_s_max),
     )
     report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
     if traces is not None:

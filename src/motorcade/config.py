@@ -174,6 +174,7 @@ class ApiConfig:
     body_bytes_max: int = 1 << 20  # larger requests: 413
     streams_max: int = 5_000  # open app WebSockets
     stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead
+    key_fetch_s_max: float = 5.0  # per step, for an app's key from its domain; beyond: 424
     residence_s_max: float = 1.0  # an account's move, an app's registration show within this
     token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise
     sign_ins_concurrent_max: int = 2  # passwords checked at once; more wait

@@ -20,6 +20,7 @@ from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS
 from motorcade.clock import SystemClock
 from motorcade.config import Config
 from motorcade.identity.scopes import SCOPES
+from motorcade.registry.people.port import AppRequest
 from motorcade.state.port import VehicleState
 from tests.api.standins import TOKENS, VINS, Platform, bearer, running
 
@@ -32,6 +33,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     settings = ("commands.response_s_max=0.2",)
     with running(tmp_path_factory.mktemp("rights"), *settings) as platform:
         platform.live.states[TOKENS[0]] = VehicleState({}, True, 5)
+        asked = AppRequest("Test", ("https://a.example",), ("openid",), client_id=APP)
+        platform.registry.people.add_app(asked)
         yield platform
 
 
@@ -99,7 +102,8 @@ def test_a_token_of_the_wrong_kind_is_refused(platform: Platform, row: Right) ->
     if row.token is Token.EITHER:
         return
     answer = call(platform, row, bearer(wrong, *SCOPES))
-    assert (answer.status_code, answer.json()["error"]) == (403, "Unauthorized token type")
+    text = "Expected partner account" if row.token is Token.PARTNER else "Unauthorized token type"
+    assert (answer.status_code, answer.json()["error"]) == (403, text)
 
 
 @pytest.mark.parametrize("scope", SCOPES)

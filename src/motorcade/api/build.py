@@ -32,6 +32,7 @@ from motorcade.api.errors import ApiError
 from motorcade.api.health import live, metrics, ready
 from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
 from motorcade.api.pages.routes import PAGES
+from motorcade.api.partners import public_key, register
 from motorcade.api.side_data import (
     mobile_enabled,
     nearby_charging_sites,
@@ -90,6 +91,7 @@ def build_routes(counter: Counter) -> Litestar:
             *(revoke_invitation, redeem_invitation),
             *(options, subscriptions_eligibility, upgrades_eligibility, warranty),
             vehicle_subscriptions,
+            *(register, public_key),
             *(me, region, orders, feature_config, backup_key, name_key),
         ],
         dependencies={

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 
+from motorcade.api.domain_keys import KeyFetchError
 from motorcade.api.envelope import note_allowance
 from motorcade.api.errors import (
     LOGIN_REQUIRED,
@@ -45,6 +46,11 @@ TOKENS_CACHED_MAX: Final = 4_096  # a check of the signature costs some 200 µs,
 VIN_CHARACTERS: Final = 17
 
 
+def no_key(domain: str) -> bytes:
+    """Stands where the composition root gives nothing that fetches. Raises `KeyFetchError`."""
+    raise KeyFetchError(f"{domain}: this server fetches no keys: upload it instead")
+
+
 @dataclass(slots=True)
 class Counter:
     """The API's dependencies, and the questions that every handler asks first."""
@@ -58,6 +64,7 @@ class Counter:
     entropy: Callable[[int], bytes]
     people: People | None = None
     sharing: Sharing | None = None  # drivers, invitations, homes, registered apps
+    fetch_key: Callable[[str], bytes] = no_key  # of a domain: `domain_keys.py`; blocks
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces

@@ -1,0 +1,135 @@
+"""`/api/1/partner_accounts`: an app registers itself in this region, with a partner token."""
+
+import asyncio
+import re
+from typing import Final
+
+from cryptography.hazmat.primitives import serialization
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from motorcade import zones
+from motorcade.api.counter import AnyRequest, Counter, read_body, read_text
+from motorcade.api.domain_keys import KeyFetchError
+from motorcade.api.envelope import ok
+from motorcade.api.errors import ApiError, not_found, unprocessable, unregistered
+from motorcade.api.shapes import Envelope
+from motorcade.identity.region import fleet_base_url
+from motorcade.registry.errors import AlreadyExistsError, InvalidNameError
+from motorcade.registry.people.names import check_public_key
+from motorcade.registry.people.port import App
+from motorcade.registry.sharing.port import Registration
+
+DOMAIN_CHARACTERS_MAX: Final = 253
+_LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
+
+
+class PartnerAccount(Struct, kw_only=True):
+    """An app in this region. What we have no use for has Tesla's null."""
+
+    account_id: str
+    client_id: str
+    name: str
+    description: str
+    domain: str
+    public_key: str  # the uncompressed point, hex: Home Assistant compares it with its own
+    created_at: str
+    updated_at: str
+    enterprise_tier: str = "free"
+    issuer: str | None = None
+    ca: str | None = None
+    csr: str | None = None
+    csr_updated_at: str | None = None
+
+
+class PublicKey(Struct):
+    public_key: str  # the uncompressed point, hex
+
+
+@post("/api/1/partner_accounts", status_code=200)
+async def register(
+    request: AnyRequest, counter: NamedDependency[Counter]
+) -> Response[Envelope[PartnerAccount]]:
+    """Register the app with a domain; its key is the uploaded one, else the domain's (424)."""
+    access = counter.allow(request)
+    app = _app(counter, access.client_id)
+    domain = read_text(await read_body(request), "domain", characters_max=DOMAIN_CHARACTERS_MAX)
+    if not _DOMAIN.fullmatch(domain):
+        text = "Ensure that domain is lowercase and starts without https://"
+        raise ApiError(400, f"Invalid domain: {domain[:80]}. {text}")
+    if app.domain and domain != app.domain and not domain.endswith(f".{app.domain}"):
+        raise unprocessable("domain mismatch", {"domain": [f"this app's domain is {app.domain}"]})
+    point = _point(await _key_pem(counter, app, domain))
+    assert counter.sharing is not None  # the composition root gives one
+    try:
+        row = await asyncio.to_thread(counter.sharing.register, app.client_id, domain, point)
+    except AlreadyExistsError as error:
+        raise unprocessable("domain taken", {"domain": [str(error)]}) from error
+    counter.residence.forget()
+    return ok(_shown(app, row))
+
+
+@get("/api/1/partner_accounts/public_key")
+async def public_key(
+    request: AnyRequest, counter: NamedDependency[Counter]
+) -> Response[Envelope[PublicKey]]:
+    """The key that a domain is registered with. The caller must be registered (412)."""
+    access = counter.allow(request)
+    _registered(counter, access.client_id)
+    domain = request.query_params.get("domain", "")
+    if not domain:
+        raise ApiError(400, "invalid_field", "domain: missing")
+    assert counter.sharing is not None
+    row = counter.sharing.registration_of(domain)
+    if row is None:
+        raise not_found("no app is registered with this domain in this region")
+    return ok(PublicKey(row.public_key))
+
+
+def _app(counter: Counter, client_id: str) -> App:
+    app = counter.people.app(client_id) if counter.people is not None else None
+    if app is None:
+        raise ApiError(403, "Expected partner account", "no app has this token's client id")
+    return app
+
+
+def _registered(counter: Counter, client_id: str) -> Registration:
+    """The caller's registration. Raises the 412."""
+    row = counter.sharing.registration(client_id) if counter.sharing is not None else None
+    if row is None:
+        raise unregistered(client_id, fleet_base_url(counter.config.identity))
+    return row
+
+
+async def _key_pem(counter: Counter, app: App, domain: str) -> str:
+    if app.public_key_pem:
+        return app.public_key_pem
+    try:
+        content = await asyncio.to_thread(counter.fetch_key, domain)
+        pem = check_public_key(content.decode("utf-8", "replace"))
+    except (KeyFetchError, InvalidNameError) as error:
+        raise ApiError(424, "Public key download failed", str(error)) from error
+    if not pem:
+        raise ApiError(424, "Public key download failed", f"{domain} has an empty key")
+    return pem
+
+
+def _point(pem: str) -> str:
+    key = serialization.load_pem_public_key(pem.encode())
+    form = serialization.PublicFormat.UncompressedPoint
+    return key.public_bytes(serialization.Encoding.X962, form).hex()
+
+
+def _shown(app: App, row: Registration) -> PartnerAccount:
+    return PartnerAccount(
+        account_id=app.client_id,
+        client_id=app.client_id,
+        name=app.name,
+        description=app.purpose,
+        domain=row.domain,
+        public_key=row.public_key,
+        created_at=zones.shown(app.added_time_us),
+        updated_at=zones.shown(row.registered_time_us),
+    )
