@@ -38,7 +38,7 @@ class AccessToken:
     @property
     def owns_all_vehicles(self) -> bool:
         """Whether every vehicle is this subject's; for any other subject, none is."""
-        return self.subject in (OWNER_SUBJECT, ADMIN_SUBJECT)
+        return self.subject in (OWNER_SUBJECT, ADMIN_SUBJECT) and not self.partner
 
 
 class TokenVerifier(Protocol):
