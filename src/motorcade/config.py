@@ -196,6 +196,12 @@ class RatesConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class EnergyConfig:
+    products_max: int = 10_000  # vehicles, and as many sites, in one list of products
+    confirm_s_max: float = 2.0  # "Updated" waits so long for the site's sample to show it
+
+
+@dataclass(frozen=True, slots=True)
 class HealthConfig:
     answer_s_max: float = 1.0  # a process that has not told its figures by then counts as down
     commit_s_max: float = 10.0  # not ready while a commit takes longer: the disk is stuck
@@ -284,6 +290,7 @@ class Config:
     state: StateConfig = field(default_factory=StateConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     rates: RatesConfig = field(default_factory=RatesConfig)
+    energy: EnergyConfig = field(default_factory=EnergyConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     traces: TracesConfig = field(default_factory=TracesConfig)
     vehicle: VehicleConfig = field(default_factory=VehicleConfig)

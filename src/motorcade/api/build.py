@@ -27,6 +27,7 @@ from motorcade.api.drivers import (
     remove_driver,
     revoke_invitation,
 )
+from motorcade.api.energy.routes import ROUTES as ENERGY
 from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
 from motorcade.api.errors import ApiError
 from motorcade.api.health import live, metrics, ready
@@ -93,6 +94,7 @@ def build_routes(counter: Counter) -> Litestar:
             vehicle_subscriptions,
             *(register, public_key),
             *(me, region, orders, feature_config, backup_key, name_key),
+            *ENERGY,
         ],
         dependencies={
             "counter": Provide(lambda: counter, sync_to_thread=False, use_cache=True),

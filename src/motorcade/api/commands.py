@@ -52,7 +52,7 @@ async def send_command(
         asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s)
         view = await counter.commands.submit(asked)
     except (CommandError, CommandCodecError) as error:
-        raise _refused(error) from error
+        raise refused(error) from error
     try:
         view = await counter.commands.settle(view.id, counter.config.commands.response_s_max)
     except RouterBusyError as error:  # the server stops: the command itself goes on
@@ -108,7 +108,7 @@ def _read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
     return key, expires_s
 
 
-def _refused(error: Exception) -> ApiError:
+def refused(error: Exception) -> ApiError:
     """A refusal before there is a command, as the caller sees it."""
     if isinstance(error, UnknownCommandError):
         return ApiError(400, "invalid_command", str(error))

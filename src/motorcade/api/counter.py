@@ -35,7 +35,7 @@ from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken, TokenVerifier
 from motorcade.identity.region import fleet_base_url
 from motorcade.registry.people.port import People
-from motorcade.registry.port import Registry, Vehicle
+from motorcade.registry.port import Registry, Site, Vehicle
 from motorcade.registry.sharing.port import Sharing
 from motorcade.state.port import LiveState
 
@@ -104,8 +104,8 @@ class Counter:
         self.count(request, access, vehicle)
         return access, vehicle
 
-    def count(self, request: AnyRequest, access: AccessToken, vehicle: Vehicle) -> None:
-        """Take one from the app's allowance for the vehicle. Raises the 429."""
+    def count(self, request: AnyRequest, access: AccessToken, vehicle: Vehicle | Site) -> None:
+        """Take one from the app's allowance for the vehicle or site. Raises the 429."""
         pace = row_of_route(request).pace
         if pace is None or access.client_id in OPERATOR_CLIENTS:
             return

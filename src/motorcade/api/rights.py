@@ -17,9 +17,11 @@ COMMANDS: Final = "vehicle_cmds"
 CHARGING: Final = "vehicle_charging_cmds"
 USER_DATA: Final = "user_data"
 METRICS: Final = "metrics"
+ENERGY_DATA: Final = "energy_device_data"
+ENERGY_COMMANDS: Final = "energy_cmds"
 FLEET: Final = (
     *(DEVICE_DATA, LOCATION, COMMANDS, CHARGING),
-    *("energy_device_data", "energy_cmds", USER_DATA),
+    *(ENERGY_DATA, ENERGY_COMMANDS, USER_DATA),
 )
 """Any scope that makes a token good for the Fleet API at all."""
 
@@ -50,6 +52,8 @@ class Right:
 VEHICLES: Final = "/api/1/vehicles"
 VEHICLE: Final = "/api/1/vehicles/{tag}"
 _OWNER: Final = "the owner's token alone"
+PRODUCTS: Final = "/api/1/products"
+SITE: Final = "/api/1/energy_sites/{site_id}"
 _ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
 
 _RIGHTS: Final = (
@@ -131,6 +135,22 @@ _RIGHTS: Final = (
     Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),
+    Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
+    Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
+    Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),
+    Right("GET", f"{SITE}/site_status", (ENERGY_DATA,), pace=Pace.DATA),
+    Right("GET", f"{SITE}/backup_time_remaining", (ENERGY_DATA,), pace=Pace.DATA),
+    Right("POST", f"{SITE}/backup", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
+    Right("POST", f"{SITE}/operation", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
+    Right("POST", f"{SITE}/storm_mode", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
+    Right(
+        "POST",
+        f"{SITE}/off_grid_vehicle_charging_reserve",
+        (ENERGY_COMMANDS,),
+        pace=Pace.COMMAND,
+    ),
+    Right("POST", f"{SITE}/grid_import_export", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
+    Right("POST", f"{SITE}/time_of_use_settings", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
 )
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {(row.method, row.path): row for row in _RIGHTS}
@@ -185,6 +205,10 @@ FIELD_RIGHTS: Final = (
         (LOCATION,),
         without="absent",
         note="signals of privacy class `location`: `signals.md`",
+    ),
+    FieldRight("GET", PRODUCTS, ("vin",), (DEVICE_DATA,), without="absent", note="whole entries"),
+    FieldRight(
+        "GET", PRODUCTS, ("energy_site_id",), (ENERGY_DATA,), without="absent", note="whole entries"
     ),
 )
 

@@ -11,7 +11,7 @@ from motorcade.vehicle.site.model import Flow, Mode
 from motorcade.vehicle.site.samples import METERS, SiteSignals, tariff_digest
 from motorcade.vehicle.site.settings import refusal
 from tests.vehicle.site.test_model import NOON_S, site
-from tests.vehicle.site.test_tariff import CONTENT
+from tests.wire.test_tariff import CONTENT
 
 ZONE = "America/Los_Angeles"
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade.vehicle.site.model import Export, Flow, Mode, Site, Sites
-from motorcade.vehicle.site.tariff import Price
+from motorcade.wire.tariff import Price
 
 NOON_S = 1_782_043_200  # 2026-06-21 12:00 UTC
 MIDNIGHT_S = NOON_S - 43_200

@@ -17,7 +17,7 @@ from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.site import settings as setting_table
 from motorcade.vehicle.site.model import KEPT, Ints, Site, Sites
 from motorcade.vehicle.site.settings import EXPORTS, MODES, Settings
-from motorcade.vehicle.site.tariff import Price, Tariff, TariffError
+from motorcade.wire.tariff import Price, Tariff, TariffError
 
 TICK_S: Final = 1
 COARSE_S: Final = 60  # a tick while catching up on more than ...

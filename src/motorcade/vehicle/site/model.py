@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from motorcade.vehicle.site import sun
 from motorcade.vehicle.site.chance import uniform
-from motorcade.vehicle.site.tariff import Price
+from motorcade.wire.tariff import Price
 
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]

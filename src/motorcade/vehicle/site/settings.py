@@ -11,7 +11,7 @@ from typing import Any, Final
 import msgspec
 
 from motorcade.vehicle.site.model import Export, Mode
-from motorcade.vehicle.site.tariff import Tariff, TariffError, read_tariff
+from motorcade.wire.tariff import Tariff, TariffError, read_tariff
 
 Parameters = Mapping[str, Any]
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from motorcade.vehicle.site.tariff import Price, TariffError, read_tariff
+from motorcade.wire.tariff import Price, TariffError, read_tariff
 
 CONTENT: dict[str, Any] = {
     "version": 1,

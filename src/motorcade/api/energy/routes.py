@@ -1,0 +1,187 @@
+"""`GET /products` and `/energy_sites/{id}/...`: each route, the same few steps."""
+
+import asyncio
+from typing import Any, Final
+
+from litestar import Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from motorcade.api.counter import AnyRequest, Counter, read_body
+from motorcade.api.energy import reading as readings
+from motorcade.api.energy import settings
+from motorcade.api.energy.reading import Reading
+from motorcade.api.energy.shapes import (
+    BackupTime,
+    LiveStatus,
+    Products,
+    SiteInfo,
+    SiteProduct,
+    SiteStatus,
+    Updated,
+)
+from motorcade.api.envelope import ok
+from motorcade.api.errors import ApiError, not_found
+from motorcade.api.rights import DEVICE_DATA, ENERGY_DATA
+from motorcade.api.shapes import Envelope, VehicleEntry
+from motorcade.api.vehicles import ENTRIES_PER_TURN, entry
+from motorcade.identity.port import AccessToken
+from motorcade.registry.port import Site
+
+PATH: Final = "/api/1/energy_sites/{site_id:str}"
+ID_DIGITS_MAX: Final = 16
+
+
+def site_of(counter: Counter, access: AccessToken, site_id: str) -> Site:
+    """The caller's site. Raises the 404."""
+    site = None
+    number = site_id.isascii() and site_id.isdigit() and len(site_id) <= ID_DIGITS_MAX
+    if access.owns_all_vehicles and number:
+        site = counter.registry.site_by_id(int(site_id))
+    if site is None:
+        raise not_found("no such energy site, or not yours")
+    return site
+
+
+def admit(counter: Counter, request: AnyRequest, site_id: str) -> tuple[AccessToken, Site]:
+    """Who asks for which site, counted. Raises the 401, 403, 404 and 429."""
+    access = counter.allow(request)
+    site = site_of(counter, access, site_id)
+    counter.count(request, access, site)
+    return access, site
+
+
+def read_live(counter: Counter, site: Site) -> Reading:
+    """What the site last said. Raises the 408 when it has never said anything."""
+    reading = Reading(counter.state.read(site.token))
+    if not reading.there:
+        raise ApiError(408, settings.OFFLINE, "it has not reported yet: is it running?")
+    return reading
+
+
+@get("/api/1/products")
+async def products(request: AnyRequest, counter: NamedDependency[Counter]) -> Response[Products]:
+    """The caller's vehicles, then the energy sites, each with its own scope."""
+    access = counter.allow(request)
+    registry, most = counter.registry, counter.config.energy.products_max
+    owned = access.owns_all_vehicles
+    listed: list[VehicleEntry | SiteProduct] = []
+    vehicles = counter.vehicles(access, 0, most) if DEVICE_DATA in access.scopes else []
+    for vehicle in vehicles:
+        listed.append(entry(counter, vehicle, access))
+        if len(listed) % ENTRIES_PER_TURN == 0:
+            await asyncio.sleep(0)  # commands must not wait for a long list (P6)
+    for site in registry.sites(0, most) if owned and ENERGY_DATA in access.scopes else []:
+        listed.append(readings.product(site, Reading(counter.state.read(site.token))))
+        if len(listed) % ENTRIES_PER_TURN == 0:
+            await asyncio.sleep(0)
+    return Response(Products(response=listed, count=len(listed)), status_code=200)
+
+
+@get(f"{PATH}/live_status")
+async def live_status(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[LiveStatus]]:
+    """Powers, charge and grid, as the site last said."""
+    _, site = admit(counter, request, site_id)
+    return ok(readings.live_status(site, read_live(counter, site)))
+
+
+@get(f"{PATH}/site_info")
+async def site_info(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[SiteInfo]]:
+    """What the site is made of and how it is set."""
+    _, site = admit(counter, request, site_id)
+    return ok(readings.site_info(site, read_live(counter, site), {}))
+
+
+@get(f"{PATH}/site_status")
+async def site_status(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[SiteStatus]]:
+    """The site's batteries in short, as in the list of products."""
+    _, site = admit(counter, request, site_id)
+    return ok(readings.site_status(site, read_live(counter, site)))
+
+
+@get(f"{PATH}/backup_time_remaining")
+async def backup_time_remaining(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[BackupTime]]:
+    """How long the batteries would carry the load of now."""
+    _, site = admit(counter, request, site_id)
+    return ok(BackupTime(readings.backup_hours(read_live(counter, site))))
+
+
+@post(f"{PATH}/backup", status_code=200)
+async def set_backup(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[Updated]]:
+    """How much of the batteries is kept for a failure of the grid."""
+    return await _set(counter, request, site_id, settings.BACKUP)
+
+
+@post(f"{PATH}/operation", status_code=200)
+async def set_operation(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[Updated]]:
+    """What the batteries are for: the house, the tariff, or a failure of the grid."""
+    return await _set(counter, request, site_id, settings.OPERATION)
+
+
+@post(f"{PATH}/storm_mode", status_code=200)
+async def set_storm_mode(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[Updated]]:
+    """Whether the batteries are filled before a storm."""
+    return await _set(counter, request, site_id, settings.STORM_MODE)
+
+
+@post(f"{PATH}/off_grid_vehicle_charging_reserve", status_code=200)
+async def set_off_grid_reserve(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[Updated]]:
+    """Below which charge no car is charged while the grid is down."""
+    return await _set(counter, request, site_id, settings.OFF_GRID_RESERVE)
+
+
+@post(f"{PATH}/grid_import_export", status_code=200)
+async def set_import_export(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[Updated]]:
+    """Whether the grid may fill the batteries, and what may go to the grid."""
+    return await _set(counter, request, site_id, settings.IMPORT_EXPORT)
+
+
+@post(f"{PATH}/time_of_use_settings", status_code=200)
+async def set_time_of_use(
+    request: AnyRequest, counter: NamedDependency[Counter], site_id: FromPath[str]
+) -> Response[Envelope[Updated]]:
+    """The tariff that the autonomous mode goes by."""
+    return await _set(counter, request, site_id, settings.TIME_OF_USE)
+
+
+async def _set(
+    counter: Counter, request: AnyRequest, site_id: str, row: settings.SettingRow
+) -> Response[Envelope[Updated]]:
+    access, site = admit(counter, request, site_id)
+    updated, command_id = await settings.change(
+        counter, access, site, row, await read_body(request)
+    )
+    return ok(updated, x_command_id=command_id)
+
+
+ROUTES: Final[list[Any]] = [
+    products,
+    live_status,
+    site_info,
+    site_status,
+    backup_time_remaining,
+    set_backup,
+    set_operation,
+    set_storm_mode,
+    set_off_grid_reserve,
+    set_import_export,
+    set_time_of_use,
+]
