@@ -1,5 +1,6 @@
 """A platform with a running energy site, and a client that asks it."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ ENERGY = "energy_device_data energy_cmds"
 
 
 def token(data: Path, scopes: str) -> str:
-    return run_motorcade("token", "--data", str(data), "--scopes", scopes).strip()
+    minted = json.loads(run_motorcade("token", "--data", str(data), "--scopes", scopes))
+    bearer: str = minted["access_token"]
+    return bearer
 
 
 @dataclass

@@ -4,8 +4,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from motorcade.api.shapes import VehicleEntry
-
 
 class WallConnectorNow(Struct, kw_only=True):
     din: str
@@ -175,7 +173,9 @@ class SiteProduct(Struct, kw_only=True):
 class Products(Struct, kw_only=True):
     """Vehicles have a `vin`, sites an `energy_site_id`."""
 
-    response: list[VehicleEntry | SiteProduct]
+    response: list[
+        Any
+    ]  # of `VehicleEntry` and `SiteProduct`; msgspec has no union of two bare ones
     count: int
 
 
