@@ -46,6 +46,8 @@ OPEN_DOORS = {
     ("registry", "identity.scopes"),
     ("api", "registry.people.port"),  # people and apps: the registry's second port
     ("api", "registry.sharing.port"),  # who drives what, which app is registered: its third
+    ("api", "registry.signing.port"),  # key lists: its third
+    ("commands", "registry.signing.port"),
     ("api", "registry.people.names"),  # what a redirect URI is, registered and compared
 }
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""

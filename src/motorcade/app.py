@@ -148,6 +148,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     from motorcade.api.domain_keys import fetch_key
     from motorcade.api.oauth.desk import Desk
     from motorcade.api.server import Listener, serve
+    from motorcade.commands.courier import Courier
     from motorcade.commands.entries import Downlink
     from motorcade.commands.ledger import Ledger
     from motorcade.commands.runner import CommandRunner
@@ -210,6 +211,14 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         fail,
         log.space.has_room_for_commands,
     )
+    courier = Courier(
+        config,
+        parts.registry,
+        parts.registry.signing,
+        commands,
+        lambda vehicle: state.read(vehicle).online,
+    )
+    commands.hear_keys, commands.hold = courier.hear, lambda: courier.holds
     commands.start()
     tokens = token_authority(parts.authority)
     counter = Counter(
@@ -220,6 +229,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         commands,
         state,
         os.urandom,
+        signing=parts.registry.signing,
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
         people=parts.registry.people,
         sharing=parts.registry.sharing,
@@ -237,11 +247,15 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         ],
     )
     counter.standing.start()
+    carrying = asyncio.ensure_future(courier.run())
+    carrying.add_done_callback(lambda task: None if task.cancelled() else fail(_end_of(task)))
     parts.link.ready(ends)
     await ends.doors_closed.wait()
     await counter.streams.close(GOODBYE_S_MAX)
     await server.stop()
     await counter.standing.stop()
+    carrying.cancel()
+    await asyncio.gather(carrying, return_exceptions=True)
     await commands.stop()
     await asyncio.to_thread(follower.stop)
     if traces is not None:
@@ -249,6 +263,12 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     ledger.close()
     if failed:
         raise failed[0]
+
+
+def _end_of(task: "asyncio.Future[None]") -> Exception:
+    """Why a task that should run until it is cancelled ended."""
+    error = task.exception()
+    return error if isinstance(error, Exception) else RuntimeError(f"{task} ended by itself")
 
 
 def _settle() -> None:

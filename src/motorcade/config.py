@@ -155,6 +155,10 @@ class CommandsConfig:
     notice_wait_ms: int = 20  # a transition that nobody waits for waits so long to share a commit
     hellos_per_s: float = 2.0  # per vehicle, sustained; more are not answered
     hellos_burst: int = 20  # per vehicle, at once on top of that
+    courier_poll_ms: float = (
+        50.0  # how often approvals for cars, and their key lists, are looked at
+    )
+    courier_rest_s: float = 5.0  # after a car did not answer, until it is asked again
     ledger_commit_s: float = 0.5  # the ledger, an index of the log, is this far behind at most
     ledger_s_max: int = 30 * 86_400  # timelines and idempotency keys are kept this long
 

@@ -40,6 +40,7 @@ from motorcade.api.side_data import (
     release_notes,
     service_data,
 )
+from motorcade.api.signed import signed_command
 from motorcade.api.stream import stream
 from motorcade.api.users import backup_key, feature_config, me, name_key, orders, region
 from motorcade.api.vehicle_data import vehicle_data
@@ -82,6 +83,7 @@ def build_routes(counter: Counter) -> Litestar:
             vehicle_data,
             wake_up,
             send_command,
+            signed_command,
             list_commands,
             show_command,
             stream,

@@ -12,7 +12,7 @@ from litestar.params import FromPath
 
 from motorcade.api.counter import AnyRequest, Counter, check_right, read_body, read_whole, require
 from motorcade.api.envelope import ok
-from motorcade.api.errors import ApiError, not_found, offline, retry_later
+from motorcade.api.errors import SIGNING_REQUIRED, ApiError, not_found, offline, retry_later
 from motorcade.api.shapes import CommandResult, CommandShown, Envelope, shown
 from motorcade.commands.errors import (
     CommandError,
@@ -25,7 +25,8 @@ from motorcade.commands.errors import (
 )
 from motorcade.commands.port import CommandView, Request
 from motorcade.commands.states import State
-from motorcade.commands.table import read_parameters, row_of
+from motorcade.commands.table import WAKE_UP, CommandRow, read_parameters, row_of
+from motorcade.registry.port import Vehicle
 from motorcade.wire.command.errors import CommandCodecError
 
 KEY_CHARACTERS_MAX: Final = 64
@@ -47,8 +48,9 @@ async def send_command(
         check_right(request, access)
         vehicle = counter.vehicle(access, tag)
         counter.count(request, access, vehicle)
+        _check_unsigned(counter, vehicle, row)
         parameters = read_parameters(row, await read_body(request))
-        key, expires_s = _read_headers(request, counter)
+        key, expires_s = read_headers(request, counter)
         asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s)
         view = await counter.commands.submit(asked)
     except (CommandError, CommandCodecError) as error:
@@ -89,7 +91,17 @@ async def list_commands(
     )
 
 
-def _read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
+def _check_unsigned(counter: Counter, vehicle: Vehicle, row: CommandRow) -> None:
+    """Whether the car takes this command from anybody but a paired key. Raises the 403."""
+    if row.rest_only or row.name == WAKE_UP:
+        return
+    state = counter.signing_of(vehicle)
+    if state is not None and state.required:
+        raise ApiError(403, SIGNING_REQUIRED, "send it by signed_command, signed by a paired key")
+
+
+def read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
+    """The caller's idempotency key, "" for none, and the expiry in s. Raises the 400."""
     limits = counter.config.commands
     key = request.headers.get("idempotency-key", "")
     visible = all("!" <= character <= "~" for character in key)

@@ -37,6 +37,7 @@ from motorcade.identity.region import fleet_base_url
 from motorcade.registry.people.port import People
 from motorcade.registry.port import Registry, Site, Vehicle
 from motorcade.registry.sharing.port import Sharing
+from motorcade.registry.signing.port import Signing, SigningState
 from motorcade.state.port import LiveState
 
 AnyRequest = Request[Any, Any, Any]
@@ -67,6 +68,7 @@ class Counter:
     fetch_key: Callable[[str], bytes] = no_key  # of a domain: `domain_keys.py`; blocks
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
+    signing: Signing | None = None  # key lists as cars told them
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     streams: Streams = field(init=False)
@@ -180,6 +182,10 @@ class Counter:
         if access.owns_all_vehicles:
             return self.registry.vehicle_count()
         return self.sharing.driven_count(access.subject) if self.sharing else 0
+
+    def signing_of(self, vehicle: Vehicle) -> SigningState | None:
+        """How the vehicle stands to signed commands; `None` if it never told."""
+        return None if self.signing is None else self.signing.state_of(vehicle.id)
 
 
 def check_right(connection: Connection, access: AccessToken) -> None:

@@ -14,6 +14,13 @@ REGIONS_PAGE: Final = "https://developer.tesla.com/docs/fleet-api#regional-requi
 REGISTER_PAGE: Final = "https://developer.tesla.com/docs/fleet-api#register"
 """What the texts of 421 and 412 end in: clients and people search for them whole."""
 
+SIGNING_REQUIRED: Final = (
+    "Tesla Vehicle Command Protocol required, please refer to the documentation here: "
+    "https://developer.tesla.com/docs/fleet-api#2023-10-09-rest-api-vehicle-commands-endpoint-"
+    "deprecation-warning"
+)
+"""403 of a plain command to a car that wants it signed. Clients match on the beginning."""
+
 TOKEN_EXPIRED: Final = "token expired (401)"
 LOGIN_REQUIRED: Final = "login_required"
 """401: whoever granted it has revoked it, or may not sign in any more. Clients sign in anew."""

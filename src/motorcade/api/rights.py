@@ -132,6 +132,13 @@ _RIGHTS: Final = (
         note="registers the app: no 412",
     ),
     Right("GET", "/api/1/partner_accounts/public_key", token=Token.PARTNER),
+    Right(
+        "POST",
+        f"{VEHICLE}/signed_command",
+        (COMMANDS, CHARGING),
+        pace=Pace.COMMAND,
+        note="and what its payload asks: `api/signed.py`",
+    ),
     Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),

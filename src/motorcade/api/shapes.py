@@ -8,9 +8,10 @@ from typing import Any, Generic, TypeVar
 from msgspec import Struct, field
 
 from motorcade.api.rights import shown_parameters
-from motorcade.commands.port import CommandView, Step
+from motorcade.commands.port import CommandView
 from motorcade.commands.states import State
 from motorcade.commands.table import show_parameters
+from motorcade.wire.command.messages import SIGNED_COMMAND
 
 _Shape = TypeVar("_Shape")
 
@@ -68,6 +69,14 @@ class CommandResult(Struct):
     reason: str
 
 
+class StepShown(Struct):
+    """One entry of a timeline; the car's answer to a signed command is its sender's alone."""
+
+    state: State
+    time_us: int
+    reason: str
+
+
 class CommandShown(Struct, kw_only=True):
     """A command with its timeline."""
 
@@ -79,19 +88,22 @@ class CommandShown(Struct, kw_only=True):
     reason: str
     expires_time_us: int
     idempotency_key: str
-    timeline: list[Step]
+    timeline: list[StepShown]
 
 
 def shown(view: CommandView, scopes: frozenset[str]) -> CommandShown:
     """A command as the API and its WebSocket show it to a token with these scopes."""
+    parameters = show_parameters(view.name, shown_parameters(view.name, view.parameters, scopes))
+    if view.name == SIGNED_COMMAND:
+        parameters = {}  # a signed message may hold PINs and places
     return CommandShown(
         id=view.id,
         name=view.name,
-        parameters=show_parameters(view.name, shown_parameters(view.name, view.parameters, scopes)),
+        parameters=parameters,
         state=view.state,
         final=view.final,
         reason=view.reason,
         expires_time_us=view.expires_time_us,
         idempotency_key=view.idempotency_key,
-        timeline=list(view.timeline),
+        timeline=[StepShown(s.state, s.time_us, s.reason) for s in view.timeline],
     )

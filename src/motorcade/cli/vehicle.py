@@ -3,19 +3,30 @@
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
 
-app = new_app("Add, list, show, renew and remove vehicles.", "motorcade vehicle list")
+if TYPE_CHECKING:
+    from motorcade.cli.pairing import Pairing
+
+app = new_app("Add, list, show, renew, pair and remove vehicles.", "motorcade vehicle list")
 
 VinOption = Annotated[str, typer.Argument(help="The vehicle's VIN.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 OutOption = Annotated[
     Path, typer.Option("--out", metavar="OUTDIR", help="Where vehicle.json and its keys go.")
+]
+
+
+PublicKeyOption = Annotated[
+    Path, typer.Option("--public-key", metavar="PEM", help="A P-256 public key.")
+]
+WaitOption = Annotated[
+    float, typer.Option("--wait", min=0, metavar="S", help="Wait so long for the vehicle.")
 ]
 
 
@@ -110,6 +121,49 @@ def remove(vin: VinOption, data: DataOption = DEFAULT_DATA, as_json: JsonOption 
         print_json(asdict(vehicle))
     else:
         print(f"{vin} removed: its password and certificates are refused from now on")
+
+
+@app.command(epilog="Example: motorcade vehicle pair --vin 5YJ3E1EA7KF000001 --public-key key.pem")
+def pair(
+    vin: Annotated[str, typer.Option(help="The vehicle's VIN.")],
+    public_key: PublicKeyOption,
+    data: DataOption = DEFAULT_DATA,
+    role: Annotated[
+        str, typer.Option(help="owner, driver, fm, vehicle_monitor, charging_manager or guest.")
+    ] = "owner",
+    wait_s: WaitOption = 5.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a vehicle obey a key in signed commands: the owner's approval, without a page.
+
+    The approval goes to the vehicle as soon as it is connected, and waits until then.
+    """
+    from motorcade.cli.pairing import pair_key
+
+    _tell_pairing(pair_key(data, vin, public_key, role, wait_s), as_json=as_json)
+
+
+@app.command(
+    epilog="Example: motorcade vehicle unpair --vin 5YJ3E1EA7KF000001 --public-key key.pem"
+)
+def unpair(
+    vin: Annotated[str, typer.Option(help="The vehicle's VIN.")],
+    public_key: PublicKeyOption,
+    data: DataOption = DEFAULT_DATA,
+    wait_s: WaitOption = 5.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Let a vehicle obey a key no more."""
+    from motorcade.cli.pairing import unpair_key
+
+    _tell_pairing(unpair_key(data, vin, public_key, wait_s), as_json=as_json)
+
+
+def _tell_pairing(pairing: "Pairing", *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(pairing))
+    else:
+        print(pairing.text)
 
 
 def read_vins(file: Path) -> list[str]:

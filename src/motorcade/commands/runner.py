@@ -30,6 +30,7 @@ from motorcade.log.errors import CursorError, LogBusyError, LogError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, LogWriter
 from motorcade.wire.command.answers import read_up
 from motorcade.wire.command.errors import CommandCodecError
+from motorcade.wire.command.messages import Keys
 from motorcade.wire.command.records import Transition
 
 BUSY_RETRY_S: Final = 0.02  # the writer's queue is full: only a stalled disk does that
@@ -81,6 +82,9 @@ class CommandRunner:
         self._waiters: dict[str, set[asyncio.Future[None]]] = {}
         self._watchers: dict[VehicleToken, set[Watcher]] = {}
         self._refusal: RouterBusyError | None = RouterBusyError("commands are not running yet")
+        self.hear_keys: Callable[[VehicleToken, Keys], None] = lambda _vehicle, _keys: None
+        """Called with what cars say of their key lists; `hold` says when it is stored."""
+        self.hold: Callable[[], bool] = lambda: False
         self.counts = CommandCounts()
         self.malformed = 0  # messages of vehicles that nobody could read
 
@@ -251,6 +255,9 @@ class CommandRunner:
             self.malformed += 1
             _log.info("command_answer_malformed", vehicle=record.vehicle, error=str(error))
             return []
+        if isinstance(message, Keys):
+            self.hear_keys(record.vehicle, message)
+            return []
         return self._router.message(message, record.vehicle, received_us, now_us)
 
     def _emit(self, entries: list[Entry], within_s: float = 0.0) -> None:
@@ -333,7 +340,7 @@ class CommandRunner:
 
     def _note_cursor(self) -> None:
         """All that followed from the answers read so far is durable: a restart may skip them."""
-        if not self._outbox and not self._commits:
+        if not self._outbox and not self._commits and not self.hold():
             self._follower.answers_cursor = self._answers.cursor
 
     def _refuse(self, refusal: RouterBusyError) -> None:

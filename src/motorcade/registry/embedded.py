@@ -40,6 +40,7 @@ from motorcade.registry.port import (
     Vehicle,
 )
 from motorcade.registry.sharing.embedded import EmbeddedSharing
+from motorcade.registry.signing.embedded import EmbeddedSigning
 from motorcade.registry.vin import check_vins
 
 Entropy = Callable[[int], bytes]
@@ -91,6 +92,7 @@ class EmbeddedRegistry:
         store = Store(self._rows, self._changing_apart, clock, entropy, account_key, config)
         self.people = EmbeddedPeople(store)
         self.sharing = EmbeddedSharing(store)
+        self.signing = EmbeddedSigning(store)
 
     # Reading.
 

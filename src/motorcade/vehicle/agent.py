@@ -226,14 +226,14 @@ class Agent:
             self._parts.apply(self.car, command.name, command.parameters)
         if self._judging is not None:
             self._judging.executed_us = self._stamp()
+        if ended.reports:
+            self._report()  # first: whoever waits for the answer finds what it changed
         if ended.reason:
             self._conclude(command, "refused", ended.reason, begun_us, ended.response)
             return
         self.counters.executed += 1
         self._parts.executed(command, now.latest_us)
         self._conclude(command, "executed", "", begun_us, ended.response)
-        if ended.reports:
-            self._report()
         if ended.acted:
             self.changed()  # so that whoever watches sees the effect at once
 

@@ -1,0 +1,1 @@
+"""What the platform knows of signed commands: key lists as cars told them, and approvals."""
