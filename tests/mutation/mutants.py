@@ -25,6 +25,8 @@ def _scenario(name: str) -> tuple[str, ...]:
     return (f"{_FAULTS}::test_promises_hold_after_faults_at_every_call[{name}]",)
 
 
+_ABUSE: Final = ("tests/api/oauth/test_abuse.py",)
+
 MUTANTS: Final = (
     # -- P1: an ack means durable ------------------------------------------------------------------
     Mutant(
@@ -377,5 +379,115 @@ MUTANTS: Final = (
         "            return\n        self._put(session, session.owed_from(session.cursor))\n",
         "            return\n",
         ("tests/gateway/mqtt/test_sessions.py",),
+    ),
+    # -- OAuth: every door is shut -----------------------------------------------------------------
+    Mutant(
+        "OAuth: a redirect URI is compared by its beginning",
+        "api/oauth/server.py",
+        "        return redirect_uri in self.app.redirect_uris\n",
+        "        return any(redirect_uri.startswith(uri) for uri in self.app.redirect_uris)\n",
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: a challenge without a method passes, as plain",
+        "api/oauth/server.py",
+        'elif fields.get("code_challenge_method") != "S256":',
+        'elif fields.get("code_challenge_method") == "plain":',
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: a code works twice",
+        "registry/people/grants.py",
+        "            if row[0] is not None or row[1] <= now_us:\n",
+        "            if row[1] <= now_us:\n",
+        ("tests/contracts/test_people.py",),
+    ),
+    Mutant(
+        "OAuth: a replayed code ends nothing",
+        "registry/people/grants.py",
+        "        if session_id is not None:\n            self.end_session(session_id)\n",
+        "        if session_id is not None:\n",
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: an old refresh token ends nothing",
+        "registry/people/grants.py",
+        "                _end_session(connection, row[0], now_us)\n                return None\n"
+        '            if key["hash"] != last_hash:\n',
+        '                return None\n            if key["hash"] != last_hash:\n',
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: what is ticked is granted, asked for or not",
+        "api/pages/authorize.py",
+        "tuple(s for s in visit.asked.scopes if s in ticked)",
+        "tuple(ticked)",
+        (*_ABUSE, "tests/api/oauth/test_pages.py"),
+    ),
+    Mutant(
+        "OAuth: a form needs no token",
+        "api/pages/browser.py",
+        "        if not hmac.compare_digest(self.form_token.encode(), "
+        'token.encode("utf-8", "replace")):\n',
+        "        if False:\n",
+        _ABUSE,
+        short=True,
+    ),
+    Mutant(
+        "OAuth: a form may come from anywhere",
+        "api/pages/browser.py",
+        '        if origin is not None and urlsplit(origin).netloc != headers.get("host"):\n',
+        "        if False:\n",
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: a page may be framed",
+        "api/pages/render.py",
+        "            \"frame-ancestors 'none'\"\n",
+        '            ""\n',
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: what people wrote is not escaped",
+        "api/pages/render.py",
+        "        autoescape=True,\n",
+        "        autoescape=False,\n",
+        ("tests/api/oauth/test_pages.py",),
+    ),
+    Mutant(
+        "OAuth: passwords may be guessed without end",
+        "api/oauth/attempts.py",
+        "            if self._emails.too_many(name, now_s) or "
+        "self._addresses.too_many(place, now_s):\n",
+        "            if False:\n",
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: a token outlives its grant",
+        "api/standing.py",
+        "        if held is None:\n            return None\n",
+        "        if held is None:\n            return token.scopes\n",
+        ("tests/api/oauth/test_tokens.py",),
+    ),
+    Mutant(
+        "OAuth: a cached standing is never asked again",
+        "api/standing.py",
+        "            self._held.clear()\n",
+        "            pass\n",
+        ("tests/api/oauth/test_tokens.py",),
+    ),
+    Mutant(
+        "OAuth: open streams hear of no revocation",
+        "api/standing.py",
+        "                ended()\n",
+        "                pass\n",
+        ("tests/api/oauth/test_platform.py",),
+    ),
+    Mutant(
+        "OAuth: an ID token opens the API",
+        "identity/tokens.py",
+        '        if claims.get("iss") != ISSUER or not ours:\n',
+        "        if not ours and False:\n",
+        ("tests/identity/test_tokens.py",),
     ),
 )

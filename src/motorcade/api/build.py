@@ -32,7 +32,9 @@ from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_
 from motorcade.api.errors import ApiError
 from motorcade.api.health import live, metrics, ready
 from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
+from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.routes import PAGES
+from motorcade.api.pages.visit import problem_page
 from motorcade.api.partners import public_key, register
 from motorcade.api.side_data import (
     mobile_enabled,
@@ -103,6 +105,7 @@ def build_routes(counter: Counter) -> Litestar:
         },
         exception_handlers={
             ApiError: refusal,
+            PageError: problem_page,
             HTTPException: framework_refusal,
             Exception: server_fault,
         },

@@ -24,7 +24,7 @@ def read_form(body: bytes, content_type: str) -> Pairs:
     """
     kind = content_type.partition(";")[0].strip().lower()
     if kind == "application/json":
-        return _bounded(_from_json(body))
+        return bounded(_from_json(body))
     if kind != "application/x-www-form-urlencoded" and body:
         raise FormError("Content-Type must be application/x-www-form-urlencoded")
     return read_query(body)
@@ -41,7 +41,7 @@ def read_query(query: bytes) -> Pairs:
         )
     except ValueError as error:
         raise FormError(f"not form-encoded UTF-8, or more than {FIELDS_MAX} fields") from error
-    return _bounded(pairs)
+    return bounded(pairs)
 
 
 def _from_json(body: bytes) -> Pairs:
@@ -52,7 +52,8 @@ def _from_json(body: bytes) -> Pairs:
     return [(name, str(value)) for name, value in members.items() if value is not None]
 
 
-def _bounded(pairs: Pairs) -> Pairs:
+def bounded(pairs: Pairs) -> Pairs:
+    """Raises `FormError` for a field that is too long."""
     for name, value in pairs:
         if len(name) > FIELD_CHARACTERS_MAX or len(value) > FIELD_CHARACTERS_MAX:
             raise FormError(f"a field has more than {FIELD_CHARACTERS_MAX} characters")

@@ -10,17 +10,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlencode
 
-from litestar import Response, get, post
+from litestar import get, post
 from litestar.di import NamedDependency
 
 from motorcade.api.counter import AnyRequest, Counter
+from motorcade.api.oauth.attempts import TooManyError
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.oauth.form import FormError, Pairs, read_query
 from motorcade.api.oauth.place import ISSUER_PATH, issuer
 from motorcade.api.oauth.routes import desk_of, read_pairs
-from motorcade.api.pages.browser import Browser, ForeignFormError
+from motorcade.api.pages.browser import Browser
+from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import page, see_other
-from motorcade.api.pages.sign_in import TooManyError, sign_in_with
+from motorcade.api.pages.sign_in import sign_in_with
+from motorcade.api.pages.visit import AnyPage
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.people.names import redirect_origin
 
@@ -28,9 +31,7 @@ if TYPE_CHECKING:  # Authlib loads with the first request
     from motorcade.api.oauth.consent import Asked
 
 PATH: Final = f"{ISSUER_PATH}/authorize"
-AnyPage = Response[str] | Response[bytes]
 ASK_APP: Final = "Nothing was allowed. Go back to the app and tell its developer."
-AGAIN: Final = "Nothing was changed. Go back, load the page anew and try again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +90,7 @@ async def _answered(
     try:
         return await answer(await asyncio.to_thread(_visit, request, counter))
     except (FormError, AskedWrongError) as error:
-        return problem(400, "This cannot be asked", str(error), ASK_APP)
-    except ForeignFormError as error:
-        return problem(403, "This form was not taken", str(error), AGAIN)
+        raise PageError(400, "This cannot be asked", str(error), ASK_APP) from error
     except SendBackError as error:
         return see_other(error.location)
 
@@ -170,8 +169,3 @@ def _refuse(visit: Visit, error: str, description: str) -> AnyPage:
     from motorcade.api.oauth.consent import send_back
 
     return see_other(send_back(visit.asked, error, description, visit.issuer))
-
-
-def problem(status: int, heading: str, text: str, advice: str) -> AnyPage:
-    """A page that says what went wrong and what to do."""
-    return page("problem", status=status, heading=heading, problem=text, advice=advice)

@@ -14,15 +14,12 @@ from urllib.parse import urlsplit
 from litestar.datastructures import Cookie
 
 from motorcade.api.oauth.place import Connection, is_secure
+from motorcade.api.pages.problem import ForeignFormError
 from motorcade.registry.people.port import People, SignIn
 
 _BROWSER: Final = "motorcade_browser"
 _SIGN_IN: Final = "motorcade_sign_in"
 _SECRET_CHARACTERS: Final = 64
-
-
-class ForeignFormError(Exception):
-    """A form that no page of ours sent, or an old one; the text is for the person."""
 
 
 class Browser:

@@ -3,11 +3,8 @@
 import asyncio
 
 from motorcade.api.counter import Counter
-from motorcade.api.oauth.attempts import TooManyError
 from motorcade.api.oauth.routes import desk_of
 from motorcade.api.pages.browser import Browser
-
-__all__ = ["TooManyError", "sign_in_with"]
 
 
 async def sign_in_with(
