@@ -176,8 +176,12 @@ class StateConfig:
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
     body_bytes_max: int = 1 << 20  # larger requests: 413
-    streams_max: int = 5_000  # open app WebSockets
+    streams_max: int = 5_000  # open app streams, WebSockets and server-sent events
     stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead
+    stream_replay_bytes_max: int = 64 << 10  # kept of what was sent, for a client that comes back
+    stream_parked_s_max: float = 60.0  # so long a client may be away and go on where it was
+    streams_parked_max: int = 2_000  # ... of so many clients
+    stream_comment_s: float = 15.0  # server-sent events: silence is broken this often
     key_fetch_s_max: float = 5.0  # per step, for an app's key from its domain; beyond: 424
     residence_s_max: float = 1.0  # an account's move, an app's registration show within this
     token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise

@@ -13,6 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import httpx
 import msgspec
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -292,6 +293,14 @@ def running(directory: Path, *settings: str, tls: Any = None) -> Iterator[Platfo
 def bearer(subject: str = "owner", *scopes: str) -> dict[str, str]:
     """The header of a token of `FakeTokens`."""
     return {"Authorization": f"Bearer {subject}:{'+'.join(scopes or ALL_SCOPES)}"}
+
+
+def fetch(method: str, url: str, **options: Any) -> httpx.Response:
+    """An answer; without its body where that has no end."""
+    with httpx.stream(method, url, timeout=20, **options) as answer:
+        if not answer.headers.get("content-type", "").startswith("text/event-stream"):
+            answer.read()
+        return answer
 
 
 def members(payload: bytes | str) -> Any:

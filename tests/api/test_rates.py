@@ -13,7 +13,7 @@ from motorcade.api.rates import PERIOD_US, Pace, Rates
 from motorcade.api.rights import RIGHTS, VEHICLE, Right
 from motorcade.config import RatesConfig
 from motorcade.state.port import VehicleState
-from tests.api.standins import TOKENS, VINS, Platform, bearer, running
+from tests.api.standins import TOKENS, VINS, Platform, bearer, fetch, running
 
 PACED = [row for row in RIGHTS.values() if row.pace]
 
@@ -105,7 +105,7 @@ def ask(
     given = {"tag": vin, "name": "honk_horn"}
     path = re.sub(r"\{(\w+)\}", lambda found: given.get(found[1], "1"), row.path)
     headers = bearer(subject)
-    return httpx.request(row.method, platform.url + path, params={"vin": vin}, headers=headers)
+    return fetch(row.method, platform.url + path, params={"vin": vin}, headers=headers)
 
 
 def test_every_route_of_a_vehicle_is_counted() -> None:

@@ -14,15 +14,15 @@ from websockets.sync.client import connect
 from motorcade.api import rights
 from motorcade.api.build import build_routes
 from motorcade.api.counter import Counter
+from motorcade.api.feed import LOCATION_SIGNALS
 from motorcade.api.rights import FIELD_RIGHTS, RIGHTS, Right, Token, shown_parameters
-from motorcade.api.stream import LOCATION_SIGNALS
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS
 from motorcade.clock import SystemClock
 from motorcade.config import Config
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.people.port import AppRequest
 from motorcade.state.port import VehicleState
-from tests.api.standins import TOKENS, VINS, Platform, bearer, running
+from tests.api.standins import TOKENS, VINS, Platform, bearer, fetch, running
 
 PERSON, APP = "owner", "test"  # FakeTokens gives every token the client id `test`
 PARAMETERS = {"tag": VINS[0], "name": "honk_horn"}
@@ -64,7 +64,7 @@ def test_rows_name_scopes_that_exist(row: Right) -> None:
 def call(platform: Platform, row: Right, authorization: dict[str, str]) -> httpx.Response:
     path = re.sub(r"\{(\w+)\}", lambda found: PARAMETERS.get(found[1], "1"), row.path)
     if row.method != "WS":
-        return httpx.request(row.method, platform.url + path, headers=authorization)
+        return fetch(row.method, platform.url + path, headers=authorization)
     try:
         with connect(platform.ws_url + path, additional_headers=authorization, proxy=None):
             return httpx.Response(101)

@@ -1,6 +1,7 @@
 """The app's WebSocket: snapshot, changes, commands; scopes, slow clients, and how it ends."""
 
 import contextlib
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ TOKEN = f"owner:{'+'.join(ALL_SCOPES)}"
 
 @pytest.fixture(scope="module")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
-    settings = ("api.stream_queue_changes_max=50", "api.streams_max=3")
+    settings = ("api.stream_queue_changes_max=50", "api.streams_max=3", "api.stream_comment_s=0.2")
     with running(tmp_path_factory.mktemp("stream"), *settings) as platform:
         yield platform
 
@@ -30,9 +31,9 @@ def empty_car(platform: Platform) -> None:
     platform.live.states[TOKENS[0]] = VehicleState({}, True, 7)
 
 
-def open_stream(platform: Platform, *scopes: str) -> ClientConnection:
+def open_stream(platform: Platform, *scopes: str, query: str = "") -> ClientConnection:
     headers = bearer("owner", *scopes)
-    return connect(platform.ws_url + PATH, additional_headers=headers, proxy=None)
+    return connect(platform.ws_url + PATH + query, additional_headers=headers, proxy=None)
 
 
 def receive(stream: ClientConnection) -> Any:
@@ -59,7 +60,9 @@ def test_presence_is_told_as_such(platform: Platform) -> None:
     with open_stream(platform) as stream:
         receive(stream)
         platform.live.change(TOKENS[0], online=False)
-        assert receive(stream) == {"type": "vehicle", "state": "offline", "time_us": 5}
+        told = receive(stream)
+        told.pop("resume")
+        assert told == {"type": "vehicle", "state": "offline", "time_us": 5}
 
 
 def test_every_transition_of_a_command_with_its_id(platform: Platform) -> None:
@@ -145,28 +148,160 @@ def test_too_many_streams_are_refused_and_room_is_made_by_leaving(platform: Plat
     raise AssertionError("no room was made")
 
 
-def test_a_slow_client_gets_a_fresh_snapshot(platform: Platform) -> None:
+def test_a_slow_client_gets_the_newest_values(platform: Platform) -> None:
     with open_stream(platform) as stream:
         receive(stream)
         filler = "x" * 20_000
         for number in range(700):
             platform.live.change(TOKENS[0], destination_name=f"{number} {filler}")
-        kinds = []
+        count = 0
         while True:
-            frame = receive(stream)
-            kinds.append(frame["type"])
-            if frame["signals"]["destination_name"]["value"].startswith("699 "):
+            count += 1
+            value = receive(stream)["signals"]["destination_name"]["value"]
+            if value.startswith("699 "):
                 break
-        assert "snapshot" in kinds
-        assert len(kinds) < 700
+        assert count < 700
+
+
+def test_who_asks_for_fewer_frames_gets_the_newest_of_each_signal(platform: Platform) -> None:
+    with open_stream(platform, query="?interval_ms=300") as stream:
+        receive(stream)
+        platform.live.change(TOKENS[0], soc=1.0)
+        assert receive(stream)["signals"]["soc"]["value"] == 1.0  # the first comes at once
+        for number in range(2, 20):
+            platform.live.change(TOKENS[0], soc=float(number), gear="D")
+        platform.live.change(TOKENS[0], online=False)
+        assert receive(stream)["type"] == "vehicle"  # what is no signal does not wait
+        frame = receive(stream)
+        values = {name: row["value"] for name, row in frame["signals"].items()}
+        assert values == {"soc": 19.0, "gear": "D"}
+
+
+@pytest.mark.parametrize("interval", ["-1", "x", "60001"])
+def test_an_interval_that_is_none_is_refused(platform: Platform, interval: str) -> None:
+    with (
+        pytest.raises(InvalidStatus) as refused,
+        open_stream(platform, query=f"?interval_ms={interval}"),
+    ):
+        pass
+    assert refused.value.response.status_code == 400
+
+
+def break_off(stream: ClientConnection) -> None:
+    """As a phone in a tunnel does: without a word."""
+    stream.socket.shutdown(socket.SHUT_RDWR)
+    stream.close_socket()
+
+
+def come_back(platform: Platform, resume: str, *scopes: str) -> ClientConnection:
+    return open_stream(platform, *scopes, query=f"?resume={resume}")
+
+
+def test_who_comes_back_goes_on_behind_the_last_frame_it_has(platform: Platform) -> None:
+    stream = open_stream(platform)
+    receive(stream)
+    platform.live.change(TOKENS[0], soc=1.0)
+    had = receive(stream)["resume"]
+    platform.live.change(TOKENS[0], soc=2.0)
+    lost = receive(stream)  # as if it had not come through
+    break_off(stream)
+    url = f"{platform.url}/api/1/vehicles/{VINS[0]}/command/honk_horn"
+    command_id = httpx.post(url, headers=bearer()).headers["x-command-id"]
+    platform.live.change(TOKENS[0], gear="D")
+    with come_back(platform, had) as again:
+        assert receive(again) == lost
+        rest = [receive(again)]
+        while rest[-1]["type"] != "signals":
+            rest.append(receive(again))
+        assert all(frame["type"] == "command" for frame in rest[:-1])
+        assert rest[-2]["command"]["id"] == command_id
+        assert rest[-2]["command"]["final"]
+        assert rest[-1]["signals"].keys() == {"gear"}
+        numbers = [int(frame["resume"].partition(".")[2]) for frame in (lost, *rest)]
+        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_another_app_or_other_rights_do_not_go_on_with_it(platform: Platform) -> None:
+    stream = open_stream(platform)
+    had = receive(stream)["resume"]
+    break_off(stream)
+    platform.live.change(TOKENS[0], latitude=52.5)
+    with come_back(platform, had, "vehicle_device_data") as narrower:
+        snapshot = receive(narrower)
+        assert snapshot["type"] == "snapshot"
+        assert "latitude" not in snapshot["signals"]
+        assert snapshot["resume"].partition(".")[0] != had.partition(".")[0]
+
+
+@pytest.mark.parametrize("resume", ["", "x", "x.1", "." * 9, "0123456789abcdef.99999999999999999"])
+def test_what_names_no_stream_of_ours_gets_a_snapshot(platform: Platform, resume: str) -> None:
+    with come_back(platform, resume) as stream:
+        assert receive(stream)["type"] == "snapshot"
+
+
+def test_who_comes_back_takes_the_place_of_the_connection_that_is_dead(platform: Platform) -> None:
+    with open_stream(platform) as old:
+        had = receive(old)["resume"]
+        with come_back(platform, had) as new:
+            with pytest.raises(ConnectionClosed) as closed:
+                receive(old)
+            assert closed.value.rcvd is not None
+            assert closed.value.rcvd.code == 4409
+            platform.live.change(TOKENS[0], soc=3.0)
+            assert receive(new)["type"] == "signals"
+
+
+def read_events(lines: Iterator[str]) -> Iterator[dict[str, str]]:
+    """Server-sent events by their standard: fields up to an empty line; comments are none."""
+    event: dict[str, str] = {}
+    for line in lines:
+        if not line and event:
+            yield event
+            event = {}
+        elif line and not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            event[name] = value
+
+
+def test_server_sent_events_tell_the_same_and_go_on_where_they_were(platform: Platform) -> None:
+    url = f"{platform.url}{PATH}"
+    with httpx.stream("GET", url, headers=bearer(), timeout=10) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        events = read_events(answer.iter_lines())
+        first = next(events)
+        assert first["event"] == "snapshot"
+        assert members(first["data"])["vehicle"]["vin"] == VINS[0]
+        platform.live.change(TOKENS[0], soc=4.0)
+        second = next(events)
+        assert members(second["data"])["signals"]["soc"]["value"] == 4.0
+    platform.live.change(TOKENS[0], soc=5.0)
+    headers = bearer() | {"Last-Event-ID": first["id"]}
+    with httpx.stream("GET", url, headers=headers, timeout=10) as answer:
+        events = read_events(answer.iter_lines())
+        assert next(events) == second
+        assert members(next(events)["data"])["signals"]["soc"]["value"] == 5.0
+
+
+def test_a_silent_event_stream_is_kept_alive(platform: Platform) -> None:
+    with httpx.stream("GET", f"{platform.url}{PATH}", headers=bearer(), timeout=10) as answer:
+        assert any(line == ":" for line in answer.iter_lines())
+
+
+def test_who_may_not_follow_events_is_told_so(platform: Platform) -> None:
+    url = f"{platform.url}{PATH}"
+    assert httpx.get(url).status_code == 401
+    assert httpx.get(url, headers=bearer("owner", "vehicle_cmds")).status_code == 403
+    assert httpx.get(url, headers=bearer("mallory")).status_code == 404
 
 
 def test_leaving_ends_the_subscriptions(platform: Platform) -> None:
+    before = set(platform.live.callbacks)  # of those that other tests broke off
     with open_stream(platform) as stream:
         receive(stream)
-        assert platform.live.callbacks
+        mine = set(platform.live.callbacks) - before
+        assert mine
     for _ in range(1_000):
-        if not platform.live.callbacks and not platform.runner._watchers:
+        if not mine & set(platform.live.callbacks):
             return
         platform.call(lambda: None)
     raise AssertionError("the stream is still subscribed")

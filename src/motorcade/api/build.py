@@ -43,7 +43,7 @@ from motorcade.api.side_data import (
     service_data,
 )
 from motorcade.api.signed import signed_command
-from motorcade.api.stream import stream
+from motorcade.api.stream import events, stream
 from motorcade.api.users import backup_key, feature_config, me, name_key, orders, region
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
@@ -89,6 +89,7 @@ def build_routes(counter: Counter) -> Litestar:
             list_commands,
             show_command,
             stream,
+            events,
             *OAUTH_ROUTES,
             *PAGES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),

@@ -78,7 +78,7 @@ class Counter:
     _verified: dict[str, AccessToken] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.streams = Streams(self.config.api.streams_max)
+        self.streams = Streams(self.config.api)
         self.rates = Rates(self.config.rates)
         if self.people is None and self.desk is not None:
             self.people = self.desk.people

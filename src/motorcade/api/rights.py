@@ -165,6 +165,7 @@ _RIGHTS: Final = (
     ),
     Right("POST", f"{SITE}/grid_import_export", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
     Right("POST", f"{SITE}/time_of_use_settings", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
+    Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), note="server-sent events"),
 )
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {(row.method, row.path): row for row in _RIGHTS}
@@ -223,6 +224,13 @@ FIELD_RIGHTS: Final = (
     FieldRight("GET", PRODUCTS, ("vin",), (DEVICE_DATA,), without="absent", note="whole entries"),
     FieldRight(
         "GET", PRODUCTS, ("energy_site_id",), (ENERGY_DATA,), without="absent", note="whole entries"
+    FieldRight(
+        "GET",
+        f"{VEHICLE}/stream",
+        ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
+        (LOCATION,),
+        without="absent",
+        note="signals of privacy class `location`: `signals.md`",
     ),
 )
 

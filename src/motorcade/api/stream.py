@@ -1,117 +1,78 @@
-"""The app's WebSocket: a snapshot, then changes of signals and commands as they become true.
+"""The app's stream: a snapshot, then changes of signals and commands as they become true.
 
-Text frames, JSON; `docs/protocols/commands.md` has the page. What the client does not read in time
-waits in a bounded outbox; past the bound it is dropped, and the client gets a fresh snapshot.
-Signals of privacy class `location` go to holders of `vehicle_location` alone.
+As a WebSocket, text frames of JSON, or as server-sent events (WHATWG HTML, §9.2), one route for
+both; `docs/protocols/commands.md` has the page. `feed.py` decides what is told, this what carries
+it and how it ends.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
 from typing import Any, Final
 
 import msgspec
-from litestar import WebSocket, websocket
+from litestar import WebSocket, get, websocket
 from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
+from litestar.response import Stream
 
-from motorcade.api.counter import Counter, check_right
+from motorcade.api.counter import AnyRequest, Connection, Counter, check_right, read_whole
 from motorcade.api.envelope import refusal
-from motorcade.api.errors import LOGIN_REQUIRED, ApiError, unauthorized
-from motorcade.api.outbox import Outbox
-from motorcade.api.rights import sees_location
-from motorcade.api.shapes import shown
+from motorcade.api.errors import ApiError, unauthorized
+from motorcade.api.feed import End, Feed, FeedParts, Frame, Holder
 from motorcade.api.vehicles import entry
-from motorcade.commands.port import CommandView
 from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
-from motorcade.signals.catalogue import BY_NAME
-from motorcade.signals.signal import Privacy
-from motorcade.state.port import ONLINE, Change, SignalValue
 
 PROTOCOL: Final = "motorcade.stream"
 BEARER_PROTOCOL: Final = "bearer."  # browsers cannot set headers: `bearer.<token>` beside PROTOCOL
 GOING_AWAY: Final = 1001  # RFC 6455 §7.4.1: "a server going down"
-COMMANDS_SHOWN: Final = 20  # in a snapshot
-LOCATION_SIGNALS: Final = frozenset(
-    name for name, signal in BY_NAME.items() if signal.privacy is Privacy.LOCATION
-)
+LEFT: Final = (1000, 1001)  # the client's own words for "I am done"
+CLOSE_CODES: Final = {
+    End.STOPPING: GOING_AWAY,
+    End.REVOKED: 4401,
+    End.EXPIRED: 4401,
+    End.TAKEN: 4409,
+}
+FEED_ID_BYTES: Final = 16
+INTERVAL_MS_MAX: Final = 60_000
+
 _JSON: Final = msgspec.json.Encoder()
 
 AnySocket = WebSocket[Any, Any, Any]
 
 
-class Stream:
-    """One client's view of one vehicle."""
+@contextlib.contextmanager
+def _carried(
+    counter: Counter, access: AccessToken, vehicle: Vehicle, resume: str, interval_ms: int
+) -> Iterator[Holder]:
+    """A feed for this connection while the block runs; it ends when the token does."""
+    parts = FeedParts(counter.state, counter.commands, counter.clock, counter.config.api)
 
-    def __init__(
-        self, socket: AnySocket, counter: Counter, access: AccessToken, vehicle: Vehicle
-    ) -> None:
-        self._socket = socket
-        self._counter = counter
-        self._vehicle = vehicle
-        self._scopes = access.scopes
-        self._located = sees_location(access.scopes)
-        self._loop = asyncio.get_running_loop()
-        self._outbox = Outbox(counter.config.api.stream_queue_changes_max)
+    def make() -> Feed:
+        feed_id = counter.entropy(FEED_ID_BYTES).hex()
+        return Feed(parts, access, vehicle, partial(entry, counter, vehicle), feed_id)
 
-    async def run(self) -> None:
-        """Send until the client goes, or its token's time is over."""
-        token = self._vehicle.token
-        handle = self._counter.state.subscribe(token, self._on_follower_thread)
-        self._counter.commands.watch(token, self._on_command)
-        try:
-            while True:
-                if self._outbox.overflown:
-                    self._outbox.started()
-                    await self._send(self._snapshot())
-                for frame in await self._outbox.take():
-                    await self._send(frame)
-        finally:
-            self._counter.commands.unwatch(token, self._on_command)
-            self._counter.state.unsubscribe(handle)
-
-    async def _send(self, frame: bytes) -> None:
-        await self._socket.send_data(frame, mode="text")
-
-    def _snapshot(self) -> bytes:
-        state = self._counter.state.read(self._vehicle.token)
-        recent = self._counter.commands.recent(self._vehicle.token, COMMANDS_SHOWN)
-        return _JSON.encode(
-            {
-                "type": "snapshot",
-                "vehicle": entry(self._counter, self._vehicle),
-                "last_received_time_us": state.last_received_us,
-                "signals": self._shown(state.signals),
-                "commands": [shown(view, self._scopes) for view in recent],
-            }
-        )
-
-    def _shown(self, signals: Mapping[str, SignalValue]) -> dict[str, dict[str, Any]]:
-        return {
-            name: {"value": reading.value, "time_us": reading.time_us, "unit": reading.unit}
-            for name, reading in signals.items()
-            if self._located or name not in LOCATION_SIGNALS
-        }
-
-    def _on_follower_thread(self, changes: Sequence[Change]) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the server has stopped
-            self._loop.call_soon_threadsafe(self._on_signals, changes)
-
-    def _on_signals(self, changes: Sequence[Change]) -> None:
-        changed = dict(changes)
-        presence = changed.pop(ONLINE, None)
-        if presence is not None:
-            state = "online" if presence.value else "offline"
-            frame = {"type": "vehicle", "state": state, "time_us": presence.time_us}
-            self._outbox.put(_JSON.encode(frame), 1)
-        signals = self._shown(changed)
-        if signals:
-            self._outbox.put(_JSON.encode({"type": "signals", "signals": signals}), len(signals))
-
-    def _on_command(self, view: CommandView) -> None:
-        self._outbox.put(_JSON.encode({"type": "command", "command": shown(view, self._scopes)}), 1)
+    holder = counter.streams.carry(
+        resume, lambda feed: feed.is_of(access, vehicle), make, interval_ms
+    )
+    expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
+    expiry = asyncio.get_running_loop().call_later(expires_s, holder.finish, End.EXPIRED)
+    revoked = partial(holder.finish, End.REVOKED)
+    counter.standing.watch(access, revoked)
+    park = True
+    try:
+        yield holder
+    except WebSocketDisconnect as gone:
+        park = gone.code not in LEFT
+    except OSError:
+        pass  # while it was written to: the app may come back
+    finally:
+        counter.standing.unwatch(revoked)
+        expiry.cancel()
+        counter.streams.part(holder, park=park and holder.end is not End.REVOKED)
 
 
 @websocket("/api/1/vehicles/{tag:str}/stream")
@@ -122,9 +83,7 @@ async def stream(
 ) -> None:
     """Snapshot, then changes, until either side ends it."""
     try:
-        access = _access(socket, counter)
-        check_right(socket, access)
-        vehicle = counter.vehicle(access, tag)
+        access, vehicle, resume, interval_ms = _asked(socket, counter, tag)
         counter.streams.enter()
     except ApiError as error:
         await _deny(socket, error)
@@ -132,34 +91,97 @@ async def stream(
     try:
         offered = socket.scope.get("subprotocols") or []
         await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
-        expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
-        sending = asyncio.ensure_future(Stream(socket, counter, access, vehicle).run())
-        listening = asyncio.ensure_future(_listen(socket))
-        stopping = asyncio.ensure_future(counter.streams.closing.wait())
-        revoked = asyncio.Event()
-        counter.standing.watch(access, revoked.set)
-        counter.streams.watch(access.subject, vehicle.id, revoked.set)
-        losing = asyncio.ensure_future(revoked.wait())
-        tasks = (sending, listening, stopping, losing)
-        try:
-            await asyncio.wait(tasks, timeout=expires_s, return_when=asyncio.FIRST_COMPLETED)
-            ended = sending.done() or listening.done()
-        finally:
-            counter.standing.unwatch(revoked.set)
-            counter.streams.unwatch(revoked.set)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        if ended:
-            return
-        if counter.streams.closing.is_set():
-            await socket.close(code=GOING_AWAY, reason="the server is shutting down; connect again")
-        elif revoked.is_set():
-            await socket.close(code=4401, reason=LOGIN_REQUIRED)
-        else:
-            await socket.close(code=4401, reason="token expired (401)")
+        with _carried(counter, access, vehicle, resume, interval_ms) as holder:
+            await _converse(socket, holder)
+            if holder.end is not None:
+                await socket.close(code=CLOSE_CODES[holder.end], reason=holder.end.value)
     finally:
         counter.streams.leave()
+
+
+async def _converse(socket: AnySocket, holder: Holder) -> None:
+    """Send what is due until the server ends it.
+
+    Raises:
+        WebSocketDisconnect: the client ended it.
+        OSError: the connection broke.
+    """
+    sending = asyncio.ensure_future(_send(socket, holder))
+    listening = asyncio.ensure_future(_listen(socket))
+    try:
+        await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in (sending, listening):
+            task.cancel()
+        results = await asyncio.gather(sending, listening, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+
+
+async def _send(socket: AnySocket, holder: Holder) -> None:
+    while frames := await holder.frames():
+        for frame in frames:
+            await socket.send_data(frame.data, mode="text")
+
+
+async def _listen(socket: AnySocket) -> None:
+    """Nothing is expected from the client; reading notices when it goes."""
+    while True:
+        await socket.receive_data(mode="text")
+
+
+@get("/api/1/vehicles/{tag:str}/stream")
+async def events(
+    request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
+) -> Stream:
+    """The same as server-sent events: the id of each is what `resume` is in the WebSocket's."""
+    access, vehicle, resume, interval_ms = _asked(request, counter, tag)
+    counter.streams.enter()
+    return Stream(
+        _events(counter, access, vehicle, resume, interval_ms),
+        status_code=200,
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )
+
+
+async def _events(
+    counter: Counter, access: AccessToken, vehicle: Vehicle, resume: str, interval_ms: int
+) -> AsyncIterator[bytes]:
+    try:
+        with _carried(counter, access, vehicle, resume, interval_ms) as holder:
+            comment_s = counter.config.api.stream_comment_s
+            while holder.end is None:
+                try:
+                    frames = await asyncio.wait_for(holder.frames(), comment_s)
+                except TimeoutError:
+                    yield b":\n\n"
+                else:
+                    yield b"".join(map(_event, frames))
+            yield b"event: end\ndata: " + _JSON.encode({"reason": holder.end.value}) + b"\n\n"
+    finally:
+        counter.streams.leave()
+
+
+def _event(frame: Frame) -> bytes:
+    """JSON has no line breaks of its own, so one `data` line holds it."""
+    head = f"id: {frame.resume}\nevent: {frame.kind}\ndata: ".encode()
+    return head + frame.data + b"\n\n"
+
+
+def _asked(
+    connection: Connection, counter: Counter, tag: str
+) -> tuple[AccessToken, Vehicle, str, int]:
+    """Who follows which vehicle, from where on, how often. Raises the 400, 401, 403 and 404."""
+    access = _access(connection, counter)
+    check_right(connection, access)
+    vehicle = counter.vehicle(access, tag)
+    query = connection.query_params
+    resume: str = connection.headers.get("last-event-id") or query.get("resume") or ""
+    asked_ms = query.get("interval_ms")
+    interval_ms = read_whole(asked_ms, "interval_ms", 0, 0, INTERVAL_MS_MAX)
+    return access, vehicle, resume, interval_ms
 
 
 async def _deny(socket: AnySocket, error: ApiError) -> None:
@@ -177,19 +199,13 @@ async def _deny(socket: AnySocket, error: ApiError) -> None:
     await socket.send(last)
 
 
-async def _listen(socket: AnySocket) -> None:
-    """Nothing is expected from the client; reading notices when it goes."""
-    with contextlib.suppress(WebSocketDisconnect):
-        while True:
-            await socket.receive_data(mode="text")
-
-
-def _access(socket: AnySocket, counter: Counter) -> AccessToken:
+def _access(connection: Connection, counter: Counter) -> AccessToken:
     """Bearer by header, by `access_token` in the query, or by subprotocol. Raises the 401."""
-    if "authorization" in socket.headers:
-        return counter.access(socket)
-    bearer = socket.query_params.get("access_token", "")
-    for offered in socket.scope.get("subprotocols") or ():
+    if "authorization" in connection.headers:
+        return counter.access(connection)
+    bearer = connection.query_params.get("access_token", "")
+    protocols: Any = connection.scope.get("subprotocols") or ()
+    for offered in protocols:
         if offered.startswith(BEARER_PROTOCOL):
             bearer = offered.removeprefix(BEARER_PROTOCOL)
     if not bearer:

@@ -93,6 +93,7 @@ class ApiReporter:
         counter = self.counter
         return [
             Figure("motorcade_api_streams", counter.streams.open),
+            Figure("motorcade_api_streams_parked", counter.streams.parked),
             *(
                 Figure("motorcade_api_requests_total", number, [status])
                 for status, number in sorted(counter.requests.counts.items())

@@ -79,7 +79,8 @@ COMMANDS: Final = (
     Metric("motorcade_commands_malformed_answers_total", C, "", "Answers of vehicles that nobody could read.", ()),
     Metric("motorcade_commands_contradictions_total", C, "", "Vehicles that told another outcome than before.", ()),
     Metric("motorcade_api_requests_total", C, "", "HTTP requests answered.", ("status",)),
-    Metric("motorcade_api_streams", G, "", "Open app WebSockets.", ()),
+    Metric("motorcade_api_streams", G, "", "Open app streams: WebSockets and server-sent events.", ()),
+    Metric("motorcade_api_streams_parked", G, "", "App streams whose connection broke and that may come back.", ()),
 )  # fmt: skip
 
 GROUPS: Final = {
