@@ -165,7 +165,7 @@ _RIGHTS: Final = (
     ),
     Right("POST", f"{SITE}/grid_import_export", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
     Right("POST", f"{SITE}/time_of_use_settings", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
-    Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), note="server-sent events"),
+    Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), pace=Pace.DATA, note="server-sent events"),
 )
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {(row.method, row.path): row for row in _RIGHTS}
@@ -224,6 +224,7 @@ FIELD_RIGHTS: Final = (
     FieldRight("GET", PRODUCTS, ("vin",), (DEVICE_DATA,), without="absent", note="whole entries"),
     FieldRight(
         "GET", PRODUCTS, ("energy_site_id",), (ENERGY_DATA,), without="absent", note="whole entries"
+    ),
     FieldRight(
         "GET",
         f"{VEHICLE}/stream",

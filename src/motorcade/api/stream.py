@@ -137,6 +137,7 @@ async def events(
 ) -> Stream:
     """The same as server-sent events: the id of each is what `resume` is in the WebSocket's."""
     access, vehicle, resume, interval_ms = _asked(request, counter, tag)
+    counter.count(request, access, vehicle)
     counter.streams.enter()
     return Stream(
         _events(counter, access, vehicle, resume, interval_ms),
