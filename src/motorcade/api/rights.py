@@ -149,6 +149,7 @@ _RIGHTS: Final = (
     Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),
+    Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), pace=Pace.DATA, note="server-sent events"),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),
@@ -165,7 +166,6 @@ _RIGHTS: Final = (
     ),
     Right("POST", f"{SITE}/grid_import_export", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
     Right("POST", f"{SITE}/time_of_use_settings", (ENERGY_COMMANDS,), pace=Pace.COMMAND),
-    Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), pace=Pace.DATA, note="server-sent events"),
 )
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {(row.method, row.path): row for row in _RIGHTS}
