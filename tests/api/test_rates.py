@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from motorcade.api.rates import PERIOD_US, Pace, Rates
 from motorcade.api.rights import RIGHTS, VEHICLE, Right
 from motorcade.config import RatesConfig
+from motorcade.registry.port import SiteDescription
 from motorcade.state.port import VehicleState
-from tests.api.standins import TOKENS, VINS, Platform, bearer, fetch, running
+from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, fetch, running
 
 PACED = [row for row in RIGHTS.values() if row.pace]
+SITES: list[str] = []
 
 
 def rates(**settings: int) -> Rates:
@@ -90,6 +92,8 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with running(tmp_path_factory.mktemp("rates"), *settings) as platform:
         for token in TOKENS:
             platform.live.states[token] = VehicleState({}, True, 5)
+        home = SiteDescription("Home", "Europe/Berlin", 1, 5_000, wall_connector=False)
+        SITES[:] = [str(platform.registry.add_site(home).site.id) for _ in range(2)]
         yield platform
 
 
@@ -102,9 +106,10 @@ def forgotten(platform: Platform) -> None:
 def ask(
     platform: Platform, row: Right, vin: str = VINS[0], subject: str = "owner"
 ) -> httpx.Response:
-    given = {"tag": vin, "name": "honk_horn"}
+    site_id = SITES[vin != VINS[0]]
+    given = {"tag": vin, "name": "honk_horn", "site_id": site_id}
     path = re.sub(r"\{(\w+)\}", lambda found: given.get(found[1], "1"), row.path)
-    headers = bearer(subject)
+    headers = bearer(subject, *ALL_SCOPES, "energy_device_data", "energy_cmds")
     return fetch(row.method, platform.url + path, params={"vin": vin}, headers=headers)
 
 
