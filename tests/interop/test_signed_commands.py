@@ -1,0 +1,226 @@
+"""Tesla's protocol spoken by clients that we did not write, to a car that drives.
+
+`tesla-fleet-api` (the client in Home Assistant), an old and a new version, unmodified, in both
+domains, against the real platform and `motorcade drive`.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from tests.engines.install import tesla_fleet_api
+from tests.interop.town import S_MAX, Town
+from tests.platform_process import MOTORCADE, run_motorcade
+
+VERSIONS = ("1.5.0", "1.18.1")
+CLIENT = Path(__file__).with_name("signed_client.py")
+FIRST_VIN = 900_001
+
+pytestmark = pytest.mark.timeout(600)  # a first run installs the clients
+
+
+class Client:
+    """One program with the client's library, for one car and one key."""
+
+    def __init__(self, version: str, town: Town, vin: str, key: Path) -> None:
+        ready = town.platform.ready
+        words = [str(tesla_fleet_api(version)), str(CLIENT), ready["api"]["url"]]
+        words += [ready["admin_token"], vin, str(key)]
+        self._process = subprocess.Popen(
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+
+    def _call(self, kind: str, name: str, *arguments: Any) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(f"{kind} {json.dumps([name, *arguments])}\n")
+        self._process.stdin.flush()
+        said: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return said
+
+    def signed(self, name: str, *arguments: Any) -> Any:
+        """What the library says of a signed command: result and reason, or the error's name."""
+        said = self._call("signed", name, *arguments)
+        return said.get("error") or said["said"]["response"]
+
+    def plain(self, name: str, *arguments: Any) -> Any:
+        said = self._call("plain", name, *arguments)
+        return said.get("error") or said["said"]["response"]
+
+    def close(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        assert self._process.wait(30) == 0
+
+
+class Car:
+    """A car on the platform, and the process that drives it."""
+
+    def __init__(self, town: Town, directory: Path, number: int) -> None:
+        self.town, self.directory = town, directory
+        self.vin = f"5YJ3E1EA7KF{number:06d}"
+        self.data = str(town.platform.data)
+        run_motorcade(
+            *("vehicle", "add", "--vin", self.vin, "--out", str(directory), "--data", self.data)
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *settings: str) -> None:
+        """Drive, and wait until the platform sees it."""
+        words = [MOTORCADE, "drive", "--vehicle", str(self.directory / "vehicle.json")]
+        words += ["--data", self.data]
+        for setting in settings:
+            words += ["--set", setting]
+        self._process = subprocess.Popen(words, stdout=subprocess.DEVNULL)
+        self.wait_for("online")
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.terminate()
+            assert self._process.wait(30) == 0
+            self._process = None
+            self.wait_for("offline")
+
+    def wait_for(self, state: str) -> None:
+        until(lambda: self.entry()["state"] == state)
+
+    def entry(self) -> dict[str, Any]:
+        answer = self.town.ask("GET", f"/{self.vin}")
+        assert answer.status == 200, answer
+        found: dict[str, Any] = answer.body["response"]
+        return found
+
+    def pair(self, key: Path, *words: str, command: str = "pair") -> dict[str, Any]:
+        said = run_motorcade(
+            *("vehicle", command, "--vin", self.vin, "--public-key", str(key.with_suffix(".pub"))),
+            *("--data", self.data, "--json", *words),
+        )
+        found: dict[str, Any] = json.loads(said)
+        return found
+
+    def data_of(self, group: str) -> dict[str, Any]:
+        answer = self.town.ask("GET", f"/{self.vin}/vehicle_data")
+        found: dict[str, Any] = answer.body["response"][group]
+        return found
+
+
+def until(true: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + S_MAX
+    while not true():
+        assert time.monotonic() < end_s, "it did not happen"
+        time.sleep(0.05)
+
+
+def make_key(directory: Path, name: str) -> Path:
+    """A private key, and its public one beside it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = directory / f"{name}.pem"
+    file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    public = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    file.with_suffix(".pub").write_bytes(public)
+    return file
+
+
+@pytest.fixture(scope="module")
+def numbers() -> Iterator[int]:
+    return iter(range(FIRST_VIN, FIRST_VIN + 90))
+
+
+@pytest.fixture
+def car(town: Town, tmp_path: Path, numbers: Iterator[int]) -> Iterator[Car]:
+    car = Car(town, tmp_path / "car", next(numbers))
+    try:
+        yield car
+    finally:
+        car.stop()
+
+
+@contextmanager
+def clients(car: Car, key: Path, *versions: str) -> Iterator[list[Client]]:
+    with ExitStack() as stack:
+        made = []
+        for version in versions:
+            client = Client(version, car.town, car.vin, key)
+            stack.callback(client.close)
+            made.append(client)
+        yield made
+
+
+DONE = {"result": True, "reason": ""}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_both_domains_of_a_driving_car(car: Car, tmp_path: Path, version: str) -> None:
+    car.start()
+    key = make_key(tmp_path, "app")
+    with clients(car, key, version) as (client,):
+        assert client.signed("honk_horn") == "NotOnWhitelistFault"
+        assert client.signed("door_lock") == "NotOnWhitelistFault"
+        assert car.pair(key)["state"] == "paired"
+        assert client.signed("honk_horn") == DONE  # Infotainment
+        assert client.signed("door_lock") == DONE  # VCSEC
+        assert client.signed("set_charge_limit", 63) == DONE
+        assert client.signed("charge_stop") == {"result": False, "reason": "not_charging"}
+        until(lambda: car.data_of("charge_state")["charge_limit_soc"] == 63)
+        assert car.pair(key, command="unpair")["state"] == "removed"
+        assert client.signed("flash_lights") == "TeslaFleetMessageFaultUnknownKeyId"
+        assert client.signed("door_lock") == "TeslaFleetMessageFaultUnknownKeyId"
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_restarted_car_keeps_its_keys(car: Car, tmp_path: Path, version: str) -> None:
+    car.start()
+    key = make_key(tmp_path, "app")
+    car.pair(key)
+    with clients(car, key, version) as (client,):
+        assert client.signed("honk_horn") == DONE
+        assert client.signed("door_lock") == DONE
+        car.stop()
+        assert client.signed("honk_horn") == "VehicleOffline"
+        car.start()
+        assert client.signed("honk_horn") == DONE  # by the session info of fault 15, no new key
+        assert client.signed("door_lock") == DONE
+
+
+def test_an_approval_waits_for_its_car(car: Car, tmp_path: Path) -> None:
+    key = make_key(tmp_path, "app")
+    assert car.pair(key, "--role", "driver", "--wait", "0")["state"] == "waiting"
+    car.start()
+    with clients(car, key, "1.18.1") as (client,):
+        until(lambda: client.signed("honk_horn") == DONE)
+        refused = "TeslaFleetMessageFaultInsufficientPrivileges"
+        assert client.signed("set_pin_to_drive", True, "1234") == refused
+
+
+def test_a_car_that_wants_signatures(car: Car, tmp_path: Path) -> None:
+    car.start("vehicle.signed_commands=required")
+    key = make_key(tmp_path, "app")
+    car.pair(key)
+    with clients(car, key, *VERSIONS) as both:
+        for client in both:
+            assert client.signed("flash_lights") == DONE
+            assert client.plain("flash_lights") == "Forbidden"
+    answer = car.town.ask("POST", f"/{car.vin}/command/flash_lights")
+    assert answer.body["error"].startswith("Tesla Vehicle Command Protocol required")
+
+
+def test_a_car_without_the_protocol(car: Car, tmp_path: Path) -> None:
+    car.start("vehicle.signed_commands=none")
+    key = make_key(tmp_path, "app")
+    with clients(car, key, *VERSIONS) as both:
+        for client in both:
+            assert client.signed("flash_lights") == "InvalidResource"  # 422
+            assert client.plain("flash_lights") == DONE
