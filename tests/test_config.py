@@ -8,7 +8,19 @@ from motorcade.config import Config, ConfigError
 
 UNITS = {
     *("s", "ms", "bytes", "max", "min", "default", "file", "partitions", "burst"),
-    *("days", "minute", "url", "name", "names", "records", "id", "commands", "passes", "kib"),
+    *(
+        "days",
+        "minute",
+        "url",
+        "name",
+        "names",
+        "records",
+        "id",
+        "commands",
+        "passes",
+        "kib",
+        "region",
+    ),
 }
 
 
