@@ -1,5 +1,6 @@
 """Authenticated time: what the span promises, whatever the network did."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -41,10 +42,22 @@ def test_an_answer_nobody_asked_for_is_nothing() -> None:
 def test_a_worse_answer_does_not_replace_a_better_one() -> None:
     times = keeper()
     assert times.answered(times.ask(0.0), TRUTH_US, 0.01)
-    assert not times.answered(times.ask(1.0), TRUTH_US + 9_000_000, 9.0)
+    assert not times.answered(times.ask(1.0), TRUTH_US + 2_000_000, 9.0)
     now = times.now(9.0)
     assert now is not None
     assert now.uncertainty_us < 20_000
+
+
+@pytest.mark.parametrize("step_s", [-3_600, -10, 10, 3_600])
+def test_a_clock_that_was_set_is_believed_though_the_answer_is_worse(step_s: int) -> None:
+    """Back, or no command would be in time any more; ahead, or one would be carried out late."""
+    times = keeper()
+    assert times.answered(times.ask(0.0), TRUTH_US, 0.01)
+    set_us = TRUTH_US + step_s * 1_000_000
+    assert times.answered(times.ask(1.0), set_us + 1_500_000, 2.0)
+    now = times.now(2.0)
+    assert now is not None
+    assert now.earliest_us <= set_us + 2_000_000 <= now.latest_us
 
 
 def test_old_time_is_no_time() -> None:

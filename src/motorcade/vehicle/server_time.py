@@ -26,6 +26,10 @@ class ServerNow:
     def uncertainty_us(self) -> int:
         return self.latest_us - self.earliest_us
 
+    def meets(self, other: "ServerNow") -> bool:
+        """Whether both may be true."""
+        return self.earliest_us <= other.latest_us and other.earliest_us <= self.latest_us
+
 
 class ServerTimeKeeper:
     """Keeps the best answer so far. Takes monotonic seconds, reads no clock."""
@@ -51,14 +55,20 @@ class ServerTimeKeeper:
         self.heard = False
 
     def answered(self, nonce: str, server_time_us: int, monotonic_s: float) -> bool:
-        """Take an authentic answer. False if nobody asked, or what we have is better."""
+        """Take an authentic answer. False if nobody asked, or what we have is better.
+
+        One that cannot be true beside what we have is newer: the server's clock was set.
+        """
         asked_s = self._asked.pop(nonce, None)
         if asked_s is None:
             return False
         self.heard = True
         round_trip_us = round((monotonic_s - asked_s) * 1e6)
-        known = self.now(monotonic_s)
-        if known is not None and known.uncertainty_us <= round_trip_us:
+        known, told = (
+            self.now(monotonic_s),
+            ServerNow(server_time_us, server_time_us + round_trip_us),
+        )
+        if known is not None and known.uncertainty_us <= round_trip_us and known.meets(told):
             return False
         self._base = (server_time_us, round_trip_us, monotonic_s)
         return True
