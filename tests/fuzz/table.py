@@ -2,11 +2,31 @@
 
 from typing import Final
 
-from tests.fuzz import command, files, gateway, mqtt, signals, stored, telemetry, websocket
+from tests.fuzz import (
+    command,
+    files,
+    gateway,
+    mqtt,
+    signals,
+    stored,
+    telemetry,
+    tesla_command,
+    websocket,
+)
 from tests.fuzz.target import Target
 
 TARGETS: Final[dict[str, Target]] = {
     target.name: target
-    for module in (mqtt, telemetry, websocket, gateway, command, signals, files, stored)
+    for module in (
+        mqtt,
+        telemetry,
+        websocket,
+        gateway,
+        command,
+        tesla_command,
+        signals,
+        files,
+        stored,
+    )
     for target in module.TARGETS
 }

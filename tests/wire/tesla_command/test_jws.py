@@ -29,9 +29,18 @@ def encode(data: bytes) -> str:
 
 
 def token(claims: Any = CLAIMS, alg: str = "Tesla.SS256", number: int = 3) -> str:
+    header = encode(json.dumps({"alg": alg, "typ": "JWT"}).encode())
+    return sign(f"{header}.{encode(json.dumps(claims).encode())}", number)
+
+
+def sign_parts(claims: bytes) -> str:
+    """A token around any bytes."""
+    header = encode(b'{"alg":"Tesla.SS256"}')
+    return sign(f"{header}.{encode(claims)}", 3)
+
+
+def sign(signed: str, number: int) -> str:
     """Signed as RFC 8235 says: r = v - a·c."""
-    parts = [{"alg": alg, "typ": "JWT"}, claims]
-    signed = ".".join(encode(json.dumps(part).encode()) for part in parts)
     private, nonce = key(number), ec.derive_private_key(4711, ec.SECP256R1())
     point = encode_public(nonce.public_key())[1:]
     c = challenge(point, encode_public(private.public_key()), signed.encode())
