@@ -234,6 +234,10 @@ class VehicleConfig:
     reconnect_s_min: float = 0.2  # first wait after a lost connection, doubled up to ...
     reconnect_s_max: float = 30.0  # ... this
     sample_s: float = 1.0  # how often a simulated car sends
+    sleep_after_s: float = 600.0  # parked and unused so long, a car falls asleep
+    wake_s: float = 3.0  # from a call until it is awake
+    asleep_sample_s: float = 60.0  # how often a sleeping car sends
+    park_s_max: float = 90.0  # between drives, unless something holds it
     journal_commands_max: int = 10_000  # commands a car remembers; the oldest are forgotten
     server_time_age_s_max: float = 86_400.0  # authenticated time older than this is asked anew
     signed_commands: str = "supported"  # Tesla's protocol in the car: none, supported or required

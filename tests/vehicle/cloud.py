@@ -95,6 +95,7 @@ def command(
     counter: int | None = None,
     vehicle: str = TOKEN,
     key: Ed25519PrivateKey = KEY,
+    wake: bool = False,
 ) -> bytes:
     """A signed command, number 1, 2, ..."""
     return sign(
@@ -107,6 +108,7 @@ def command(
             issued_time_us=now_us,
             expires_time_us=now_us + round(expires_s * 1e6),
             key_id=KEY_ID,
+            wake=wake,
         ),
         key,
     )

@@ -13,6 +13,7 @@ from litestar.params import FromPath
 from motorcade.api.counter import AnyRequest, Counter, check_right, read_body, read_whole, require
 from motorcade.api.envelope import ok
 from motorcade.api.errors import SIGNING_REQUIRED, ApiError, not_found, offline, retry_later
+from motorcade.api.presence import ASLEEP, presence
 from motorcade.api.shapes import CommandResult, CommandShown, Envelope, shown
 from motorcade.commands.errors import (
     CommandError,
@@ -30,6 +31,8 @@ from motorcade.registry.port import Vehicle
 from motorcade.wire.command.errors import CommandCodecError
 
 KEY_CHARACTERS_MAX: Final = 64
+WAKE_HEADER: Final = "X-Command-Wake"
+ASLEEP_REASON: Final = "vehicle_is_asleep"  # a car's refusal; `vehicle/actions/action.py`
 FULL_RETRY_S: Final = 30
 RECENT_DEFAULT: Final = 20
 RECENT_MAX: Final = 200
@@ -51,14 +54,13 @@ async def send_command(
         _check_unsigned(counter, vehicle, row)
         parameters = read_parameters(row, await read_body(request))
         key, expires_s = read_headers(request, counter)
-        asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s)
-        view = await counter.commands.submit(asked)
-    except (CommandError, CommandCodecError) as error:
+    except CommandError as error:
         raise refused(error) from error
-    try:
-        view = await counter.commands.settle(view.id, counter.config.commands.response_s_max)
-    except RouterBusyError as error:  # the server stops: the command itself goes on
-        raise ApiError(503, "service unavailable", str(error), command_id=view.id) from error
+    wake = _read_wake(request)
+    if not wake and name != WAKE_UP:
+        _check_awake(counter, vehicle)
+    asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s, wake)
+    view = await carry_out(counter, asked)
     counter.answered(view.id, begun_us)
     return _answer(view)
 
@@ -98,6 +100,38 @@ def _check_unsigned(counter: Counter, vehicle: Vehicle, row: CommandRow) -> None
     state = counter.signing_of(vehicle)
     if state is not None and state.required:
         raise ApiError(403, SIGNING_REQUIRED, "send it by signed_command, signed by a paired key")
+
+
+def _check_awake(counter: Counter, vehicle: Vehicle) -> None:
+    """Raises the 408 of a vehicle that is connected and sleeps. One that is offline is not asked
+    for: its command waits for it until it expires."""
+    if presence(counter.state.read(vehicle.token)) == ASLEEP:
+        text = f"asleep: POST wake_up first, or send the header {WAKE_HEADER}: true"
+        raise offline(text)
+
+
+async def carry_out(counter: Counter, asked: Request) -> CommandView:
+    """Submit a command and wait for its end, at most `commands.response_s_max`.
+
+    Raises:
+        ApiError: it was not taken; what was taken has a view, whatever its state.
+    """
+    try:
+        view = await counter.commands.submit(asked)
+    except (CommandError, CommandCodecError) as error:
+        raise refused(error) from error
+    try:
+        return await counter.commands.settle(view.id, counter.config.commands.response_s_max)
+    except RouterBusyError as error:  # the server stops: the command itself goes on
+        raise ApiError(503, "service unavailable", str(error), command_id=view.id) from error
+
+
+def _read_wake(request: AnyRequest) -> bool:
+    """Whether a sleeping vehicle is to be woken first. Raises the 400."""
+    wake = request.headers.get(WAKE_HEADER.lower(), "false").lower()
+    if wake not in ("true", "false"):
+        raise ApiError(400, "invalid_field", f"{WAKE_HEADER}: must be true or false")
+    return wake == "true"
 
 
 def read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
@@ -141,6 +175,8 @@ def refused(error: Exception) -> ApiError:
 
 def _answer(view: CommandView) -> Response[Envelope[CommandResult]]:
     if view.state is State.EXECUTED or view.state is State.REFUSED:
+        if view.reason == ASLEEP_REASON:  # it fell asleep while the command was on its way
+            raise offline(f"asleep; command {view.id} was not carried out", view.id)
         result = CommandResult(view.state is State.EXECUTED, view.reason)
         return ok(result, x_command_id=view.id)
     where = f"command {view.id} is {view.state}; its timeline tells how it ends"

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from motorcade.api.presence import ASLEEP_SIGNAL, is_asleep, presence_of
 from motorcade.api.rights import sees_location
 from motorcade.api.shapes import VehicleEntry, shown
 from motorcade.clock import Clock
@@ -110,6 +111,7 @@ class Feed:
         self._sent: deque[Frame] = deque()
         self._sent_bytes = 0
         self._number = 0  # of the last frame
+        self._online = self._asleep = False
         token = vehicle.token
         self._handle = parts.state.subscribe(token, self._on_follower_thread)
         parts.commands.watch(token, self._on_command)
@@ -197,6 +199,7 @@ class Feed:
 
     def _snapshot(self) -> dict[str, Any]:
         state = self._parts.state.read(self._vehicle.token)
+        self._online, self._asleep = state.online, is_asleep(state)
         recent = self._parts.commands.recent(self._vehicle.token, COMMANDS_SHOWN)
         return {
             "vehicle": self._entry(),
@@ -218,10 +221,15 @@ class Feed:
 
     def _on_signals(self, changes: Sequence[Change]) -> None:
         changed = dict(changes)
-        presence = changed.pop(ONLINE, None)
-        if presence is not None:
-            state = "online" if presence.value else "offline"
-            self._put("vehicle", {"state": state, "time_us": presence.time_us})
+        connected, sleeps = changed.pop(ONLINE, None), changed.get(ASLEEP_SIGNAL)
+        if connected is not None:
+            self._online = bool(connected.value)
+        if sleeps is not None:
+            self._asleep = bool(sleeps.value)
+        told = connected or sleeps
+        if told is not None:
+            state = presence_of(online=self._online, asleep=self._asleep)
+            self._put("vehicle", {"state": state, "time_us": told.time_us})
         signals = self._shown(changed)
         if signals and not self._fresh:
             self._signals |= signals

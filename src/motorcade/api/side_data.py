@@ -14,6 +14,7 @@ from motorcade.api.charging_places import ChargingPlace, nearby
 from motorcade.api.counter import AnyRequest, Counter, read_whole
 from motorcade.api.envelope import ok
 from motorcade.api.errors import missing_scopes, offline
+from motorcade.api.presence import ONLINE, presence
 from motorcade.api.rights import LOCATION, sees_location
 from motorcade.api.shapes import Envelope
 from motorcade.state.port import VehicleState
@@ -95,7 +96,7 @@ async def nearby_charging_sites(
     count = read_whole(query.get("count"), "count", SITES_DEFAULT, 1, SITES_MAX)
     radius = read_whole(query.get("radius"), "radius", RADIUS_MILES_DEFAULT, 1, RADIUS_MILES_MAX)
     state = counter.state.read(vehicle.token)
-    if not state.online:
+    if presence(state) != ONLINE:
         raise offline()
     position = _position(state)
     if position is None:

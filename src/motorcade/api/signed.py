@@ -14,17 +14,16 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from tesla_protocol.command.universal_message_pb2 import RoutableMessage
 
-from motorcade.api.commands import read_headers, refused
+from motorcade.api.commands import carry_out, read_headers
 from motorcade.api.counter import AnyRequest, Counter, read_body
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, missing_scopes, offline
+from motorcade.api.presence import ASLEEP, OFFLINE, presence
 from motorcade.api.rights import CHARGING, COMMANDS, DEVICE_DATA, LOCATION
 from motorcade.api.shapes import Envelope
-from motorcade.commands.errors import CommandError, RouterBusyError
 from motorcade.commands.port import CommandView, Request
 from motorcade.commands.states import State
 from motorcade.identity.port import AccessToken
-from motorcade.wire.command.errors import CommandCodecError
 from motorcade.wire.command.messages import SIGNED_COMMAND
 from motorcade.wire.tesla_command.asks import Ask, Right, UndecodableError, rights_of
 from motorcade.wire.tesla_command.errors import MalformedMessageError
@@ -63,19 +62,14 @@ async def signed_command(
     state = counter.signing_of(vehicle)
     if state is not None and not state.supported:
         raise ApiError(422, UNSUPPORTED)
-    if not counter.state.read(vehicle.token).online:
+    here = presence(counter.state.read(vehicle.token))
+    # The body controller hears while the rest sleeps: it is what one wakes a car by.
+    if here == OFFLINE or (here == ASLEEP and message.to_destination.domain != VCSEC):
         raise offline()
     key, expires_s = read_headers(request, counter)
     parameters = {"routable_message": base64.b64encode(data).decode()}
     asked = Request(vehicle.token, SIGNED_COMMAND, parameters, access.subject, key, expires_s)
-    try:
-        view = await counter.commands.submit(asked)
-    except (CommandError, CommandCodecError) as error:
-        raise refused(error) from error
-    try:
-        view = await counter.commands.settle(view.id, counter.config.commands.response_s_max)
-    except RouterBusyError as error:  # the server stops: the command itself goes on
-        raise ApiError(503, "service unavailable", str(error), command_id=view.id) from error
+    view = await carry_out(counter, asked)
     counter.answered(view.id, begun_us)
     return _answer(view)
 

@@ -11,6 +11,7 @@ from litestar.params import FromPath
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, offline
+from motorcade.api.presence import ONLINE, presence
 from motorcade.api.rights import sees_location
 from motorcade.api.shapes import Envelope
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS, Member
@@ -32,7 +33,7 @@ async def vehicle_data(
     access, vehicle = counter.admit(request, tag)
     endpoints = read_endpoints(request.query_params.get("endpoints"))
     state = counter.state.read(vehicle.token)
-    if not state.online:
+    if presence(state) != ONLINE:
         raise offline()
     sections = build_sections(state, endpoints, located=sees_location(access.scopes))
     return ok(msgspec.to_builtins(entry(counter, vehicle, access)) | sections)

@@ -7,10 +7,14 @@ from litestar import Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from motorcade.api.commands import carry_out
 from motorcade.api.counter import AnyRequest, Counter, read_body
 from motorcade.api.envelope import ok
 from motorcade.api.paging import read_page
+from motorcade.api.presence import ASLEEP, presence
 from motorcade.api.shapes import Envelope, VehicleEntry, VehicleList
+from motorcade.commands.port import Request
+from motorcade.commands.table import WAKE_UP
 from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
 
@@ -21,7 +25,6 @@ OWNER_ID: Final = 1  # one owner owns every vehicle, until accounts come
 def entry(counter: Counter, vehicle: Vehicle, access: AccessToken | None = None) -> VehicleEntry:
     """A vehicle as lists and answers show it to its owner or `access`."""
     drives = access is not None and not access.owns_all_vehicles
-    online = counter.state.read(vehicle.token).online
     return VehicleEntry(
         id=vehicle.id,
         id_s=str(vehicle.id),
@@ -30,7 +33,7 @@ def entry(counter: Counter, vehicle: Vehicle, access: AccessToken | None = None)
         vin=vehicle.vin,
         display_name=vehicle.display_name,
         access_type="DRIVER" if drives else "OWNER",
-        state="online" if online else "offline",
+        state=presence(counter.state.read(vehicle.token)),
     )
 
 
@@ -64,7 +67,11 @@ async def show_vehicle(
 async def wake_up(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleEntry]]:
-    """The entry, for clients that ask until it says online; our vehicles wake by themselves."""
+    """Wake it, and answer with its entry at once: clients ask again until it says online."""
     access, vehicle = counter.admit(request, tag)
     await read_body(request)
-    return ok(entry(counter, vehicle, access))
+    if presence(counter.state.read(vehicle.token)) != ASLEEP:
+        return ok(entry(counter, vehicle, access))
+    asked = Request(vehicle.token, WAKE_UP, {}, access.subject)
+    view = await carry_out(counter, asked)
+    return ok(entry(counter, vehicle, access), x_command_id=view.id)

@@ -77,6 +77,7 @@ class Downlink:
             issued_time_us=now_us,
             expires_time_us=expires_time_us,
             key_id=self.key_id,
+            wake=request.wake,
         )
         return Raw(sign(message, self.signer))
 

@@ -18,6 +18,7 @@ class Request:
     account: str
     idempotency_key: str = ""  # "": the router makes one
     expires_s: int = 30
+    wake: bool = False  # a sleeping car is woken first; all within the one expiry
 
 
 @dataclass(frozen=True, slots=True)

@@ -752,6 +752,7 @@ OWN: Final[tuple[Signal, ...]] = (
     number(1123, "solar_power", "", "W", 0, 1e7, BEHAVIOUR),
     number(1124, "grid_power", "", "W", -1e7, 1e7, BEHAVIOUR),
     number(1125, "house_power", "", "W", -1e7, 1e7, BEHAVIOUR),
+    boolean(1126, "asleep", "", BEHAVIOUR),  # parked, unused, and answers to `wake_up` alone
 )
 
 SITE: Final[tuple[Signal, ...]] = (

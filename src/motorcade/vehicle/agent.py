@@ -15,7 +15,16 @@ from motorcade.config import VehicleConfig
 from motorcade.events import Topic
 from motorcade.vehicle import actions
 from motorcade.vehicle.buffer import STREAM_BYTES, Buffer
-from motorcade.vehicle.commands import Decision, Execute, Refusal, Refuse, Repeat, Wait, decide
+from motorcade.vehicle.commands import (
+    Decision,
+    Execute,
+    Refusal,
+    Refuse,
+    Repeat,
+    Wait,
+    Wake,
+    decide,
+)
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.journal import Journal
 from motorcade.vehicle.outbox import Outbox
@@ -43,6 +52,7 @@ from motorcade.wire.command.signing import verify
 
 WAITING_MAX: Final = 64  # commands held until the time is known; the server keeps the others
 HELLO_S: Final = 5.0  # between hellos while the time is unknown
+WAKING_CHECK_S: Final = 0.25  # between looks whether a car that was called is awake
 HELLO_AGAIN_S: Final = 15.0  # while it is known, but nobody has answered in this connection
 RECALLED_CHARACTERS_MAX: Final = 32 << 10  # of responses in one `Journal`, which is read whole
 _FINAL: Final = ("executed", "refused", "expired")
@@ -115,23 +125,50 @@ class Agent:
         self.changed: Callable[[], object] = self.sample
         """Called when a command has changed the car. Whoever runs the agent may have it sampled a
         little later, so that the answer does not wait for the sample's sync."""
-        self._waiting: list[_Waiting] = []
+        self.later: Callable[[float, Callable[[], object]], object] = lambda _s, _do: None
+        """Asked to call something so many seconds later. Without it `sample` finds what is due."""
+        self._waiting: list[_Waiting] = []  # for the time
+        self._calling: list[_Waiting] = []  # for the car to wake
+        self._rousing = False
+        self._told_asleep = False
+        self._sampled_s = 0.0
         self._judging: Stations | None = None  # of the command that is judged now, if traced
         self._started_s = parts.clock.monotonic_s()
         self._hello_s = 0.0
 
     def sample(self) -> None:
         """Let the car live until now and store what it says. Raises `OSError`."""
-        parts = self._parts
         self._advance()
-        payload = parts.sampler.sample(self.car, self._own_signals(), parts.clock.now_us())
-        self.counters.samples += 1
-        self.outbox.store(parts.topic, parts.sampler.encoding, payload)
+        self._go_on()  # first, so that the sample shows it
+        if not self._silent():
+            self._store_sample()
         if self.online and self._now() is None:
             self._ask_time(every_s=HELLO_S)
         elif self.online and not self.time.heard:  # nor asked what became of our commands
             self._ask_time(every_s=HELLO_AGAIN_S)
         self.journal.sync()  # last: what fails there must not cost the sample
+
+    def _store_sample(self) -> None:
+        parts = self._parts
+        payload = parts.sampler.sample(self.car, self._own_signals(), parts.clock.now_us())
+        self.counters.samples += 1
+        self._sampled_s, self._told_asleep = parts.clock.monotonic_s(), self._asleep
+        self.outbox.store(parts.topic, parts.sampler.encoding, payload)
+
+    @property
+    def _asleep(self) -> bool:
+        return bool(getattr(self.car, "asleep", False))  # homes never sleep
+
+    @property
+    def _waking(self) -> bool:
+        return bool(getattr(self.car, "waking", False))
+
+    def _silent(self) -> bool:
+        """A sleeping car says that it fell asleep, and then seldom anything."""
+        if not (self._asleep and self._told_asleep):
+            return False
+        since_s = self._parts.clock.monotonic_s() - self._sampled_s
+        return since_s < self._parts.config.asleep_sample_s
 
     def _own_signals(self) -> Signals:
         """What the program says about itself rather than the car."""
@@ -158,6 +195,7 @@ class Agent:
         self.counters.disconnects += 1
         self.counters.last_reason = reason
         self._waiting.clear()  # the server sends them again in the next connection
+        self._calling.clear()
         self.time.forget_asked()
 
     def message(self, payload: bytes, acknowledge: Acknowledge) -> None:
@@ -202,6 +240,12 @@ class Agent:
                     self._waiting.append(_Waiting(command, acknowledge, stations))
                 self._ask_time(every_s=HELLO_S)
                 return
+            case Wake():
+                if len(self._calling) < WAITING_MAX:
+                    self._calling.append(_Waiting(command, acknowledge, stations))
+                self.car.call()
+                self._rouse()
+                return
             case Repeat(entry=entry):
                 self._repeat(entry)
             case Refuse(expired=expired, reason=reason):
@@ -234,6 +278,8 @@ class Agent:
         self.counters.executed += 1
         self._parts.executed(command, now.latest_us)
         self._conclude(command, "executed", "", begun_us, ended.response)
+        if self._waking:
+            self._rouse()
         if ended.acted:
             self.changed()  # so that whoever watches sees the effect at once
 
@@ -247,6 +293,29 @@ class Agent:
             if reason:
                 return reason
         return self._parts.refuses(machine, name, parameters)
+
+    def _rouse(self) -> None:
+        """Look soon whether the car that was called is awake."""
+        if not self._rousing:
+            self._rousing = True
+            self.later(WAKING_CHECK_S, self._look)
+
+    def _look(self) -> None:
+        """Raises `OSError`."""
+        self._rousing = False
+        self._advance()
+        if self._waking:
+            self._rouse()
+            return
+        self._go_on()
+        self.changed()
+
+    def _go_on(self) -> None:
+        """An awake car judges what it was woken for. Raises `OSError`."""
+        if self._calling and not self._asleep:
+            calling, self._calling = self._calling, []
+            for held in calling:
+                self._judge(held.command, held.acknowledge, held.stations)
 
     def _conclude(
         self,

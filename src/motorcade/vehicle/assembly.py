@@ -18,7 +18,7 @@ from motorcade.vehicle.fleet import Link, Member
 from motorcade.vehicle.link import Backoff, Sleep, client_tls, dial_tcp
 from motorcade.vehicle.link_mqtt import MqttLink
 from motorcade.vehicle.link_telemetry import TelemetryLink
-from motorcade.vehicle.model import Car
+from motorcade.vehicle.model import PARK_S, Car, Habits
 from motorcade.vehicle.mqtt_session import ClientSession
 from motorcade.vehicle.samples import JsonSampler, Sampler, TeslaSampler
 from motorcade.vehicle.signed.car import CarMachine
@@ -71,7 +71,7 @@ def assemble(
     sampler: Sampler = JsonSampler()
     if world.kind is LinkKind.TELEMETRY:
         sampler = TeslaSampler(vehicle.vin)
-    car = Car(seed)
+    car = Car(seed, habits=_habits(world.config), start_unix_s=world.clock.now_us() / 1e6)
     keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=world.config.signing_keys_max)
     receiver = Receiver(vehicle.vin, keychain, CarMachine(car), world.entropy)
     parts = AgentParts(
@@ -99,6 +99,11 @@ def _signing(config: VehicleConfig) -> Signing:
     except ValueError as error:
         words = ", ".join(Signing)
         raise VehicleError(f"vehicle.signed_commands={error}: write one of {words}") from error
+
+
+def _habits(config: VehicleConfig) -> Habits:
+    least_s = min(PARK_S[0], config.park_s_max)
+    return Habits((least_s, config.park_s_max), config.sleep_after_s, config.wake_s)
 
 
 def link_of(

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from motorcade.vehicle.actions import ACCEPTED, Parameters, refusal
+from motorcade.vehicle.actions import ACCEPTED, ASLEEP, Parameters, refusal
 from motorcade.vehicle.journal import Journal
 from motorcade.vehicle.server_time import ServerNow
 from motorcade.wire.command.messages import Command, JournalEntry
@@ -42,7 +42,12 @@ class Wait:
     """The time is not known yet: ask, and judge again when it is."""
 
 
-Decision = Execute | Refuse | Repeat | Wait
+@dataclass(frozen=True, slots=True)
+class Wake:
+    """It sleeps, and the command says to wake it: call it, and judge again when it is awake."""
+
+
+Decision = Execute | Refuse | Repeat | Wait | Wake
 
 Refusal = Callable[[Any, str, Parameters], str]
 """Why a machine does not carry out the command of this name now; `ACCEPTED` if it does."""
@@ -66,4 +71,6 @@ def decide(
     if now.latest_us >= command.expires_time_us:
         return Refuse(expired=True, reason="")
     reason = refuses(machine, command.name, command.parameters)
+    if reason == ASLEEP and command.wake:
+        return Wake()
     return Execute() if reason == ACCEPTED else Refuse(expired=False, reason=reason)

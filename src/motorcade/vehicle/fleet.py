@@ -68,9 +68,11 @@ class Fleet:
 
     async def run(self) -> None:
         """Connect one after the other, sample all in turns."""
-        call_soon = asyncio.get_running_loop().call_soon
+        loop = asyncio.get_running_loop()
+        call_soon = loop.call_soon
         for member in self._members:
             member.agent.changed = partial(call_soon, self._sample, member.agent)
+            member.agent.later = partial(self._later, loop, member.agent)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._sample_for_ever())
             pause_s = self._connect_spread_s / max(len(self._members), 1)
@@ -109,8 +111,20 @@ class Fleet:
                 due_s = max(due_s + self._sample_s / turns, self._clock.monotonic_s())
                 await self._sleep(due_s - self._clock.monotonic_s())
 
+    def _later(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        agent: Agent,
+        seconds: float,
+        do: Callable[[], object],
+    ) -> None:
+        loop.call_later(seconds, self._try, agent, do)
+
     def _sample(self, agent: Agent) -> None:
+        self._try(agent, agent.sample)
+
+    def _try(self, agent: Agent, do: Callable[[], object]) -> None:
         try:
-            agent.sample()
+            do()
         except OSError as error:
             self._failed(agent, error)

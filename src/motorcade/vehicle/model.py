@@ -210,6 +210,11 @@ class Car:
             self._awake_at_s = min(self._awake_at_s, self.elapsed_s + self.habits.wake_s)
         self.use()
 
+    @property
+    def waking(self) -> bool:
+        """It was called and is not awake yet."""
+        return self.asleep and math.isfinite(self._awake_at_s)
+
     def set_off_soon(self, within_s: float) -> None:
         """Whoever was let in drives off, if nothing is in the way."""
         self._until_s = min(self._until_s, self.elapsed_s + within_s)

@@ -58,6 +58,7 @@ def signals_of(car: Car) -> Signals:
         "horn_active": car.elapsed_s < body.horn_until_s,
         "lights_flashing": car.elapsed_s < body.lights_until_s,
         "navigation_destination": body.destination,
+        "asleep": car.asleep,
     }
     for door in DOORS:
         signals[f"door_{door}_open"] = body.doors_open[door]

@@ -141,7 +141,7 @@ def test_what_is_open_may_close_while_driving(name: str, parameters: dict[str, A
 def test_a_car_does_not_drive_off_with_an_open_lid() -> None:
     car = parked_car()
     do(car, "actuate_trunk", which_trunk="rear")
-    car.advance(600.0)
+    car.advance(590.0)
     assert car.parked
     do(car, "actuate_trunk", which_trunk="rear")
     before_m = car.odometer_m

@@ -14,6 +14,8 @@ from motorcade.vehicle.actions.action import UNKNOWN, Action
 from motorcade.vehicle.actions.action import Parameters as Parameters
 from motorcade.vehicle.model import Car
 
+WAKE_UP: Final = "wake_up"
+
 ACTIONS: Final[dict[str, Action]] = {
     **doors.ACTIONS,
     **charging.ACTIONS,
@@ -28,7 +30,11 @@ ACTIONS: Final[dict[str, Action]] = {
 def refusal(car: Car, name: str, parameters: Parameters) -> str:
     """Why the car does not carry this out now; empty if it does."""
     action = ACTIONS.get(name)
-    return UNKNOWN if action is None else action.refuse(car, parameters)
+    if action is None:
+        return UNKNOWN
+    if car.asleep and name != WAKE_UP:
+        return ASLEEP
+    return action.refuse(car, parameters)
 
 
 def apply(car: Car, name: str, parameters: Parameters) -> None:

@@ -24,7 +24,7 @@ class CarMachine:
         return signals_of(self._car)
 
     def asleep(self) -> bool:
-        return False  # who reads a message is awake
+        return self._car.asleep  # the body controller hears all the same
 
     def occupied(self) -> bool:
         return self._car.moving

@@ -40,7 +40,9 @@ the outcome, so nobody knows; it will not be executed again. "unknown": the car 
 has written a tombstone first, so it never will execute it."""
 
 
-class Command(Struct, frozen=True, kw_only=True, tag_field="type", tag="command"):
+class Command(
+    Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type", tag="command"
+):
     """Do this once, before it expires."""
 
     id: CommandId
@@ -51,6 +53,7 @@ class Command(Struct, frozen=True, kw_only=True, tag_field="type", tag="command"
     issued_time_us: TimeUs
     expires_time_us: TimeUs
     key_id: KeyId
+    wake: bool = False  # a sleeping car wakes first, then judges it; absent: it refuses
 
 
 class ServerTime(Struct, frozen=True, kw_only=True, tag_field="type", tag="time"):
