@@ -33,7 +33,7 @@ SHARED = {
 CLOUD_SHARED = {"at_rest"}
 """What every cloud folder may use: registry, commands and gateway each keep a SQLite file."""
 
-CLOUD = {"gateway", "log", "streams", "state", "registry", "identity", "commands", "api"}
+CLOUD = {"gateway", "log", "streams", "state", "registry", "identity", "commands", "api", "meters"}
 PORTS = {"port", "errors", "topics"}
 """The modules of a cloud folder that other cloud folders may see."""
 
@@ -65,6 +65,8 @@ NO_IO_IN_WIRE = {
 TIME_AND_CHANCE = {"time", "random", "secrets", "uuid", "datetime"}
 MAY_READ_TIME_AND_CHANCE = {"clock"}
 SECONDS_ONLY = {("datetime", "registry"), ("datetime", "identity"), ("datetime", "zones")}
+SECONDS_ONLY |= {("datetime", "api")}  # calendars: the oauth pages and the histories
+
 """`datetime` as a type, where a library demands it: X.509, SQL columns, time zones."""
 
 

@@ -154,6 +154,8 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     from motorcade.commands.runner import CommandRunner
     from motorcade.identity.signing import command_signer
     from motorcade.identity.tokens import token_authority
+    from motorcade.meters.embedded import EmbeddedMeters
+    from motorcade.meters.follower import MetersFollower
     from motorcade.metrics.api import ApiReporter
     from motorcade.metrics.inside import PlatformInside
     from motorcade.state.embedded import EmbeddedLiveState
@@ -220,6 +222,15 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     )
     commands.hear_keys, commands.hold = courier.hear, lambda: courier.holds
     commands.start()
+    meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
+
+    def first_site_us() -> int | None:
+        return next((site.added_time_us for site in parts.registry.sites(0, 1)), None)
+
+    metering = MetersFollower(
+        config.energy, log, meters, clock, first_site_us=first_site_us, failed=fail_from_thread
+    )
+    metering.start()
     tokens = token_authority(parts.authority)
     counter = Counter(
         config,
@@ -233,6 +244,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
         people=parts.registry.people,
         sharing=parts.registry.sharing,
+        meters=meters,
         fetch_key=partial(fetch_key, timeout_s=config.api.key_fetch_s_max),
     )
     report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
@@ -258,6 +270,8 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     await asyncio.gather(carrying, return_exceptions=True)
     await commands.stop()
     await asyncio.to_thread(follower.stop)
+    await asyncio.to_thread(metering.stop)
+    meters.close()
     if traces is not None:
         await asyncio.to_thread(traces.stop)
     ledger.close()

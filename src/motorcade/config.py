@@ -207,6 +207,10 @@ class RatesConfig:
 class EnergyConfig:
     products_max: int = 10_000  # vehicles, and as many sites, in one list of products
     confirm_s_max: float = 2.0  # "Updated" waits so long for the site's sample to show it
+    ledger_commit_s: float = 5.0  # histories are this far behind the log at most
+    ledger_s_max: int = 2 * 366 * 86_400  # ... and reach this far back: 105,000 points a year
+    history_intervals_max: int = 2_016  # in one answer: a week of five minutes; more: 400
+    history_events_max: int = 1_000  # outages, charging sessions; the newest are given
 
 
 @dataclass(frozen=True, slots=True)

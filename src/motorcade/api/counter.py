@@ -34,6 +34,7 @@ from motorcade.counts import Tally
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken, TokenVerifier
 from motorcade.identity.region import fleet_base_url
+from motorcade.meters.port import Meters
 from motorcade.registry.people.port import People
 from motorcade.registry.port import Registry, Site, Vehicle
 from motorcade.registry.sharing.port import Sharing
@@ -66,6 +67,7 @@ class Counter:
     people: People | None = None
     sharing: Sharing | None = None  # drivers, invitations, homes, registered apps
     fetch_key: Callable[[str], bytes] = no_key  # of a domain: `domain_keys.py`; blocks
+    meters: Meters | None = None  # the past of energy sites
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     signing: Signing | None = None  # key lists as cars told them

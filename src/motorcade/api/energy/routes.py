@@ -10,6 +10,8 @@ from litestar.params import FromPath
 from motorcade.api.counter import AnyRequest, Counter, read_body
 from motorcade.api.energy import reading as readings
 from motorcade.api.energy import settings
+from motorcade.api.energy.access import PATH, admit, read_live
+from motorcade.api.energy.history import ROUTES as HISTORY
 from motorcade.api.energy.reading import Reading
 from motorcade.api.energy.shapes import (
     BackupTime,
@@ -21,42 +23,9 @@ from motorcade.api.energy.shapes import (
     Updated,
 )
 from motorcade.api.envelope import ok
-from motorcade.api.errors import ApiError, not_found
 from motorcade.api.rights import DEVICE_DATA, ENERGY_DATA
 from motorcade.api.shapes import Envelope, VehicleEntry
 from motorcade.api.vehicles import ENTRIES_PER_TURN, entry
-from motorcade.identity.port import AccessToken
-from motorcade.registry.port import Site
-
-PATH: Final = "/api/1/energy_sites/{site_id:str}"
-ID_DIGITS_MAX: Final = 16
-
-
-def site_of(counter: Counter, access: AccessToken, site_id: str) -> Site:
-    """The caller's site. Raises the 404."""
-    site = None
-    number = site_id.isascii() and site_id.isdigit() and len(site_id) <= ID_DIGITS_MAX
-    if access.owns_all_vehicles and number:
-        site = counter.registry.site_by_id(int(site_id))
-    if site is None:
-        raise not_found("no such energy site, or not yours")
-    return site
-
-
-def admit(counter: Counter, request: AnyRequest, site_id: str) -> tuple[AccessToken, Site]:
-    """Who asks for which site, counted. Raises the 401, 403, 404 and 429."""
-    access = counter.allow(request)
-    site = site_of(counter, access, site_id)
-    counter.count(request, access, site)
-    return access, site
-
-
-def read_live(counter: Counter, site: Site) -> Reading:
-    """What the site last said. Raises the 408 when it has never said anything."""
-    reading = Reading(counter.state.read(site.token))
-    if not reading.there:
-        raise ApiError(408, settings.OFFLINE, "it has not reported yet: is it running?")
-    return reading
 
 
 @get("/api/1/products")
@@ -93,7 +62,8 @@ async def site_info(
 ) -> Response[Envelope[SiteInfo]]:
     """What the site is made of and how it is set."""
     _, site = admit(counter, request, site_id)
-    return ok(readings.site_info(site, read_live(counter, site), {}))
+    live = read_live(counter, site)
+    return ok(readings.site_info(site, live, await settings.tariff_of(counter, site, live)))
 
 
 @get(f"{PATH}/site_status")
@@ -184,4 +154,5 @@ ROUTES: Final[list[Any]] = [
     set_off_grid_reserve,
     set_import_export,
     set_time_of_use,
+    *HISTORY,
 ]

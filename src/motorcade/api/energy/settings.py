@@ -14,6 +14,7 @@ import msgspec
 
 from motorcade.api.commands import refused
 from motorcade.api.counter import Counter
+from motorcade.api.energy.access import OFFLINE
 from motorcade.api.energy.reading import Reading
 from motorcade.api.energy.shapes import Updated
 from motorcade.api.errors import ApiError
@@ -26,7 +27,6 @@ from motorcade.registry.port import Site
 from motorcade.wire.command.errors import CommandCodecError
 from motorcade.wire.tariff import TariffError, read_tariff
 
-OFFLINE: Final = "energy site unavailable: site is offline"
 MODES: Final = ("self_consumption", "autonomous", "backup")
 EXPORT_RULES: Final = ("battery_ok", "pv_only", "never")
 NO_GRID_CHARGING: Final = "disallow_charge_from_grid_with_solar_installed"
@@ -143,6 +143,22 @@ def _read_tariff(body: Members) -> dict[str, Any]:
 def tariff_digest(content: Any) -> str:
     """How a site names its tariff: FNV-1a of its JSON, members sorted."""
     return f"{fnv1a_64(msgspec.json.encode(content, order='sorted')):016x}"
+
+
+async def tariff_of(counter: Counter, site: Site, reading: Reading) -> dict[str, Any]:
+    """The tariff that the site obeys, {} for none. Live state names it; the ledger, which may be a
+    moment behind, has its text."""
+    if counter.meters is None:
+        return {}
+    left_s = counter.config.energy.confirm_s_max
+    while True:
+        text = counter.meters.tariff(site.token)
+        named = f"{fnv1a_64(text.encode()):016x}" == reading.text("tariff_digest")
+        if named or left_s <= 0:
+            content = msgspec.json.decode(text)
+            return content if isinstance(content, dict) else {}
+        await asyncio.sleep(CONFIRM_POLL_S)
+        left_s -= CONFIRM_POLL_S
 
 
 BACKUP: Final = SettingRow(

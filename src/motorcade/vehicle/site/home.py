@@ -20,9 +20,9 @@ from motorcade.vehicle.site.settings import EXPORTS, MODES, Settings
 from motorcade.wire.tariff import Price, Tariff, TariffError
 
 TICK_S: Final = 1
-COARSE_S: Final = 60  # a tick while catching up on more than ...
-COARSE_AFTER_S: Final = 3_600  # ... this
-CATCH_UP_S_MAX: Final = 30 * 86_400  # a house that was off for longer skips what came before
+COARSE_S: Final = 300  # a tick while catching up on more than ...
+COARSE_AFTER_S: Final = 600  # ... this
+CATCH_UP_S_MAX: Final = 7 * 86_400  # a house that was off for longer skips what came before
 SAVE_S: Final = 30  # how often memory is written
 LOOK_S: Final = 60  # how often the hour and its price are looked up
 FILE: Final = "site"

@@ -1,0 +1,1 @@
+"""What energy sites' meters have shown, kept longer than the log: the past behind the API."""

@@ -1,0 +1,228 @@
+"""The meters' ledger in a SQLite file of the api process. `port.py` has the promises.
+
+Rows and the log's cursor change in one transaction, and a row only gives way to a later or longer
+one, so records that are applied again change nothing. One thread writes; another connection reads.
+The file outlives the log's retention: a damaged one is kept beside the new one, which is built from
+what the log still holds.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+
+from motorcade import at_rest
+from motorcade.durable import make_directory
+from motorcade.events import VehicleToken
+from motorcade.meters.port import METERS, SLOT_US, Point, Span
+from motorcade.meters.readings import News
+
+SCHEMA_VERSION: Final = 1
+_US: Final = 1_000_000
+_JOULES: Final = ", ".join(f"j{number}" for number in range(len(METERS)))
+_SCHEMA: Final = f"""
+CREATE TABLE points (
+    site TEXT NOT NULL, slot INTEGER NOT NULL, time_us INTEGER NOT NULL,
+    {", ".join(f"j{number} INTEGER NOT NULL" for number in range(len(METERS)))},
+    PRIMARY KEY (site, slot)
+) WITHOUT ROWID;
+CREATE INDEX points_slot ON points (slot);
+CREATE TABLE outages (
+    site TEXT NOT NULL, start_s INTEGER NOT NULL, duration_s INTEGER NOT NULL,
+    energy_j INTEGER NOT NULL, PRIMARY KEY (site, start_s)
+) WITHOUT ROWID;
+CREATE TABLE charges (
+    site TEXT NOT NULL, start_s INTEGER NOT NULL, duration_s INTEGER NOT NULL,
+    energy_j INTEGER NOT NULL, PRIMARY KEY (site, start_s)
+) WITHOUT ROWID;
+CREATE TABLE tariffs (
+    site TEXT PRIMARY KEY, time_us INTEGER NOT NULL, content TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE cursors (name TEXT PRIMARY KEY, cursor BLOB NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = {SCHEMA_VERSION};
+"""
+_PUT_POINT: Final = f"""
+INSERT INTO points VALUES (?, ?, ?{", ?" * len(METERS)})
+ON CONFLICT (site, slot) DO UPDATE SET time_us = excluded.time_us,
+{", ".join(f"j{number} = excluded.j{number}" for number in range(len(METERS)))}
+WHERE excluded.time_us >= points.time_us
+"""
+_PUT_SPAN: Final = """
+INSERT INTO {table} VALUES (?, ?, ?, ?)
+ON CONFLICT (site, start_s) DO UPDATE
+SET duration_s = excluded.duration_s, energy_j = excluded.energy_j
+WHERE excluded.duration_s >= {table}.duration_s
+"""
+_PUT_TARIFF: Final = """
+INSERT INTO tariffs VALUES (?, ?, ?)
+ON CONFLICT (site) DO UPDATE SET time_us = excluded.time_us, content = excluded.content
+WHERE excluded.time_us >= tariffs.time_us
+"""
+_CURSOR: Final = "energy"
+_POINT: Final = f"SELECT time_us, {_JOULES} FROM points WHERE site = ?"
+
+_log = structlog.get_logger()
+
+
+class EmbeddedMeters:
+    """A `Meters` in a file, with its write side."""
+
+    def __init__(self, path: Path) -> None:
+        """Open, or make; a file that is damaged or of another version is put aside."""
+        make_directory(path.parent)
+        self._path = path
+        if path.exists() and not _is_good(path):
+            _put_aside(path)
+        if not path.exists():
+            at_rest.forget(path)
+            with closing(_connect(path)) as fresh:
+                fresh.executescript(_SCHEMA)
+        self._writing = _connect(path)
+        self._reading = _connect(path)
+        self._reading.execute("PRAGMA query_only = ON")
+        self._read_lock = threading.Lock()
+
+    def close(self) -> None:
+        """Release the file; the writing thread must be done."""
+        with self._read_lock:
+            self._reading.close()
+        self._writing.close()
+        at_rest.seal(self._path, alone=True)
+
+    # Reading.
+
+    def around(self, site: VehicleToken, times_us: Sequence[int]) -> list[Point]:
+        found: dict[int, Point] = {}
+        with self._read_lock:
+            for slot in sorted({time_us // SLOT_US for time_us in times_us}):
+                for condition in (
+                    "slot < ? ORDER BY slot DESC LIMIT 1",
+                    "slot >= ? ORDER BY slot LIMIT 2",
+                ):
+                    rows = self._reading.execute(f"{_POINT} AND {condition}", (site, slot))
+                    for time_us, *joules in rows:
+                        found[time_us] = Point(time_us, tuple(joules))
+        return [found[time_us] for time_us in sorted(found)]
+
+    def outages(
+        self, site: VehicleToken, from_us: int, until_us: int, limit: int
+    ) -> tuple[list[Span], int]:
+        return self._spans("outages", site, from_us, until_us, limit)
+
+    def charges(
+        self, site: VehicleToken, from_us: int, until_us: int, limit: int
+    ) -> tuple[list[Span], int]:
+        return self._spans("charges", site, from_us, until_us, limit)
+
+    def tariff(self, site: VehicleToken) -> str:
+        with self._read_lock:
+            query = "SELECT content FROM tariffs WHERE site = ?"
+            row = self._reading.execute(query, (site,)).fetchone()
+        return row[0] if row else "null"
+
+    def _spans(
+        self, table: str, site: str, from_us: int, until_us: int, limit: int
+    ) -> tuple[list[Span], int]:
+        where = f"FROM {table} WHERE site = ? AND start_s >= ? AND start_s < ?"
+        asked = (site, -(-from_us // _US), -(-until_us // _US))
+        with self._read_lock:
+            (count,) = self._reading.execute(f"SELECT count(*) {where}", asked).fetchone()
+            rows = self._reading.execute(
+                f"SELECT start_s, duration_s, energy_j {where} ORDER BY start_s DESC LIMIT ?",
+                (*asked, limit),
+            ).fetchall()
+        return [Span(*row) for row in rows], count
+
+    # Writing, by one thread.
+
+    def cursor(self) -> bytes | None:
+        """Where the log was read up to."""
+        query = "SELECT cursor FROM cursors WHERE name = ?"
+        row = self._writing.execute(query, (_CURSOR,)).fetchone()
+        return row[0] if row else None
+
+    def last(self) -> Iterator[tuple[str, Point, Span | None, Span | None]]:
+        """Each site's newest point, outage and charging session."""
+        query = f"SELECT site, max(slot), time_us, {_JOULES} FROM points GROUP BY site"
+        for site, _, time_us, *joules in self._writing.execute(query).fetchall():
+            point = Point(time_us, tuple(joules))
+            yield site, point, self._last_span("outages", site), self._last_span("charges", site)
+
+    def _last_span(self, table: str, site: str) -> Span | None:
+        query = f"SELECT max(start_s), duration_s, energy_j FROM {table} WHERE site = ?"
+        row = self._writing.execute(query, (site,)).fetchone()
+        return None if row[0] is None else Span(*row)
+
+    def apply(self, news: News, cursor: bytes) -> None:
+        """Take what records brought, and the cursor after them."""
+        with self._transaction() as writing:
+            writing.executemany(
+                _PUT_POINT,
+                [
+                    (site, slot, point.time_us, *point.joules)
+                    for (site, slot), point in news.points.items()
+                ],
+            )
+            for table, spans in (("outages", news.outages), ("charges", news.charges)):
+                writing.executemany(
+                    _PUT_SPAN.format(table=table),
+                    [
+                        (site, start_s, span.duration_s, span.energy_j)
+                        for (site, start_s), span in spans.items()
+                    ],
+                )
+            writing.executemany(
+                _PUT_TARIFF,
+                [(site, time_us, text) for site, (time_us, text) in news.tariffs.items()],
+            )
+            writing.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (_CURSOR, cursor))
+
+    def purge(self, before_us: int) -> None:
+        """Forget what is older."""
+        with self._transaction() as writing:
+            writing.execute("DELETE FROM points WHERE slot < ?", (before_us // SLOT_US,))
+            for table in ("outages", "charges"):
+                writing.execute(f"DELETE FROM {table} WHERE start_s < ?", (before_us // _US,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._writing:
+            self._writing.execute("BEGIN IMMEDIATE")
+            yield self._writing
+
+
+def is_full(error: Exception) -> bool:
+    """Whether SQLite had no room on the disk: over as soon as there is room."""
+    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = NORMAL")  # behind the log is fine; torn is not
+    return connection
+
+
+def _is_good(path: Path) -> bool:
+    try:
+        at_rest.check(path, alone=True)
+        with closing(_connect(path)) as connection:
+            version: Any = connection.execute("PRAGMA user_version").fetchone()[0]
+            connection.execute("SELECT count(*) FROM cursors").fetchone()
+    except (sqlite3.DatabaseError, at_rest.DamagedFileError) as error:
+        if is_full(error):
+            raise
+        _log.error("meters_damaged", path=str(path), error=str(error), hint="kept as *.damaged")
+        return False
+    return bool(version == SCHEMA_VERSION)
+
+
+def _put_aside(path: Path) -> None:
+    """Under another name, so that a person may mend it; what an earlier one held is overwritten."""
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    path.replace(path.with_name(path.name + ".damaged"))

@@ -1,0 +1,141 @@
+"""The thread that keeps the meters' ledger up with the log's topic ENERGY.
+
+Where no site is registered it reads nothing: the topic shares its lane with all telemetry, and to
+pass that costs 0.1 µs a record.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from motorcade.clock import Clock
+from motorcade.config import EnergyConfig
+from motorcade.events import Topic
+from motorcade.log.errors import CursorError, LogCorruptError
+from motorcade.log.port import AtTime, Cursor, Edge, Log, LogReader, Start
+from motorcade.meters.embedded import EmbeddedMeters, is_full
+from motorcade.meters.readings import News, Readings
+
+TOPICS: Final = frozenset({Topic.ENERGY})
+POLL_S: Final = 0.2  # how soon a stop is noticed; records ring the doorbell
+LOOK_S: Final = 1.0  # how often it is asked whether there are sites now
+PURGE_S: Final = 3_600.0
+_US: Final = 1_000_000
+
+_log = structlog.get_logger()
+
+
+class MetersFollower:
+    """Owns the thread."""
+
+    def __init__(
+        self,
+        config: EnergyConfig,
+        log: Log,
+        meters: EmbeddedMeters,
+        clock: Clock,
+        *,
+        first_site_us: Callable[[], int | None],
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """`first_site_us`: when the first site was added, `None` while there is none. `failed` is
+        called from the thread, which then ends: the process should, too."""
+        self._config, self._log, self._meters, self._clock = config, log, meters, clock
+        self._first_site_us, self._failed = first_site_us, failed
+        self._readings = Readings()
+        self._news = News()
+        self._read_to: Cursor | None = None  # what `_news` goes up to; None: nothing is waiting
+        self._committed_s = self._purged_s = clock.monotonic_s()
+        self._full = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="meters", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is read, end the thread. Blocks."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            start = self._wait_for_a_site()
+            if start is None:
+                return
+            for known in self._meters.last():
+                self._readings.resume(*known)
+            self._follow(start)
+        except Exception as error:  # whatever it is: a dead follower must not look alive
+            _log.exception("meters_failed")
+            self._failed(error)
+
+    def _wait_for_a_site(self) -> Start | None:
+        cursor = self._meters.cursor()
+        if cursor is not None:
+            return Cursor(cursor)
+        while (first_us := self._first_site_us()) is None:
+            if self._stopping.wait(LOOK_S):
+                return None
+        return AtTime(first_us - _US)
+
+    def _follow(self, start: Start) -> None:
+        reader = self._open(start)
+        try:
+            while not self._stopping.is_set():
+                reader = self._poll(reader)
+                self._commit_if_due()
+            self._commit()
+        finally:
+            reader.close()
+
+    def _poll(self, reader: LogReader) -> LogReader:
+        try:
+            for part in reader.poll(POLL_S):
+                self._readings.read(part.batch, self._news)
+                self._read_to = part.cursor
+        except LogCorruptError as error:
+            _log.error("meters_records_lost", error=str(error))
+            reader.skip_damage()
+        except CursorError as error:
+            _log.error("meters_records_lost", error=str(error))
+            reader.close()
+            return self._log.reader(TOPICS, Edge.EARLIEST)
+        return reader
+
+    def _commit_if_due(self) -> None:
+        now_s = self._clock.monotonic_s()
+        if self._news.tariffs or now_s - self._committed_s >= self._config.ledger_commit_s:
+            self._committed_s = now_s
+            self._commit()
+        if now_s - self._purged_s >= PURGE_S:
+            self._purged_s = now_s
+            self._meters.purge(self._clock.now_us() - self._config.ledger_s_max * _US)
+
+    def _commit(self) -> None:
+        if self._read_to is None:
+            return
+        try:
+            self._meters.apply(self._news, bytes(self._read_to))
+        except sqlite3.OperationalError as error:
+            if not is_full(error):
+                raise
+            if not self._full:  # once per full disk; the same news are tried again
+                _log.error(
+                    "meters_disk_full", error=str(error), hint="free space; it goes on by itself"
+                )
+            self._full = True
+            return
+        self._full = False
+        self._news, self._read_to = News(), None
+
+    def _open(self, start: Start) -> LogReader:
+        try:
+            return self._log.reader(TOPICS, start)
+        except CursorError as error:
+            _log.error("meters_restart_at_oldest", error=str(error))
+            return self._log.reader(TOPICS, Edge.EARLIEST)

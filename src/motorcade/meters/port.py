@@ -1,0 +1,65 @@
+"""The promises of the meters' ledger: what sites have measured, by site and time.
+
+1. **Derived.** Everything comes from topic `energy` of the log: nothing is estimated but what lies
+   between two samples, which is taken as even. It is behind the log by `energy.ledger_commit_s`.
+2. **Repeatable.** Records may be applied again, after a crash or a resend: the ledger is the same.
+3. **Bounded.** A meter is kept at one point per `SLOT_US`, for `energy.ledger_s_max`.
+
+Reading methods may be called from any thread; each costs at most some ten milliseconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from motorcade.events import VehicleToken
+
+SLOT_US: Final = 300 * 1_000_000
+
+METERS: Final = (
+    "solar_to_house_energy",
+    "solar_to_battery_energy",
+    "solar_to_grid_energy",
+    "battery_to_house_energy",
+    "battery_to_grid_energy",
+    "grid_to_house_energy",
+    "grid_to_battery_energy",
+)
+"""Signals that count joules, in the order of a point's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What the meters showed at an instant: the last one known of its slot."""
+
+    time_us: int  # the site's
+    joules: tuple[int, ...]  # by `METERS`; fewer than before: the meters were exchanged
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """An outage of the grid, or a car's charging session."""
+
+    start_s: int  # Unix time, the site's
+    duration_s: int  # so far, while it is on
+    energy_j: int = 0  # into the car
+
+
+class Meters(Protocol):
+    """Read side."""
+
+    def around(self, site: VehicleToken, times_us: Sequence[int]) -> list[Point]:
+        """The points before and after each instant, where there are any; sorted, each once."""
+
+    def outages(
+        self, site: VehicleToken, from_us: int, until_us: int, limit: int
+    ) -> tuple[list[Span], int]:
+        """Those that began in between, the newest first, at most `limit`; and how many in all."""
+
+    def charges(
+        self, site: VehicleToken, from_us: int, until_us: int, limit: int
+    ) -> tuple[list[Span], int]:
+        """The same of charging sessions."""
+
+    def tariff(self, site: VehicleToken) -> str:
+        """The tariff the site has last said it obeys, JSON; "null" for none."""
