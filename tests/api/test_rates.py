@@ -26,25 +26,30 @@ def rates(**settings: int) -> Rates:
 
 def test_a_minutes_worth_at_once_then_one_at_a_time() -> None:
     counted = rates(data_per_minute=3)
-    told = [counted.take("app", 1, Pace.DATA, 0) for _ in range(4)]
+    told = [counted.take("app", "1", Pace.DATA, 0) for _ in range(4)]
     assert [row.remaining for row in told] == [2, 1, 0, 0]
     assert [row.retry_s for row in told] == [0, 0, 0, 20]
     assert [row.reset_s for row in told] == [20, 40, 60, 60]
-    assert counted.take("app", 1, Pace.DATA, 19_999_999).retry_s == 1
-    assert counted.take("app", 1, Pace.DATA, 20_000_000).retry_s == 0
-    assert counted.take("app", 1, Pace.DATA, 20_000_000).retry_s == 20
+    assert counted.take("app", "1", Pace.DATA, 19_999_999).retry_s == 1
+    assert counted.take("app", "1", Pace.DATA, 20_000_000).retry_s == 0
+    assert counted.take("app", "1", Pace.DATA, 20_000_000).retry_s == 20
 
 
 def test_each_app_vehicle_and_kind_has_its_own() -> None:
     counted = rates(data_per_minute=1, wakes_per_minute=1)
-    for key in (("a", 1, Pace.DATA), ("a", 2, Pace.DATA), ("b", 1, Pace.DATA), ("a", 1, Pace.WAKE)):
+    for key in (
+        ("a", "1", Pace.DATA),
+        ("a", "2", Pace.DATA),
+        ("b", "1", Pace.DATA),
+        ("a", "1", Pace.WAKE),
+    ):
         assert counted.take(*key, 0).retry_s == 0
         assert counted.take(*key, 0).retry_s == 60
 
 
 def test_zero_is_no_limit() -> None:
     counted = rates(commands_per_minute=0)
-    assert {counted.take("a", 1, Pace.COMMAND, 0) for _ in range(1_000)} == {(0, 0, 0, 0)}
+    assert {counted.take("a", "1", Pace.COMMAND, 0) for _ in range(1_000)} == {(0, 0, 0, 0)}
     assert len(counted) == 0
 
 
@@ -59,7 +64,7 @@ def test_no_window_passes_more_than_its_share_and_a_minutes_worth(
     now_us, passed = 0, []
     for gap_us in gaps_us:
         now_us += gap_us
-        told = counted.take("a", 1, Pace.DATA, now_us)
+        told = counted.take("a", "1", Pace.DATA, now_us)
         if told.retry_s == 0:
             passed.append(now_us)
         else:  # and what is said about coming again is true, and not too late
@@ -74,16 +79,16 @@ def test_no_window_passes_more_than_its_share_and_a_minutes_worth(
 def rates_after(counted: Rates, time_us: int) -> bool:
     copy = rates()
     copy._limits, copy._full_us = counted._limits, dict(counted._full_us)
-    return copy.take("a", 1, Pace.DATA, time_us).retry_s == 0
+    return copy.take("a", "1", Pace.DATA, time_us).retry_s == 0
 
 
 def test_what_is_kept_is_bounded_and_the_most_recent_stay() -> None:
     counted = rates(data_per_minute=1, entries_max=10)
     for app in range(100):
-        counted.take(f"app{app}", 1, Pace.DATA, 0)
+        counted.take(f"app{app}", "1", Pace.DATA, 0)
         assert len(counted) <= 10
-    assert counted.take("app99", 1, Pace.DATA, 0).retry_s == 60
-    assert counted.take("app1", 1, Pace.DATA, 0).retry_s == 0
+    assert counted.take("app99", "1", Pace.DATA, 0).retry_s == 60
+    assert counted.take("app1", "1", Pace.DATA, 0).retry_s == 0
 
 
 @pytest.fixture(scope="module")

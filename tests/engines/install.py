@@ -194,15 +194,25 @@ def tesla_fleet_api(version: str) -> Path:
 
     1.18.1 says that it wants a newer Python, and runs on 3.11.
     """
-    lock = HERE / f"tesla-fleet-api-{version}.lock"
-    target = _place(f"tesla-fleet-api-{version}", lock)
+    return _environment(f"tesla-fleet-api-{version}", "--ignore-requires-python")
+
+
+@cache
+def schemathesis() -> Path:
+    """The interpreter of an environment that holds Schemathesis."""
+    return _environment("schemathesis")
+
+
+def _environment(name: str, *options: str) -> Path:
+    """The interpreter of an environment of what `NAME.lock` pins."""
+    lock = HERE / f"{name}.lock"
+    target = _place(name, lock)
     with _alone():
         if not target.exists():
             with _making(target) as scratch:
                 _run([sys.executable, "-m", "venv", str(scratch)])
                 pip = [str(scratch / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-                pip += ["--no-deps", "--ignore-requires-python", "--require-hashes"]
-                _run([*pip, "-r", str(lock)])
+                _run([*pip, "--no-deps", "--require-hashes", *options, "-r", str(lock)])
     return target / "bin" / "python"
 
 

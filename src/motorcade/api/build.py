@@ -4,7 +4,6 @@ from litestar import Litestar, MediaType, Response, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp
@@ -19,6 +18,7 @@ from motorcade.api.catalogue import (
 )
 from motorcade.api.commands import list_commands, send_command, show_command
 from motorcade.api.counter import Counter
+from motorcade.api.document import Document
 from motorcade.api.drivers import (
     invite,
     list_drivers,
@@ -115,7 +115,7 @@ def build_routes(counter: Counter) -> Litestar:
             title="Motorcade",
             version=motorcade.__version__,
             use_handler_docstrings=True,
-            render_plugins=[JsonRenderPlugin()],  # the pages for people load scripts from elsewhere
+            render_plugins=[Document()],  # the pages for people load scripts from elsewhere
         ),
         logging_config=None,
         debug=False,

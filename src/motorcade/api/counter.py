@@ -114,7 +114,7 @@ class Counter:
         if pace is None or access.client_id in OPERATOR_CLIENTS:
             return
         now_us = self.clock.now_us()
-        allowance = self.rates.take(access.client_id, vehicle.id, pace, now_us)
+        allowance = self.rates.take(access.client_id, vehicle.token, pace, now_us)
         note_allowance(request, allowance)
         if allowance.retry_s:
             what = f"at most {allowance.limit} {pace.value} of this vehicle in a minute"

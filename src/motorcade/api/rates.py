@@ -41,14 +41,17 @@ class Rates:
             Pace.WAKE: config.wakes_per_minute,
         }
         self._entries_max = config.entries_max
-        self._full_us: dict[tuple[str, int, Pace], float] = {}  # when all is there again
+        self._full_us: dict[tuple[str, str, Pace], float] = {}  # when all is there again
 
-    def take(self, app: str, vehicle_id: int, pace: Pace, now_us: int) -> Allowance:
-        """Count one request, unless it is one too many: those cost nothing."""
+    def take(self, app: str, token: str, pace: Pace, now_us: int) -> Allowance:
+        """Count one request for the vehicle or site of this token.
+
+        One too many costs nothing.
+        """
         limit = self._limits[pace]
         if not limit:
             return Allowance(0, 0, 0, 0)
-        key = (app, vehicle_id, pace)
+        key = (app, token, pace)
         interval_us = PERIOD_US / limit
         owed_us = max(self._full_us.pop(key, 0.0) - now_us, 0.0)
         retry_us = owed_us + interval_us - PERIOD_US

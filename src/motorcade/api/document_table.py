@@ -1,0 +1,214 @@
+"""What the OpenAPI document says of routes beyond their types: queries, bodies, further answers.
+
+The handlers read these themselves; a test sends every example, and Schemathesis the rest. What
+follows from a route's row of rights (401, 403, 412, 421, 429) is not written here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from motorcade.api.rights import SITE, VEHICLE, VEHICLES
+
+Schema = Mapping[str, Any]
+VIN: Final = "5YJ3E1EA7KF000001"
+_POINT: Final = "04" + "6b" * 64
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """One route."""
+
+    query: Mapping[str, Schema] = field(default_factory=dict)
+    body: Schema | None = None  # of a JSON object; `None`: none is read
+    body_example: Mapping[str, Any] | None = None
+    answers: tuple[int, ...] = ()
+    body_required: bool = False
+    form: bool = False  # the body is form-encoded, and refusals are OAuth's (RFC 6749 §5.2)
+    plain: bool = False  # the answer is a JSON object that no type of ours describes
+
+
+def whole(low: int, high: int) -> Schema:
+    return {"type": "integer", "minimum": low, "maximum": high}
+
+
+def text(*words: str, characters_max: int = 0) -> Schema:
+    schema: dict[str, Any] = {"type": "string"}
+    if words:
+        schema["enum"] = list(words)
+    if characters_max:
+        schema["maxLength"] = characters_max
+    return schema
+
+
+def members(*required: str, **properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "required": list(required)}
+
+
+_PAGE: Final = {"page": whole(1, 10**8), "per_page": whole(1, 1_000)}
+_VIN: Final = {"vin": {"type": "string", "example": VIN}}
+_PERCENT: Final = whole(0, 100)
+_FLAG: Final[Schema] = {"type": "boolean"}
+_EMPTY: Final[Schema] = {"type": "object"}
+_SENT: Final = (408, 422, 503, 507)  # what may become of a command
+_OAUTH: Final = "/oauth2/v3"
+_STATES: Final = ("self_consumption", "autonomous", "backup")
+
+
+def _form(required: str, example: Mapping[str, Any], **properties: Schema) -> Described:
+    return Described(
+        body=members(required, **properties),
+        body_example=example,
+        body_required=True,
+        answers=(400, 401),
+        form=True,
+        plain=True,
+    )
+
+
+def _set(example: Mapping[str, Any], **properties: Schema) -> Described:
+    return Described(body=members(**properties), body_example=example, answers=_SENT)
+
+
+DESCRIBED: Final[dict[tuple[str, str], Described]] = {
+    ("GET", VEHICLES): Described(query=_PAGE),
+    ("GET", f"{VEHICLE}/vehicle_data"): Described(
+        query={"endpoints": {"type": "string", "example": "charge_state;drive_state"}},
+        answers=(408,),
+    ),
+    ("POST", f"{VEHICLE}/wake_up"): Described(body=_EMPTY, body_example={}, answers=_SENT),
+    ("POST", f"{VEHICLE}/command/{{name}}"): Described(
+        body=_EMPTY, body_example={"percent": 80}, answers=_SENT
+    ),
+    ("POST", f"{VEHICLE}/signed_command"): Described(
+        body=members("routable_message", routable_message=text()),
+        body_example={"routable_message": "MgISAA=="},
+        body_required=True,
+        answers=_SENT,
+    ),
+    ("GET", f"{VEHICLE}/commands"): Described(query={"count": whole(1, 200)}),
+    ("GET", f"{VEHICLE}/nearby_charging_sites"): Described(
+        query={"count": whole(1, 200), "radius": whole(1, 500)}, answers=(408,)
+    ),
+    ("GET", f"{VEHICLE}/release_notes"): Described(
+        query={"staged": text("true", "false"), "language": whole(0, 100)}
+    ),
+    ("DELETE", f"{VEHICLE}/drivers"): Described(query={"share_user_id": whole(1, 999_999_999)}),
+    ("GET", f"{VEHICLE}/invitations"): Described(query=_PAGE),
+    ("POST", f"{VEHICLE}/invitations"): Described(body=_EMPTY, body_example={}, answers=(422,)),
+    ("POST", f"{VEHICLE}/invitations/{{invitation_id}}/revoke"): Described(
+        body=_EMPTY, body_example={}
+    ),
+    ("POST", "/api/1/invitations/redeem"): Described(
+        body=members("code", code=text(characters_max=200)),
+        body_example={"code": "0l4NjYhX8Nf5Cq2uQ0k3bq1sV7wYtR6pZxK9mD2aGhE"},
+        body_required=True,
+        answers=(404,),
+    ),
+    ("GET", "/api/1/dx/vehicles/options"): Described(query=_VIN, answers=(404,)),
+    ("GET", "/api/1/dx/vehicles/subscriptions/eligibility"): Described(query=_VIN, answers=(404,)),
+    ("GET", "/api/1/dx/vehicles/upgrades/eligibility"): Described(query=_VIN, answers=(404,)),
+    ("GET", "/api/1/dx/warranty/details"): Described(query=_VIN, answers=(404,)),
+    ("GET", "/api/1/users/me"): Described(answers=(404,)),
+    ("GET", "/api/1/users/backup_key"): Described(answers=(404,)),
+    ("POST", "/api/1/users/keys"): Described(
+        body=members(
+            "public_key",
+            public_key={"type": "string", "pattern": "^04[0-9a-fA-F]{128}$"},
+            kind=text(characters_max=100),
+            model=text(characters_max=100),
+            name=text(characters_max=100),
+            tag=text(characters_max=100),
+        ),
+        body_example={"public_key": _POINT, "kind": "mobile_device", "name": "My phone"},
+        body_required=True,
+        answers=(422,),
+    ),
+    ("POST", "/api/1/partner_accounts"): Described(
+        body=members("domain", domain=text(characters_max=253)),
+        body_example={"domain": "app.example"},
+        body_required=True,
+        answers=(422, 424),
+    ),
+    ("GET", "/api/1/partner_accounts/public_key"): Described(
+        query={"domain": {"type": "string", "example": "app.example"}}, answers=(404,)
+    ),
+    ("GET", f"{SITE}/live_status"): Described(answers=(408,)),
+    ("GET", f"{SITE}/site_info"): Described(answers=(408,)),
+    ("GET", f"{SITE}/site_status"): Described(answers=(408,)),
+    ("GET", f"{SITE}/backup_time_remaining"): Described(answers=(408,)),
+    ("POST", f"{SITE}/backup"): _set(
+        {"backup_reserve_percent": 20}, backup_reserve_percent=_PERCENT
+    ),
+    ("POST", f"{SITE}/operation"): _set(
+        {"default_real_mode": "autonomous"}, default_real_mode=text(*_STATES)
+    ),
+    ("POST", f"{SITE}/storm_mode"): _set({"enabled": True}, enabled=_FLAG),
+    ("POST", f"{SITE}/off_grid_vehicle_charging_reserve"): _set(
+        {"off_grid_vehicle_charging_reserve_percent": 30},
+        off_grid_vehicle_charging_reserve_percent=_PERCENT,
+    ),
+    ("POST", f"{SITE}/grid_import_export"): _set(
+        {"customer_preferred_export_rule": "pv_only"},
+        disallow_charge_from_grid_with_solar_installed=_FLAG,
+        customer_preferred_export_rule=text("battery_ok", "pv_only", "never"),
+    ),
+    ("POST", f"{SITE}/time_of_use_settings"): _set(
+        {"tou_settings": {"tariff_content_v2": {}}}, tou_settings=_EMPTY
+    ),
+    ("GET", "/health/live"): Described(plain=True, answers=(503,)),
+    ("GET", "/health/ready"): Described(plain=True, answers=(503,)),
+    ("POST", f"{_OAUTH}/token"): _form(
+        "grant_type",
+        {"grant_type": "client_credentials", "client_id": "ID", "client_secret": "SECRET"},
+        grant_type=text("authorization_code", "refresh_token", "client_credentials"),
+        client_id=text(),
+        client_secret=text(),
+        code=text(),
+        redirect_uri=text(),
+        code_verifier=text(),
+        refresh_token=text(),
+        scope=text(),
+        audience=text(),
+    ),
+    ("POST", f"{_OAUTH}/revoke"): _form(
+        "token", {"token": "TOKEN", "client_id": "ID"}, token=text(), client_id=text()
+    ),
+    ("POST", f"{_OAUTH}/introspect"): _form(
+        "token", {"token": "TOKEN", "client_id": "ID"}, token=text(), client_id=text()
+    ),
+    ("GET", f"{_OAUTH}/userinfo"): Described(plain=True, answers=(404,)),
+    ("GET", f"{_OAUTH}/.well-known/openid-configuration"): Described(plain=True),
+    ("GET", f"/.well-known/oauth-authorization-server{_OAUTH}"): Described(plain=True),
+    ("GET", f"{_OAUTH}/discovery/thirdparty/keys"): Described(plain=True),
+}
+"""By method and path template. A route without a row reads neither query nor body."""
+
+PATH_PARAMETERS: Final[dict[str, Schema]] = {
+    "tag": {
+        "type": "string",
+        "pattern": "^([A-HJ-NPR-Z0-9]{17}|[1-9][0-9]{0,15})$",
+        "description": "a VIN, or the integer id from the list",
+        "example": VIN,
+    },
+    "site_id": {"type": "string", "pattern": "^[1-9][0-9]{0,15}$", "example": "1"},
+    "command_id": {"type": "string", "example": "0b6e1f2a4c5d4e6f8a9b0c1d2e3f4a5b"},
+    "invitation_id": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$", "example": "1"},
+}
+
+SAMPLES: Final[dict[str, Any]] = {
+    "vin": VIN,
+    "product_id": VIN,
+    "display_name": "Car 000001",
+    "state": "online",
+    "access_type": "OWNER",
+    "email": "owner@example.org",
+    "full_name": "Olga Owner",
+    "region": "na",
+    "fleet_api_base_url": "https://fleet-api.prd.na.vn.cloud.tesla.com",
+    "public_key": _POINT,
+    "domain": "app.example",
+    "name": "an example",
+    "reason": "",
+}
+"""What members of these names look like in the examples of answers."""
