@@ -281,6 +281,7 @@ class IdentityConfig:
     token_bytes_max: int = 8_192  # longer bearers are refused unread
     region: str = "na"  # na, eu or cn, or another with a public_url: `users/region`, claim ou_code
     public_url: str = ""  # where apps reach the API; none: Tesla's base URL of the region
+    token_key_s: int = 90 * 86_400  # a start with an older key makes a new one; older ones verify
     app_token_s: int = 28_800  # an app's access token is good this long, as Tesla's
 
 

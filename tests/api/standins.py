@@ -89,6 +89,9 @@ class FakeTokens:
         self.names: dict[str, str] = {}
         self.clients: dict[str, str] = {}  # by bearer; the others are of `test`
 
+    def generation(self) -> int:
+        return 0
+
     def verify(self, bearer: str) -> AccessToken:
         subject, _, rest = self.names.get(bearer, bearer).partition(":")
         scopes, _, note = rest.partition(":")

@@ -17,10 +17,16 @@ from joserfc.jwk import ECKey
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import IdentityConfig
-from motorcade.identity.authority import open_authority
-from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
+from motorcade.identity.authority import Authority, open_authority
+from motorcade.identity.errors import InvalidTokenError, SecretsError, TokenExpiredError
 from motorcade.identity.scopes import SCOPES
-from motorcade.identity.tokens import TokenAuthority, admin_token, token_authority
+from motorcade.identity.tokens import (
+    TokenAuthority,
+    admin_token,
+    keep_key_fresh,
+    rotate_key,
+    token_authority,
+)
 
 START_US = 1_750_000_000_000_000
 SCOPE = "vehicle_device_data"
@@ -199,3 +205,80 @@ def test_tokens_of_one_deployment_are_strange_to_another(tmp_path: Path) -> None
         token_authority(theirs).verify(admin_token(ours))
     again = open_authority(tmp_path / "a", clock=CLOCK)
     assert token_authority(again).verify(admin_token(ours)).subject == "admin"
+
+
+def opened(tmp_path: Path, clock: SimulatedClock) -> Authority:
+    return open_authority(tmp_path / "data", clock=clock)
+
+
+def kid(token: str) -> str:
+    return str(part(token, 0)["kid"])
+
+
+def test_after_a_rotation_older_tokens_are_good_and_new_ones_have_a_new_key(tmp_path: Path) -> None:
+    authority = opened(tmp_path, SimulatedClock(START_US))
+    running = token_authority(authority)
+    old = running.mint("owner", [SCOPE], ttl_s=60, client_id="test")
+    rotate_key(opened(tmp_path, SimulatedClock(START_US)))  # another process
+    new = token_authority(authority).mint("owner", [SCOPE], ttl_s=60, client_id="test")
+    assert kid(new) != kid(old)
+    for token in (new, old):  # the first makes the running one read the ring anew
+        assert running.verify(token).subject == "owner"
+    assert running.generation() == 0
+    assert kid(running.mint("owner", [SCOPE], ttl_s=60, client_id="test")) == kid(new)
+    assert [key["kid"] for key in running.public_keys["keys"]] == [kid(new), kid(old)]
+    assert all("d" not in key for key in running.public_keys["keys"])
+
+
+def test_a_forgotten_key_verifies_nothing(tmp_path: Path) -> None:
+    authority = opened(tmp_path, SimulatedClock(START_US))
+    running = token_authority(authority)
+    old = running.mint("owner", [SCOPE], ttl_s=60, client_id="test")
+    rotate_key(authority, forget=True)
+    assert running.generation() == 1
+    with pytest.raises(InvalidTokenError):
+        running.verify(old)
+    assert len(running.public_keys["keys"]) == 1
+
+
+def test_a_key_leaves_the_ring_when_its_last_token_has_ended(tmp_path: Path) -> None:
+    clock = SimulatedClock(START_US)
+    authority = opened(tmp_path, clock)
+    first = kid(token_authority(authority).mint("a", [SCOPE], ttl_s=60, client_id="t"))
+    rotate_key(authority)
+    clock.advance(authority.config.token_ttl_s_max - 1)
+    rotate_key(authority)
+    assert first in [key["kid"] for key in token_authority(authority).public_keys["keys"]]
+    clock.advance(1)
+    rotate_key(authority)
+    assert first not in [key["kid"] for key in token_authority(authority).public_keys["keys"]]
+
+
+def test_a_start_keeps_a_fresh_key_and_replaces_an_old_one(tmp_path: Path) -> None:
+    clock = SimulatedClock(START_US)
+    authority = opened(tmp_path, clock)
+    before = token_authority(authority).public_keys
+    keep_key_fresh(authority)
+    clock.advance(authority.config.token_key_s - 1)
+    keep_key_fresh(authority)
+    assert token_authority(authority).public_keys == before
+    clock.advance(1)
+    keep_key_fresh(authority)
+    assert len(token_authority(authority).public_keys["keys"]) == 2
+
+
+def test_a_key_file_of_before_there_were_rings_is_read(tmp_path: Path) -> None:
+    authority = opened(tmp_path, SimulatedClock(START_US))
+    authority.secrets.read_or_make("token_signing.pem", lambda: KEY)
+    old = token_authority(authority)
+    token = mint()
+    assert old.verify(token).subject == "owner"
+    keep_key_fresh(authority)
+    assert token_authority(authority).verify(token).subject == "owner"
+
+
+def test_a_damaged_ring_is_told(tmp_path: Path) -> None:
+    authority = opened(tmp_path, SimulatedClock(START_US))
+    authority.secrets.read_or_make("token_signing.pem", lambda: b"no key")
+    with pytest.raises(SecretsError, match=r"token_signing\.pem is damaged"):
+        token_authority(authority)

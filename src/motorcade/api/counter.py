@@ -78,13 +78,15 @@ class Counter:
     standing: Standing = field(init=False)
     residence: Residence = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
+    _generation: int = 0  # of the keys that verified them
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.api)
         self.rates = Rates(self.config.rates)
         if self.people is None and self.desk is not None:
             self.people = self.desk.people
-        self.standing = Standing(self.people, self.config.api.revocation_poll_ms / 1e3)
+        poll_s = self.config.api.revocation_poll_ms / 1e3
+        self.standing = Standing(self.people, self.tokens, poll_s)
         self.residence = Residence(
             self.sharing,
             self.people,
@@ -129,6 +131,10 @@ class Counter:
 
     def verify(self, bearer: str) -> AccessToken:
         """Who holds this token. Raises the 401."""
+        generation = self.tokens.generation()
+        if generation != self._generation:
+            self._generation = generation
+            self._verified.clear()
         access = self._verified.get(bearer)
         if access is None:
             access = self._verify(bearer)

@@ -12,7 +12,7 @@ from typing import Final
 
 import structlog
 
-from motorcade.identity.port import AccessToken
+from motorcade.identity.port import AccessToken, TokenVerifier
 from motorcade.registry.errors import RegistryError
 from motorcade.registry.people.port import People
 
@@ -26,8 +26,10 @@ _log = structlog.get_logger()
 class Standing:
     """Asks `People`; on the API's loop. Without one, every token stands."""
 
-    def __init__(self, people: People | None, poll_s: float) -> None:
+    def __init__(self, people: People | None, tokens: TokenVerifier, poll_s: float) -> None:
         self._people = people
+        self._tokens = tokens
+        self._generation = 0
         self._poll_s = poll_s
         self._changes = -1
         self._held: dict[Key, frozenset[str] | None] = {}
@@ -90,8 +92,18 @@ class Standing:
             await asyncio.sleep(self._poll_s)
             assert self._people is not None
             with _logged():
+                self._look_at_keys()
                 if self._watched and self._people.people_changes() != self._changes:
                     self.look()
+
+    def _look_at_keys(self) -> None:
+        """A forgotten key may have signed any token: all connect again, and are asked."""
+        generation = self._tokens.generation()
+        if generation != self._generation:
+            self._generation = generation
+            watched, self._watched = list(self._watched), {}
+            for ended in watched:
+                ended()
 
     async def _write(self) -> None:
         while True:

@@ -116,6 +116,22 @@ def revoke(client_id: ClientArgument, data: DataOption = DEFAULT_DATA) -> None:
     print(f"{revoked.name} revoked: whatever it holds is refused from now on")
 
 
+@app.command(epilog="Example: motorcade app rotate-key")
+def rotate_key(
+    data: DataOption = DEFAULT_DATA,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Refuse all older tokens: a key has leaked.")
+    ] = False,
+) -> None:
+    """Sign tokens with a new key from now on; a running server takes it at once."""
+    from motorcade.identity import tokens
+    from motorcade.identity.authority import open_authority
+
+    require_data(data)
+    tokens.rotate_key(open_authority(data), forget=forget)
+    print("every older token is refused" if forget else "older tokens stay good until they end")
+
+
 def _read(path: Path | None) -> str:
     if path is None:
         return ""

@@ -213,9 +213,10 @@ class Keys(NamedTuple):
 def _open_keys(data: Path, listen: str, config: Config, first: bool) -> Keys:
     """Make the keys that are missing and, with `first`, the first person."""
     from motorcade.identity.authority import open_authority
-    from motorcade.identity.tokens import admin_token
+    from motorcade.identity.tokens import admin_token, keep_key_fresh
 
     authority = open_authority(data, listen, config=config.identity)
+    keep_key_fresh(authority)
     password = _owner_password(data, authority, config) if first else ""
     return Keys(str(authority.ca_file), admin_token(authority), password)
 

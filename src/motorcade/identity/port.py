@@ -52,6 +52,9 @@ class TokenVerifier(Protocol):
             InvalidTokenError: it never was; the text says why, for logs, not for the caller.
         """
 
+    def generation(self) -> int:
+        """A number that rises when a key is forgotten: what was verified before may be no more."""
+
 
 class CommandSigner(Protocol):
     """Signs what goes down to vehicles, Ed25519."""

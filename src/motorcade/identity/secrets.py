@@ -58,6 +58,14 @@ class SecretsDirectory:
             )
         return content
 
+    def mark(self, name: str) -> tuple[int, int]:
+        """What is another once the secret was written anew."""
+        try:
+            found = self.path(name).stat()
+        except OSError as error:
+            raise SecretsError(f"cannot read {self.path(name)}: {error}") from error
+        return found.st_ino, found.st_mtime_ns
+
     def read_or_make(self, name: str, make: Callable[[], bytes]) -> bytes:
         """The content of a secret, made by the first who asks."""
         if not self.path(name).exists():
@@ -65,6 +73,11 @@ class SecretsDirectory:
                 if not self.path(name).exists():
                     write_file(self.path(name), _checked(make()), mode=0o600)
         return self.read(name)
+
+    def change(self, name: str, change: Callable[[bytes], bytes]) -> None:
+        """Put in the secret's place what `change` makes of it. Raises as `read` does."""
+        with self._locked():
+            write_file(self.path(name), _checked(change(self.read(name))), mode=0o600)
 
     def replace_unless(
         self, name: str, good: Callable[[bytes], bool], make: Callable[[], bytes]

@@ -5,13 +5,10 @@ alphabet, so claims are ASCII without `?`, `>` and `~`: only those characters ca
 into base64url of ASCII text.
 """
 
-import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
@@ -20,26 +17,35 @@ from motorcade.clock import Clock
 from motorcade.config import IdentityConfig
 from motorcade.identity.authority import Authority
 from motorcade.identity.errors import InvalidTokenError, SecretsError, TokenExpiredError
+from motorcade.identity.key_ring import make_key, read_ring, rotated, write_ring
 from motorcade.identity.port import ADMIN_SUBJECT, AccessToken
 from motorcade.identity.region import TESLA_BASE_URLS, fleet_base_url, region_code
 from motorcade.identity.scopes import SCOPES
 
 ISSUER: Final = "motorcade"
 ALGORITHM: Final = "ES256"
-_KEY_FILE: Final = "token_signing.pem"
+KEY_FILE: Final = "token_signing.pem"
 _SUBJECT: Final = re.compile(r"[A-Za-z0-9._@:+-]{1,128}")
 
 
 class TokenAuthority:
     """Mints tokens and, as a `TokenVerifier`, checks them."""
 
-    def __init__(self, key_pem: bytes, *, clock: Clock, config: IdentityConfig) -> None:
-        """Raises `ValueError` when `key_pem` is not a P-256 key."""
-        key = serialization.load_pem_private_key(key_pem, None)
-        if not isinstance(key, ec.EllipticCurvePrivateKey) or key.curve.name != "secp256r1":
-            raise ValueError("not a P-256 key")
-        self._key = ECKey.import_key(key_pem)
-        self._key_id = hashlib.sha256(self._public_bytes(key)).hexdigest()[:16]
+    def __init__(
+        self,
+        ring: bytes,
+        *,
+        clock: Clock,
+        config: IdentityConfig,
+        changed: Callable[[], bytes | None] = lambda: None,
+    ) -> None:
+        """`ring`: as `key_ring.py` writes it; `changed` gives it anew when another process did.
+
+        Raises `ValueError` when there is no P-256 key in it.
+        """
+        self._keys = read_ring(ring)
+        self._changed = changed
+        self._generation = 0
         self._clock = clock
         self._config = config
         self._audience = fleet_base_url(config)
@@ -84,12 +90,51 @@ class TokenAuthority:
     @property
     def public_keys(self) -> dict[str, Any]:
         """What verifies our tokens: a JWK set (RFC 7517 §5)."""
-        public = dict(self._key.as_dict(private=False))
-        return {"keys": [{**public, "kid": self._key_id, "use": "sig", "alg": ALGORITHM}]}
+        self._reload()
+        return {
+            "keys": [
+                {
+                    **key.key.as_dict(private=False),
+                    "kid": key.id,
+                    "use": "sig",
+                    "alg": ALGORITHM,
+                }
+                for key in self._keys
+            ]
+        }
 
     def _sign(self, claims: dict[str, Any]) -> str:
-        header = {"alg": ALGORITHM, "kid": self._key_id}
-        return jwt.encode(header, claims, self._key, algorithms=[ALGORITHM])
+        self._reload()
+        newest = self._keys[0]
+        header = {"alg": ALGORITHM, "kid": newest.id}
+        return jwt.encode(header, claims, newest.key, algorithms=[ALGORITHM])
+
+    def _key_of(self, token: Any) -> ECKey:
+        """The key that a token's header names; the algorithm is ours to name."""
+        wanted = token.headers().get("kid", self._keys[0].id)
+        for attempt in range(2):
+            for key in self._keys:
+                if key.id == wanted:
+                    return key.key
+            if attempt or not self._reload():
+                break
+        raise InvalidTokenError("signed with a key that is none of ours, or no longer")
+
+    def generation(self) -> int:
+        """See `TokenVerifier.generation`."""
+        self._reload()
+        return self._generation
+
+    def _reload(self) -> bool:
+        """Whether another process has changed the ring."""
+        ring = self._changed()
+        if ring is None:
+            return False
+        before = {key.id for key in self._keys}
+        self._keys = read_ring(ring)
+        if before - {key.id for key in self._keys}:
+            self._generation += 1
+        return True
 
     def verify(self, bearer: str) -> AccessToken:
         """See `TokenVerifier.verify`."""
@@ -98,7 +143,7 @@ class TokenAuthority:
                 f"a token of {len(bearer)} characters, at most {self._config.token_bytes_max}"
             )
         try:
-            claims = jwt.decode(bearer, self._key, algorithms=[ALGORITHM]).claims
+            claims = jwt.decode(bearer, self._key_of, algorithms=[ALGORITHM]).claims
         except (JoseError, ValueError) as error:
             raise InvalidTokenError(f"not a token of ours: {error}") from error
         token = self._read(claims)
@@ -144,23 +189,50 @@ class TokenAuthority:
             str(claims.get("jti", "")),
         )
 
-    @staticmethod
-    def _public_bytes(key: ec.EllipticCurvePrivateKey) -> bytes:
-        return key.public_key().public_bytes(
-            serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-        )
-
 
 def token_authority(authority: Authority) -> TokenAuthority:
     """The deployment's tokens, their key made at the first call. Raises `SecretsError`."""
-    pem = authority.secrets.read_or_make(_KEY_FILE, _make_key)
+    secrets, now_us = authority.secrets, authority.clock.now_us()
+    secrets.read_or_make(KEY_FILE, lambda: write_ring([make_key(now_us)]))
+    seen = [secrets.mark(KEY_FILE)]  # before it is read: a change in between is seen once more
+
+    def changed() -> bytes | None:
+        mark = secrets.mark(KEY_FILE)
+        if mark == seen[0]:
+            return None
+        seen[0] = mark
+        return secrets.read(KEY_FILE)
+
     try:
-        return TokenAuthority(pem, clock=authority.clock, config=authority.config)
+        return TokenAuthority(
+            secrets.read(KEY_FILE), clock=authority.clock, config=authority.config, changed=changed
+        )
     except ValueError as error:
         raise SecretsError(
-            f"{authority.secrets.path(_KEY_FILE)} is damaged ({error}): delete it, and every "
+            f"{secrets.path(KEY_FILE)} is damaged ({error}): delete it, and every "
             "access token must be made anew"
         ) from error
+
+
+def rotate_key(authority: Authority, *, forget: bool = False) -> None:
+    """Sign with a new key from now on, in every process; with `forget`, refuse all older tokens."""
+    token_authority(authority)  # makes the first key, tells of a damaged one
+    now_us, kept_s = authority.clock.now_us(), authority.config.token_ttl_s_max
+
+    def change(ring: bytes) -> bytes:
+        keys = rotated(read_ring(ring), now_us, kept_s=kept_s)
+        return write_ring(keys[:1] if forget else keys)
+
+    authority.secrets.change(KEY_FILE, change)
+
+
+def keep_key_fresh(authority: Authority) -> None:
+    """Rotate when the newest key is older than `identity.token_key_s`. At each start."""
+    token_authority(authority)
+    newest = read_ring(authority.secrets.read(KEY_FILE))[0]
+    age_us = authority.clock.now_us() - newest.made_time_us
+    if age_us >= authority.config.token_key_s * 1_000_000:
+        rotate_key(authority)
 
 
 def admin_token(authority: Authority) -> str:
@@ -168,11 +240,3 @@ def admin_token(authority: Authority) -> str:
     tokens = token_authority(authority)
     ttl_s = authority.config.token_ttl_s_max
     return tokens.mint(ADMIN_SUBJECT, SCOPES, ttl_s=ttl_s, client_id="motorcade")
-
-
-def _make_key() -> bytes:
-    return ec.generate_private_key(ec.SECP256R1()).private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )

@@ -128,6 +128,25 @@ def test_the_certificate_answers_to_teslas_names(up: Platform, name: str) -> Non
         assert client.send(request).text == "ok"
 
 
+def test_a_new_key_is_taken_at_once_and_a_forgotten_one_opens_nothing(up: Platform) -> None:
+    told = run_motorcade("token", "--data", str(up.data), "--scopes", "vehicle_device_data")
+    bearer = {"Authorization": f"Bearer {json.loads(told)['access_token']}"}
+    url = up.ready["api"]["url"]
+    stream_url = url.replace("http", "ws") + f"/api/1/vehicles/{VIN}/stream"
+    assert httpx.get(f"{url}/api/1/vehicles", headers=bearer).status_code == 200
+    run_motorcade("app", "rotate-key", "--data", str(up.data))
+    assert httpx.get(f"{url}/api/1/vehicles", headers=bearer).status_code == 200
+    with connect(stream_url, additional_headers=bearer, proxy=None) as stream:
+        assert json.loads(stream.recv(10))["type"] == "snapshot"
+        run_motorcade("app", "rotate-key", "--forget", "--data", str(up.data))
+        assert httpx.get(f"{url}/api/1/vehicles", headers=bearer).status_code == 401
+        with pytest.raises(ConnectionClosed):
+            _read_on(stream)
+    told = run_motorcade("token", "--data", str(up.data), "--scopes", "vehicle_device_data")
+    bearer = {"Authorization": f"Bearer {json.loads(told)['access_token']}"}
+    assert httpx.get(f"{url}/api/1/vehicles", headers=bearer).status_code == 200
+
+
 def test_a_second_start_makes_nobody(up: Platform) -> None:
     password = owners_password(up)
     assert up.stop() == 0
