@@ -203,6 +203,12 @@ def schemathesis() -> Path:
     return _environment("schemathesis")
 
 
+@cache
+def pypowerwall() -> Path:
+    """The interpreter of an environment that holds this client of home batteries."""
+    return _environment("pypowerwall-0.22.2")
+
+
 def _environment(name: str, *options: str) -> Path:
     """The interpreter of an environment of what `NAME.lock` pins."""
     lock = HERE / f"{name}.lock"
