@@ -268,6 +268,7 @@ class Platform:
             os.urandom,
             people=self.registry.people,
             sharing=self.registry.sharing,
+            signing=self.registry.signing,
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

@@ -30,6 +30,14 @@ from motorcade.api.drivers import (
 from motorcade.api.energy.routes import ROUTES as ENERGY
 from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
 from motorcade.api.errors import ApiError
+from motorcade.api.fleet import (
+    fleet_status,
+    partner_error_vins,
+    partner_errors,
+    remove_config,
+    show_config,
+    show_errors,
+)
 from motorcade.api.health import live, metrics, ready
 from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
 from motorcade.api.pages.problem import PageError
@@ -97,7 +105,8 @@ def build_routes(counter: Counter) -> Litestar:
             *(revoke_invitation, redeem_invitation),
             *(options, subscriptions_eligibility, upgrades_eligibility, warranty),
             vehicle_subscriptions,
-            *(register, public_key),
+            *(register, public_key, partner_errors, partner_error_vins),
+            *(fleet_status, show_config, remove_config, show_errors),
             *(me, region, orders, feature_config, backup_key, name_key),
             *ENERGY,
         ],

@@ -87,6 +87,12 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         answers=_SENT,
     ),
     ("GET", f"{VEHICLE}/commands"): Described(query={"count": whole(1, 200)}),
+    ("POST", "/api/1/vehicles/fleet_status"): Described(
+        body=members("vins", vins={"type": "array", "items": {"type": "string"}}),
+        body_example={"vins": [VIN]},
+        body_required=True,
+        answers=(404,),
+    ),
     ("GET", f"{VEHICLE}/nearby_charging_sites"): Described(
         query={"count": whole(1, 200), "radius": whole(1, 500)}, answers=(408,)
     ),

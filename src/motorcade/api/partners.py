@@ -15,6 +15,7 @@ from motorcade.api.domain_keys import KeyFetchError
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, not_found, unprocessable, unregistered
 from motorcade.api.shapes import Envelope
+from motorcade.identity.port import AccessToken
 from motorcade.identity.region import fleet_base_url
 from motorcade.registry.errors import AlreadyExistsError, InvalidNameError
 from motorcade.registry.people.names import check_public_key
@@ -101,6 +102,15 @@ def _registered(counter: Counter, client_id: str) -> Registration:
     if row is None:
         raise unregistered(client_id, fleet_base_url(counter.config.identity))
     return row
+
+
+def point_of(counter: Counter, access: AccessToken) -> str:
+    """The calling app's public key, uncompressed point in hex; "" when none is known."""
+    row = counter.sharing.registration(access.client_id) if counter.sharing is not None else None
+    if row is not None:
+        return row.public_key
+    app = counter.people.app(access.client_id) if counter.people is not None else None
+    return _point(app.public_key_pem) if app is not None and app.public_key_pem else ""
 
 
 async def _key_pem(counter: Counter, app: App, domain: str) -> str:

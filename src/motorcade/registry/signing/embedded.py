@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, literal_column, select, update
 
 from motorcade.events import VehicleToken
 from motorcade.registry.errors import NotFoundError
@@ -60,6 +60,14 @@ _config: Final = select(
     TELEMETRY_CONFIGS.c.refusal,
 ).join_from(TELEMETRY_CONFIGS, VEHICLES)
 CONFIG: Final = text_of(_config.where(TELEMETRY_CONFIGS.c.vehicle_id == bindparam("id")))
+REFUSED: Final = text_of(
+    _config.where(
+        TELEMETRY_CONFIGS.c.issuer == bindparam("issuer"),
+        TELEMETRY_CONFIGS.c.refusal != literal_column("''"),
+        TELEMETRY_CONFIGS.c.token != literal_column("''"),
+        PRESENT,
+    )
+)
 UNSYNCED: Final = text_of(_config.where(TELEMETRY_CONFIGS.c.synced_time_us.is_(None), PRESENT))
 
 
@@ -147,6 +155,9 @@ class EmbeddedSigning:
 
     def unsynced(self) -> list[TelemetryConfig]:
         return [_read_config(row) for row in self._store.rows(UNSYNCED)]
+
+    def refused(self, issuer: str) -> list[TelemetryConfig]:
+        return [_read_config(row) for row in self._store.rows(REFUSED, issuer)]
 
     def sync(self, vehicle: VehicleToken, version: int, refusal: str) -> None:
         ids = select(VEHICLES.c.id).where(VEHICLES.c.token == vehicle).scalar_subquery()

@@ -124,5 +124,8 @@ class Signing(Protocol):
     def unsynced(self) -> list[TelemetryConfig]:
         """Configurations that their cars do not have yet, and have not refused."""
 
+    def refused(self, issuer: str) -> list[TelemetryConfig]:
+        """Configurations that this key (hex) signed and their cars do not take."""
+
     def sync(self, vehicle: VehicleToken, version: int, refusal: str) -> None:
         """The car has this version, or refused it."""
