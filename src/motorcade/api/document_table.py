@@ -52,6 +52,11 @@ _FLAG: Final[Schema] = {"type": "boolean"}
 _EMPTY: Final[Schema] = {"type": "object"}
 _SENT: Final = (408, 422, 503, 507)  # what may become of a command
 _OAUTH: Final = "/oauth2/v3"
+_SPAN: Final = {
+    "start_date": {"type": "string", "example": "2026-11-26T00:00:00+01:00"},
+    "end_date": {"type": "string", "example": "2026-11-26T23:59:59+01:00"},
+    "time_zone": {"type": "string", "example": "Europe/Berlin"},
+}
 _STATES: Final = ("self_consumption", "autonomous", "backup")
 
 
@@ -143,6 +148,14 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
     ("GET", f"{SITE}/site_info"): Described(answers=(408,)),
     ("GET", f"{SITE}/site_status"): Described(answers=(408,)),
     ("GET", f"{SITE}/backup_time_remaining"): Described(answers=(408,)),
+    ("GET", f"{SITE}/calendar_history"): Described(
+        query={
+            "kind": text("energy", "backup"),
+            "period": text("day", "week", "month", "year", "lifetime"),
+            **_SPAN,
+        }
+    ),
+    ("GET", f"{SITE}/telemetry_history"): Described(query={"kind": text("charge"), **_SPAN}),
     ("POST", f"{SITE}/backup"): _set(
         {"backup_reserve_percent": 20}, backup_reserve_percent=_PERCENT
     ),
