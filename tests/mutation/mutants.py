@@ -479,8 +479,8 @@ MUTANTS: Final = (
     Mutant(
         "OAuth: open streams hear of no revocation",
         "api/standing.py",
-        "                ended()\n",
-        "                pass\n",
+        "                self.unwatch(ended)\n                ended()\n",
+        "                self.unwatch(ended)\n",
         ("tests/api/oauth/test_platform.py",),
     ),
     Mutant(

@@ -245,7 +245,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
             CodeRequest(
                 person_id=request.user.id,
                 app_id=request.client.app.id,
-                scopes=tuple(scope for scope in asked if scope in request.granted),
+                scopes=request.granted,
                 asked=tuple((fields.get("scope") or " ".join(asked)).split()),
                 redirect_uri=self.validate_authorization_redirect_uri(request, request.client),
                 challenge=fields.get("code_challenge", ""),
