@@ -150,6 +150,39 @@ def test_an_expired_answer_is_final_and_stays(talk: Conversation, clock: Simulat
     assert talk.agent.counters.executed == 0
 
 
+def test_commands_get_through_after_the_server_set_its_clock_back(
+    talk: Conversation, clock: SimulatedClock
+) -> None:
+    clock.advance(600.0)
+    talk.server_set_us = -3_600_000_000
+    assert talk.outcome(command(1, now_us=talk.server_us())) == ("executed", "")
+    clock.advance(1.5)
+    assert talk.outcome(command(2, now_us=START_US)) == ("executed", "")  # an hour from now
+    clock.advance(1.5)
+    talk.server_set_us = 0
+    assert talk.outcome(command(3, now_us=talk.server_us())) == ("executed", "")
+
+
+def test_what_seems_late_waits_for_the_servers_word_and_is_asked_again(
+    talk: Conversation, clock: SimulatedClock
+) -> None:
+    clock.advance(60.0)
+    acknowledged = talk.acknowledged
+    talk.tell(command(1))
+    talk.tell(command(2))
+    (lost,) = talk.heard()  # one question for both
+    assert isinstance(lost, Hello)
+    assert talk.acknowledged == acknowledged
+    clock.advance(6.0)
+    talk.agent.sample()
+    (again,) = talk.heard()
+    assert isinstance(again, Hello)
+    talk.tell(time_answer(again.nonce, talk.server_us()))
+    answers = [one for one in talk.heard() if isinstance(one, Answer)]
+    assert [one.state for one in answers] == ["expired", "expired"]
+    assert talk.acknowledged == acknowledged + 3
+
+
 def test_a_disk_that_takes_its_time_makes_nothing_late(clock: SimulatedClock) -> None:
     class SlowDisk(MemoryDisk):
         def sync(self, name: str) -> None:

@@ -159,7 +159,7 @@ class Talk:
         self.talk.tell(command(number, name, now_us=now_us, expires_s=expires_s, wake=wake))
 
     def said(self) -> list[tuple[str, str]]:
-        return [(one.state, one.reason) for one in self.talk.heard()]  # type: ignore[union-attr]
+        return [(one.state, one.reason) for one in self.talk.answers()]
 
 
 def test_a_sleeping_car_obeys_wake_up_alone() -> None:

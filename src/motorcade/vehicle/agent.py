@@ -142,7 +142,7 @@ class Agent:
         self._go_on()  # first, so that the sample shows it
         if not self._silent():
             self._store_sample()
-        if self.online and self._now() is None:
+        if self.online and (self._now() is None or self._waiting):
             self._ask_time(every_s=HELLO_S)
         elif self.online and not self.time.heard:  # nor asked what became of our commands
             self._ask_time(every_s=HELLO_AGAIN_S)
@@ -234,11 +234,15 @@ class Agent:
         self._judging = stations
         if stations is not None:
             stations.judged_us = self._stamp()
+        every_s = HELLO_S
+        if self._doubts(decision):
+            decision = Wait()
+            every_s = HELLO_S if self._waiting else 0.0
         match decision:
             case Wait():
                 if len(self._waiting) < WAITING_MAX:
                     self._waiting.append(_Waiting(command, acknowledge, stations))
-                self._ask_time(every_s=HELLO_S)
+                self._ask_time(every_s=every_s)
                 return
             case Wake():
                 if len(self._calling) < WAITING_MAX:
@@ -253,6 +257,14 @@ class Agent:
             case Execute():
                 self._execute(command)
         acknowledge()
+
+    def _doubts(self, decision: Decision) -> bool:
+        """Whether the server may have set its clock back since it was heard: it is asked first.
+
+        Without this every command would be late until the connection is made anew.
+        """
+        late = isinstance(decision, Refuse) and decision.expired
+        return late and self.online and not self.time.is_fresh(self._parts.clock.monotonic_s())
 
     def _execute(self, command: Command) -> None:
         """The journal first, on disk; then the deed."""

@@ -6,12 +6,14 @@ round trip behind it. From there the monotonic clock carries on, and its drift w
 Whoever judges expiry uses `latest_us`: a command is never carried out late, at worst refused early.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 DRIFT: Final = 200e-6  # of a car's oscillator over its temperatures: 200 ppm
 NONCE_BYTES: Final = 16
+FRESH_S: Final = 1.0  # an answer as young as this is not doubted
 HELLOS_MAX: Final = 8  # asked and not answered; older ones are forgotten
 
 
@@ -40,6 +42,7 @@ class ServerTimeKeeper:
         self._asked: dict[str, float] = {}
         self._base: tuple[int, int, float] | None = None  # server time, round trip, arrival
         self.heard = False  # in this connection
+        self._heard_s = -math.inf
 
     def ask(self, monotonic_s: float) -> str:
         """Return a fresh nonce for a hello that is sent now."""
@@ -62,7 +65,7 @@ class ServerTimeKeeper:
         asked_s = self._asked.pop(nonce, None)
         if asked_s is None:
             return False
-        self.heard = True
+        self.heard, self._heard_s = True, monotonic_s
         round_trip_us = round((monotonic_s - asked_s) * 1e6)
         known, told = (
             self.now(monotonic_s),
@@ -72,6 +75,10 @@ class ServerTimeKeeper:
             return False
         self._base = (server_time_us, round_trip_us, monotonic_s)
         return True
+
+    def is_fresh(self, monotonic_s: float) -> bool:
+        """Whether the server was heard just now: its clock cannot have been set since, unseen."""
+        return self.heard and monotonic_s - self._heard_s < FRESH_S
 
     def now(self, monotonic_s: float) -> ServerNow | None:
         """The server's time, `None` if it was never told or too long ago."""
