@@ -209,6 +209,12 @@ def pypowerwall() -> Path:
     return _environment("pypowerwall-0.22.2")
 
 
+@cache
+def teslapy() -> Path:
+    """The interpreter of an environment that holds this client of Tesla's sign-in."""
+    return _environment("teslapy-2.9.2")
+
+
 def _environment(name: str, *options: str) -> Path:
     """The interpreter of an environment of what `NAME.lock` pins."""
     lock = HERE / f"{name}.lock"
@@ -262,5 +268,5 @@ def _no_services() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    for install in (java, kafka_jars, mosquitto, mqttjs, gmqtt_suite, paho_go_suite):
+    for install in (java, kafka_jars, mosquitto, mqttjs, gmqtt_suite, paho_go_suite, teslapy):
         print(install())
