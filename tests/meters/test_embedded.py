@@ -185,3 +185,16 @@ def test_the_follower_reads_once_there_is_a_site_and_goes_on_after_a_restart(
     writer.close()
     log.close()
     assert not failed
+
+
+def test_what_is_older_or_shorter_never_takes_a_row_s_place(ledger: EmbeddedMeters) -> None:
+    apply(ledger, *SAMPLES)
+    before = held(ledger)
+    old = News()
+    late = [record(2_000, outage_start=500, outage_duration=3)]
+    late += [record(2_000, wall_charge_start=700, wall_charge_duration=1)]
+    Readings().read([*SAMPLES[:2], *late], old)  # as one who knows nothing of what came since
+    ledger.apply(old, b"cursor")
+    points, *spans = held(ledger)
+    assert spans == list(before[1:])
+    assert points == before[0]

@@ -272,3 +272,18 @@ def test_a_charging_session_is_remembered_with_its_energy() -> None:
     assert session > 60
     length = row["charge_end_s"] - row["charge_start_s"]
     assert row["charge_j"] == length * 7_360 > 0
+
+
+def test_an_island_that_cannot_feed_both_feeds_the_house() -> None:
+    evening_s = next(
+        start_s
+        for start_s in range(MIDNIGHT_S + 20 * 3_600, MIDNIGHT_S + 30 * 86_400, 86_400)
+        if one(start_s, battery_count=1).rows["wall_w"][0]
+    )
+    free = one(evening_s, 0.9, battery_count=1)
+    island = one(evening_s, 0.9, battery_count=1, grid_outages=((evening_s, evening_s + 60),))
+    for sites in (free, island):
+        sites.step(np.array([1]))
+    assert island.rows["house_w"][0] == free.rows["house_w"][0]
+    assert 0 < island.rows["wall_w"][0] < free.rows["wall_w"][0]
+    assert island.rows["battery_w"][0] == 5_000
