@@ -1,6 +1,7 @@
 """Signed commands over HTTP: carried as they are, refused by scope, and every way they end."""
 
 import base64
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,7 +16,8 @@ from motorcade.registry.signing.port import PairedKey, SigningState
 from motorcade.wire.command.messages import Answer, Command
 from motorcade.wire.tesla_command.messages import INFOTAINMENT, VCSEC
 from tests.api.standins import TOKENS, VINS, Platform, bearer, running
-from tests.vehicle.signed.car import HONK, LOCK, action, unsigned
+from tests.vehicle import test_streaming
+from tests.vehicle.signed.car import HONK, LOCK, action, public, unsigned
 from tests.wire.tesla_command.signer import ADDRESS
 
 CAR = f"/api/1/vehicles/{VINS[0]}/signed_command"
@@ -27,6 +29,11 @@ class FakeSigning:
     """Key lists as cars told them, by vehicle id."""
 
     states: dict[int, SigningState] = field(default_factory=dict)
+
+    configured: list[tuple[int, str, str, str]] = field(default_factory=list)
+
+    def configure(self, vehicle_id: int, token: str, config: str, issuer: str) -> None:
+        self.configured.append((vehicle_id, token, config, issuer))
 
     def state_of(self, vehicle_id: int) -> SigningState | None:
         return self.states.get(vehicle_id)
@@ -232,3 +239,54 @@ def test_scopes(platform: Platform, scopes: tuple[str, ...], data: bytes, passes
 def test_another_s_car_is_not_there(platform: Platform) -> None:
     with httpx.Client(base_url=platform.url, headers=bearer("somebody")) as client:
         assert client.post(CAR, json=body(message())).status_code == 404
+
+
+CONFIGS = "/api/1/vehicles/fleet_telemetry_config_jws"
+
+
+def test_a_signed_configuration_goes_to_cars_that_know_its_key(
+    platform: Platform, client: httpx.Client
+) -> None:
+    paired = SigningState("supported", (PairedKey(0, public(3).hex(), "FM", 9),))
+    signing = FakeSigning({1_000: paired, 1_001: SigningState("supported")})
+    platform.counter.signing = signing
+    token = test_streaming.token()
+    answer = client.post(CONFIGS, json={"vins": list(VINS), "token": token})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["response"] == {
+        "updated_vehicles": 1,
+        "skipped_vehicles": {
+            "missing_key": [VINS[1]],
+            "unsupported_hardware": [],
+            "unsupported_firmware": [VINS[2]],
+            "max_configs": [],
+        },
+    }
+    ((vehicle_id, stored, config, issuer),) = signing.configured
+    assert (vehicle_id, stored, issuer) == (1_000, token, public(3).hex())
+    assert json.loads(config) == test_streaming.CONFIG
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"vins": []},
+        {"vins": "all"},
+        {"vins": [7]},
+        {"token": None},
+        {"token": "a.b.c"},
+        {"token": test_streaming.token()[:-4] + "AAAA"},
+        {"token": test_streaming.token({**test_streaming.CONFIG, "port": 0})},
+        {"token": test_streaming.token({**test_streaming.CONFIG, "exp": 1_000})},
+    ],
+)
+def test_configurations_that_are_refused(client: httpx.Client, changes: dict[str, Any]) -> None:
+    good = {"vins": [VINS[0]], "token": test_streaming.token()}
+    answer = client.post(CONFIGS, json={**good, **changes})
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_field")
+
+
+def test_another_s_car_is_not_configured(platform: Platform) -> None:
+    body = {"vins": [VINS[0]], "token": test_streaming.token()}
+    with httpx.Client(base_url=platform.url, headers=bearer("somebody")) as client:
+        assert client.post(CONFIGS, json=body).status_code == 404

@@ -7,6 +7,7 @@ domains, against the real platform and `motorcade drive`.
 import json
 import subprocess
 import time
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,10 +21,11 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     PublicFormat,
 )
+from tesla_protocol.telemetry.vehicle_data_pb2 import Field, Payload
 
 from tests.engines.install import tesla_fleet_api
 from tests.interop.town import S_MAX, Town
-from tests.platform_process import MOTORCADE, run_motorcade
+from tests.platform_process import MOTORCADE, run_motorcade, stored
 
 VERSIONS = ("1.5.0", "1.18.1")
 CLIENT = Path(__file__).with_name("signed_client.py")
@@ -224,3 +226,38 @@ def test_a_car_without_the_protocol(car: Car, tmp_path: Path) -> None:
         for client in both:
             assert client.signed("flash_lights") == "InvalidResource"  # 422
             assert client.plain("flash_lights") == DONE
+
+
+def test_a_signed_configuration_makes_the_car_stream_what_it_says(car: Car, tmp_path: Path) -> None:
+    car.start()
+    key = make_key(tmp_path, "app")
+    ready = car.town.platform.ready
+    config = {
+        "hostname": ready["telemetry"]["host"],
+        "port": ready["telemetry"]["port"],
+        "ca": Path(ready["ca_file"]).read_text(),
+        "fields": {
+            "Soc": {"interval_seconds": 1, "resend_interval_seconds": 2},
+            "VehicleSpeed": {"interval_seconds": 1},
+            "Location": {"interval_seconds": 2, "minimum_delta": 5},
+        },
+    }
+    with clients(car, key, "1.18.1") as (client,):
+        asked = {"vins": [car.vin], "config": config}
+        skipped = client.signed("fleet_telemetry_config_create", asked)["skipped_vehicles"]
+        assert skipped["missing_key"] == [car.vin]
+        car.pair(key, "--role", "fm")
+        said = client.signed("fleet_telemetry_config_create", asked)
+        assert said["updated_vehicles"] == 1
+    streamed: list[Payload] = []
+
+    def enough() -> bool:
+        lines = stored(car.town.platform.data, car.vin, "telemetry")
+        theirs = [line for line in lines if line["encoding"] == "application/x-tesla-telemetry"]
+        streamed[:] = [Payload.FromString(b64decode(line["payload_base64"])) for line in theirs]
+        return len(streamed) >= 3
+
+    until(enough)
+    told = {Field.Name(datum.key) for payload in streamed for datum in payload.data}
+    assert "Soc" in told
+    assert told <= set(config["fields"])

@@ -52,6 +52,7 @@ from motorcade.api.side_data import (
 )
 from motorcade.api.signed import signed_command
 from motorcade.api.stream import events, stream
+from motorcade.api.telemetry_config import configure_telemetry
 from motorcade.api.users import backup_key, feature_config, me, name_key, orders, region
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
@@ -94,6 +95,7 @@ def build_routes(counter: Counter) -> Litestar:
             wake_up,
             send_command,
             signed_command,
+            configure_telemetry,
             list_commands,
             show_command,
             stream,

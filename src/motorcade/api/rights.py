@@ -159,6 +159,12 @@ _RIGHTS: Final = (
         pace=Pace.COMMAND,
         note="and what its payload asks: `api/signed.py`",
     ),
+    Right(
+        "POST",
+        f"{VEHICLES}/fleet_telemetry_config_jws",
+        (DEVICE_DATA,),
+        note="the owner; signed by a paired key",
+    ),
     Right("GET", f"{VEHICLE}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),

@@ -9,6 +9,7 @@ One task on the router's loop; the registry is read there and written in a threa
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
@@ -30,7 +31,7 @@ from motorcade.registry.signing.port import (
     SigningState,
 )
 from motorcade.wire.command.errors import CommandCodecError
-from motorcade.wire.command.messages import APPROVE_KEY, REMOVE_KEY, Keys
+from motorcade.wire.command.messages import APPROVE_KEY, REMOVE_KEY, TELEMETRY_CONFIG, Keys
 
 ACCOUNT: Final = "motorcade"  # whose commands these are: the platform's own
 EXPIRES_S: Final = 30
@@ -38,6 +39,16 @@ UNDER_WAY_MAX: Final = 64  # cars that are being told something at once
 REFUSED: Final = "refused"
 
 _log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """Something to tell a car, and what to do with its answer."""
+
+    vehicle: VehicleToken
+    name: str
+    parameters: dict[str, object]
+    end: Callable[[str], None]  # with the reason of a refusal, "" if it was done; blocks
 
 
 class Courier:
@@ -109,15 +120,15 @@ class Courier:
     def _send_out(self) -> None:
         """Begin with the oldest errand of every car that is there and has none under way."""
         now_s = asyncio.get_running_loop().time()
-        for request in self._due():
-            vehicle = request.vehicle
+        for errand in self._due():
+            vehicle = errand.vehicle
             if len(self._under_way) >= UNDER_WAY_MAX:
                 return
             rests = self._rest_until_s.get(vehicle, 0.0) > now_s
             if vehicle in self._under_way or rests or not self._online(vehicle):
                 continue
             self._rest_until_s.pop(vehicle, None)
-            task = asyncio.ensure_future(self._carry(request))
+            task = asyncio.ensure_future(self._carry(errand))
             self._under_way[vehicle] = task
             task.add_done_callback(partial(self._done, vehicle))
 
@@ -127,31 +138,45 @@ class Courier:
             _log.error("courier_errand_failed", vehicle=vehicle, exc_info=task.exception())
             self._rest(vehicle)
 
-    def _due(self) -> Iterator[KeyRequest]:
-        """The oldest open request of each car."""
+    def _due(self) -> Iterator[Errand]:
+        """The oldest open approval of each car; then configurations."""
         seen = set()
         for request in self._signing.open_requests():
             if request.vehicle not in seen:
                 seen.add(request.vehicle)
-                yield request
+                yield self._about_key(request)
+        for config in self._signing.unsynced():
+            yield Errand(
+                config.vehicle,
+                TELEMETRY_CONFIG,
+                {"version": config.version, "token": config.token},
+                partial(self._signing.sync, config.vehicle, config.version),
+            )
 
-    async def _carry(self, request: KeyRequest) -> None:
+    def _about_key(self, request: KeyRequest) -> Errand:
         parameters: dict[str, object] = {"public_key": request.public_key}
         name = REMOVE_KEY
         if request.action == ADD_KEY:
             name = APPROVE_KEY
             parameters |= {"role": request.role, "form_factor": request.form_factor}
-        view = await self._ask(request.vehicle, name, parameters)
+
+        def end(refusal: str) -> None:
+            self._signing.end(request.id, refusal or DONE)
+
+        return Errand(request.vehicle, name, parameters, end)
+
+    async def _carry(self, errand: Errand) -> None:
+        view = await self._ask(errand.vehicle, errand.name, errand.parameters)
         if view is None or view.state not in (State.EXECUTED, State.REFUSED):
-            self._rest(request.vehicle)
+            self._rest(errand.vehicle)
             return
         try:
             await self._store()  # the car's list came before its answer: who waits sees both
-            result = DONE if view.state is State.EXECUTED else view.reason or REFUSED
-            await asyncio.to_thread(self._signing.end, request.id, result)
+            refusal = "" if view.state is State.EXECUTED else view.reason or REFUSED
+            await asyncio.to_thread(errand.end, refusal)
         except RegistryUnavailableError as error:
             _log.warning("courier_registry_unavailable", error=str(error))
-            self._rest(request.vehicle)
+            self._rest(errand.vehicle)
 
     async def _ask(
         self, vehicle: VehicleToken, name: str, parameters: dict[str, object]

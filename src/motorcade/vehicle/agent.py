@@ -101,6 +101,8 @@ class AgentParts:
     refuses: Refusal = actions.refusal
     apply: Callable[[Any, str, actions.Parameters], None] = actions.apply
     program: Program | None = None  # commands that the machine's program does itself
+    also: Callable[[Any, float, int], None] = field(default=lambda _car, _now_s, _time_us: None)
+    """Told of each sample, with monotonic seconds and the car's clock: who else wants to look."""
 
 
 class Agent:
@@ -142,6 +144,8 @@ class Agent:
         self._go_on()  # first, so that the sample shows it
         if not self._silent():
             self._store_sample()
+        clock = self._parts.clock
+        self._parts.also(self.car, clock.monotonic_s(), clock.now_us())
         if self.online and (self._now() is None or self._waiting):
             self._ask_time(every_s=HELLO_S)
         elif self.online and not self.time.heard:  # nor asked what became of our commands

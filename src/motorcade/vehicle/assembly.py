@@ -25,7 +25,9 @@ from motorcade.vehicle.signed.car import CarMachine
 from motorcade.vehicle.signed.keychain import Keychain
 from motorcade.vehicle.signed.program import SignedProgram, Signing
 from motorcade.vehicle.signed.receiver import Receiver
+from motorcade.vehicle.signed.telemetry import TelemetryKeeper
 from motorcade.vehicle.stations import Traced
+from motorcade.vehicle.streaming import ConfiguredStream
 from motorcade.vehicle.vehicle_file import Address, VehicleFile
 
 KEEP_ALIVE_S: Final = 30
@@ -74,6 +76,8 @@ def assemble(
     car = Car(seed, habits=_habits(world.config), start_unix_s=world.clock.now_us() / 1e6)
     keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=world.config.signing_keys_max)
     receiver = Receiver(vehicle.vin, keychain, CarMachine(car), world.entropy)
+    stream = ConfiguredStream(vehicle, world.config, world.clock, world.sleep, world.entropy, seed)
+    telemetry = TelemetryKeeper(journal_disk, keychain, stream.configure)
     parts = AgentParts(
         vehicle,
         car,
@@ -85,12 +89,13 @@ def assemble(
         world.entropy,
         commanded=world.kind is not LinkKind.TELEMETRY,
         traced=world.traced,
-        program=SignedProgram(_signing(world.config), receiver),
+        program=SignedProgram(_signing(world.config), receiver, telemetry),
+        also=stream.sample,
     )
     agent = Agent(parts)
-    agent.damage += filter(None, [keychain.damage])
+    agent.damage += filter(None, [keychain.damage, telemetry.damage])
     backoff = Backoff(world.config, np.random.default_rng((seed, _JITTER)))
-    return Member(agent, link_of(vehicle, world, agent, backoff, tls))
+    return Member(agent, link_of(vehicle, world, agent, backoff, tls), stream)
 
 
 def _signing(config: VehicleConfig) -> Signing:

@@ -13,6 +13,7 @@ from typing import Final, Protocol
 from motorcade.clock import Clock
 from motorcade.vehicle.agent import Agent
 from motorcade.vehicle.link import Sleep
+from motorcade.vehicle.streaming import ConfiguredStream
 
 TURNS: Final = 20  # slices of a sampling period
 DRAIN_CHECK_S: Final = 0.02
@@ -31,6 +32,7 @@ class Member:
 
     agent: Agent
     link: Link
+    stream: ConfiguredStream | None = None  # what a signed configuration makes it stream besides
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ class Fleet:
             pause_s = self._connect_spread_s / max(len(self._members), 1)
             for member in self._members:
                 tasks.create_task(member.link.run())
+                if member.stream is not None:
+                    member.stream.attach(tasks.create_task)
                 await self._sleep(pause_s)
 
     async def drain(self, seconds: float) -> None:

@@ -118,25 +118,29 @@ class TeslaSampler:
         self._changes = _Changes()
 
     def sample(self, car: Car, extra: Signals, time_us: int) -> bytes:
-        signals = self._changes.of(signals_of(car) | extra)
         payload = tesla.Payload(vin=self._vin)
         payload.created_at.FromMicroseconds(time_us)
-        for name, value in signals.items():
-            signal = BY_NAME[name]
-            if signal.tesla_field and name not in _COMPOUND:
-                datum = payload.data.add(key=tesla.Field.Value(signal.tesla_field))
-                _set(datum.value, value, signal.scale, signal.enum)
-        if "latitude" in signals or "longitude" in signals:
-            self._add_place(payload, car)
-        if any(name.startswith(("door_", "trunk_")) for name in signals):
-            _add_doors(payload, car)
+        values = tesla_values(car, self._changes.of(signals_of(car) | extra))
+        for field, value in values.items():
+            payload.data.add(key=tesla.Field.Value(field), value=value)
         return payload.SerializeToString()
 
-    @staticmethod
-    def _add_place(payload: tesla.Payload, car: Car) -> None:
-        value = payload.data.add(key=tesla.Field.Value("Location")).value
-        value.location_value.latitude = round(car.place.latitude_deg, _CENTIMETRES)
-        value.location_value.longitude = round(car.place.longitude_deg, _CENTIMETRES)
+
+def tesla_values(car: Car, signals: Signals) -> dict[str, tesla.Value]:
+    """These signals of the car as Tesla has them, by Field name."""
+    values: dict[str, tesla.Value] = {}
+    for name, value in signals.items():
+        signal = BY_NAME[name]
+        if signal.tesla_field and name not in _COMPOUND:
+            target = values[signal.tesla_field] = tesla.Value()
+            _set(target, value, signal.scale, signal.enum)
+    if "latitude" in signals or "longitude" in signals:
+        place = values["Location"] = tesla.Value()
+        place.location_value.latitude = round(car.place.latitude_deg, _CENTIMETRES)
+        place.location_value.longitude = round(car.place.longitude_deg, _CENTIMETRES)
+    if any(name.startswith(("door_", "trunk_")) for name in signals):
+        values["DoorState"] = _doors(car)
+    return values
 
 
 _COMPOUND: Final = frozenset(
@@ -162,10 +166,12 @@ def _set(target: tesla.Value, value: Value, scale: float, enum: TeslaEnum | None
         target.double_value = value / scale
 
 
-def _add_doors(payload: tesla.Payload, car: Car) -> None:
-    doors = payload.data.add(key=tesla.Field.Value("DoorState")).value.door_value
+def _doors(car: Car) -> tesla.Value:
+    value = tesla.Value()
+    doors = value.door_value
     opened = car.body.doors_open
     doors.DriverFront, doors.DriverRear = opened["driver_front"], opened["driver_rear"]
     doors.PassengerFront, doors.PassengerRear = opened["passenger_front"], opened["passenger_rear"]
     doors.TrunkFront = car.body.trunks_open["front"]
     doors.TrunkRear = car.body.trunks_open["rear"]
+    return value

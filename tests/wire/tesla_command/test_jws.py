@@ -33,10 +33,10 @@ def token(claims: Any = CLAIMS, alg: str = "Tesla.SS256", number: int = 3) -> st
     return sign(f"{header}.{encode(json.dumps(claims).encode())}", number)
 
 
-def sign_parts(claims: bytes) -> str:
+def sign_parts(claims: bytes, number: int = 3) -> str:
     """A token around any bytes."""
     header = encode(b'{"alg":"Tesla.SS256"}')
-    return sign(f"{header}.{encode(claims)}", 3)
+    return sign(f"{header}.{encode(claims)}", number)
 
 
 def sign(signed: str, number: int) -> str:

@@ -9,10 +9,12 @@ from typing import Any, Final
 from motorcade.vehicle.program import Ended, Moment
 from motorcade.vehicle.signed import key_list
 from motorcade.vehicle.signed.receiver import MALFORMED, Receiver
+from motorcade.vehicle.signed.telemetry import TelemetryKeeper
 from motorcade.wire.command.messages import (
     APPROVE_KEY,
     REMOVE_KEY,
     SIGNED_COMMAND,
+    TELEMETRY_CONFIG,
     Keys,
     SigningKey,
 )
@@ -44,18 +46,21 @@ class Signing(StrEnum):
 class SignedProgram:
     """Implements `vehicle.program.Program`."""
 
-    def __init__(self, signing: Signing, receiver: Receiver) -> None:
+    def __init__(self, signing: Signing, receiver: Receiver, telemetry: TelemetryKeeper) -> None:
         self._signing = signing
         self._receiver = receiver
+        self._telemetry = telemetry
 
     def knows(self, name: str) -> bool:
-        return self._signing is not Signing.NONE and name in _COMMANDS
+        return self._signing is not Signing.NONE and name in _NAMES
 
     def refuses(self, name: str) -> str:
         wanted = self._signing is Signing.REQUIRED and name not in UNSIGNED_STILL
         return SIGNING_REQUIRED if wanted else ""
 
     def run(self, name: str, parameters: Mapping[str, Any], now: Moment) -> Ended:
+        if name == TELEMETRY_CONFIG:
+            return _configure(self._telemetry, parameters)
         return _COMMANDS[name](self._receiver, parameters, now)
 
     def report(self) -> Keys:
@@ -106,4 +111,13 @@ def _remove(receiver: Receiver, parameters: Mapping[str, Any], _now: Moment) -> 
     return Ended(acted=False, reports=True)
 
 
+def _configure(telemetry: TelemetryKeeper, parameters: Mapping[str, Any]) -> Ended:
+    try:
+        version, token = int(parameters["version"]), str(parameters["token"])
+    except (KeyError, TypeError, ValueError):
+        return Ended(MALFORMED)
+    return Ended(telemetry.take(version, token), acted=False)
+
+
 _COMMANDS: Final = {SIGNED_COMMAND: _receive, APPROVE_KEY: _approve, REMOVE_KEY: _remove}
+_NAMES: Final = frozenset({*_COMMANDS, TELEMETRY_CONFIG})

@@ -19,6 +19,7 @@ KEYS_MAX: Final = 64  # on a car's list
 SIGNED_COMMAND: Final = "signed_command"  # the car's protocol within: {"routable_message": base64}
 APPROVE_KEY: Final = "approve_key"  # {"public_key": hex, "role", "form_factor"}
 REMOVE_KEY: Final = "remove_key"  # {"public_key": hex}
+TELEMETRY_CONFIG: Final = "telemetry_config"  # {"version", "token": JWS; "": stream no more}
 """Commands that the car's program does itself. No row of `commands/table.py` has these names."""
 
 CommandId = Annotated[str, Meta(min_length=1, max_length=64)]
