@@ -92,6 +92,14 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         answers=_SENT,
     ),
     ("GET", f"{VEHICLE}/commands"): Described(query={"count": whole(1, 200)}),
+    ("POST", "/api/1/vehicles/fleet_telemetry_config_jws"): Described(
+        body=members(
+            "vins", "token", vins={"type": "array", "items": {"type": "string"}}, token=text()
+        ),
+        body_example={"vins": [VIN], "token": "eyJhbGciOiJUZXNsYS5TUzI1NiJ9.e30.AA"},
+        body_required=True,
+        answers=(404,),
+    ),
     ("POST", "/api/1/vehicles/fleet_status"): Described(
         body=members("vins", vins={"type": "array", "items": {"type": "string"}}),
         body_example={"vins": [VIN]},
