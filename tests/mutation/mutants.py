@@ -123,7 +123,7 @@ MUTANTS: Final = (
     Mutant(
         "half a watermark is believed",
         "log/watermark.py",
-        "            if value == int(self._page[1]) ^ _MASK:\n",
+        "            if value == check ^ _MASK:\n",
         "            if True:\n",
         ("tests/log/test_watermark.py",),
     ),
@@ -268,8 +268,8 @@ MUTANTS: Final = (
     Mutant(
         "a step has the time at which its answer was read",
         "commands/router.py",
-        "self._enter(tracked, event, answer.reason, received_us, now_us)",
-        "self._enter(tracked, event, answer.reason, now_us, now_us)",
+        "self._enter(tracked, event, answer.reason, received_us, now_us, answer.response)",
+        "self._enter(tracked, event, answer.reason, now_us, now_us, answer.response)",
         ("tests/commands/test_runner.py",),
     ),
     Mutant(
