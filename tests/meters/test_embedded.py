@@ -198,3 +198,8 @@ def test_what_is_older_or_shorter_never_takes_a_row_s_place(ledger: EmbeddedMete
     points, *spans = held(ledger)
     assert spans == list(before[1:])
     assert points == before[0]
+
+
+def test_a_resend_between_newer_samples_is_left_out(ledger: EmbeddedMeters) -> None:
+    apply(ledger, record(0, **meters(10)), record(100, **meters(20)), record(50, **meters(15)))
+    assert ledger.around(SITE, [START_US]) == [point(0, 10), point(100, 20)]

@@ -42,6 +42,7 @@ def test_dates_bound_the_span_and_the_future_is_left_out() -> None:
     assert len(edges(asked, edges_max=10_000)) == 288 + 1
     assert edges(span("day", "2026-10-26"), edges_max=10) == []
     assert edges(span("day", "2026-10-25T12:00", "2026-10-25T11:00"), edges_max=10) == []
+    assert edges(span("day", "2026-10-25", "2026-10-26"), edges_max=10_000)[-1] == NOW
     whole = span("month", end="2026-09-30T23:59:59")
     assert len(edges(whole, edges_max=100)) == 31
     with pytest.raises(ValueError, match="more than 100"):
