@@ -43,6 +43,7 @@ _ERROR_BODY: Final = {
     },
     "required": ["response", "error", "error_description", "txid"],
 }
+_EVENT: Final = 'event: signals\ndata: {"type":"signals","signals":{}}\n\n'
 _BARE: Final = {
     "type": "object",
     "properties": {"error": {"type": "string"}},
@@ -114,6 +115,9 @@ def _operation(
     if described.plain:
         shown = {"schema": {"type": "object"}}
         responses["200"] = {"description": "OK", "content": {JSON: shown}}
+    if described.events:
+        told = {"schema": {"type": "string"}, "example": _EVENT}
+        responses["200"] = {"description": "OK", "content": {"text/event-stream": told}}
     for code in sorted(_answers(row, described)):
         responses[str(code)] = _refusal(code, oauth=described.form)
         if described.plain and code == 503:  # a check says which it is

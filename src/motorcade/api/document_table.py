@@ -25,6 +25,7 @@ class Described:
     answers: tuple[int, ...] = ()
     body_required: bool = False
     form: bool = False  # the body is form-encoded, and refusals are OAuth's (RFC 6749 §5.2)
+    events: bool = False  # the answer is server-sent events, and lasts
     plain: bool = False  # the answer is a JSON object that no type of ours describes
 
 
@@ -106,6 +107,7 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         body_required=True,
         answers=(404,),
     ),
+    ("GET", f"{VEHICLE}/stream"): Described(events=True, answers=(503,)),
     ("GET", f"{VEHICLE}/nearby_charging_sites"): Described(
         query={"count": whole(1, 200), "radius": whole(1, 500)}, answers=(408,)
     ),
