@@ -32,6 +32,8 @@ def cars() -> list[Car]:
 def test_every_signal_is_in_the_catalogue_and_in_its_range(car: Car) -> None:
     for name, value in signals_of(car).items():
         signal = BY_NAME[name]
+        if value is None:
+            continue
         if signal.high > signal.low and not isinstance(value, str):
             assert signal.low <= value <= signal.high, name
         if signal.enum is not None:

@@ -3,7 +3,7 @@
 from typing import Final
 
 from motorcade.signals.signal import Signal
-from motorcade.signals.table import COMPONENTS, OWN, TESLA_FIELDS
+from motorcade.signals.table import COMPONENTS, OWN, SCHEDULES, TESLA_FIELDS
 
 HEAD: Final = """# Signals
 
@@ -28,6 +28,7 @@ def page() -> str:
         ("Tesla's Fields (the id is the Field's number)", TESLA_FIELDS),
         ("Components of compound Fields", COMPONENTS),
         ("Our own", OWN),
+        ("Schedules of our vehicles", SCHEDULES),
     ):
         parts.append(f"\n## {title}\n\n")
         parts.append("| id | name | Tesla Field | kind | unit | scale | range | privacy | VSS |\n")

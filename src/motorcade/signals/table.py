@@ -753,6 +753,38 @@ OWN: Final[tuple[Signal, ...]] = (
     number(1124, "grid_power", "", "W", -1e7, 1e7, BEHAVIOUR),
     number(1125, "house_power", "", "W", -1e7, 1e7, BEHAVIOUR),
     boolean(1126, "asleep", "", BEHAVIOUR),  # parked, unused, and answers to `wake_up` alone
+    boolean(1127, "homelink_active", "", BEHAVIOUR),
+    boolean(1128, "boombox_active", "", BEHAVIOUR),
+    number(1129, "sun_roof_open", "", "%", 0, 100, NONE),
+    text(1130, "sun_roof_state", "", NONE),  # closed, vent, moving
+    number(1131, "climate_power", "", "W", 0, 2e4, BEHAVIOUR),
+    number(1132, "hvac_temperature_min", "", "degC", 10, 40, NONE),
+    number(1133, "hvac_temperature_max", "", "degC", 10, 40, NONE),
+    boolean(1134, "cabin_overheat_active", "", BEHAVIOUR),
+    boolean(1135, "remote_comfort_enabled", "", BEHAVIOUR),  # seats and wheel take commands
+    boolean(1136, "bioweapon_mode", "", BEHAVIOUR),
+    number(1137, "charge_limit_soc_min", "", "%", 0, 100, NONE),
+    number(1138, "charge_limit_soc_max", "", "%", 0, 100, NONE),
+    number(1139, "charge_limit_soc_standard", "", "%", 0, 100, NONE),
+    boolean(1140, "managed_charging_active", "", NONE),
+    boolean(1141, "departure_preconditioning", "", BEHAVIOUR),
+    boolean(1142, "off_peak_charging", "", BEHAVIOUR),
+    number(1143, "off_peak_end_minute", "", "", 0, 1_439, BEHAVIOUR),  # after midnight, local
+    number(1144, "navigation_stop_count", "", "", 0, 100, LOCATION),
+    boolean(1145, "valet_pin_set", "", NONE),
+    boolean(1146, "pin_to_drive_pin_set", "", NONE),
+    boolean(1147, "speed_limit_pin_set", "", NONE),
+    boolean(1148, "parental_controls_active", "", BEHAVIOUR),
+    boolean(1149, "parental_controls_pin_set", "", NONE),
+    text(1150, "parental_controls_settings", "", BEHAVIOUR),
+    number(1151, "parental_controls_limit", "", "m/s", 0, 120, BEHAVIOUR),
+    boolean(1152, "remote_start_active", "", BEHAVIOUR),
+    text(1153, "software_update_status", "", NONE),
+    boolean(1154, "low_power_mode", "", NONE),
+    boolean(1155, "accessory_power_mode", "", NONE),
+    number(1156, "drive_note_count", "", "", 0, 1_000, BEHAVIOUR),
+    number(1157, "calendar_size", "", "B", 0, 1e6, BEHAVIOUR),
+    boolean(1158, "seat_cooling_installed", "", NONE),
 )
 
 SITE: Final[tuple[Signal, ...]] = (
@@ -787,4 +819,14 @@ SITE: Final[tuple[Signal, ...]] = (
 )
 """Of energy sites (`vehicle/site/`). Powers above: battery > 0 discharges, grid > 0 imports."""
 
-SIGNALS: Final[tuple[Signal, ...]] = TESLA_FIELDS + COMPONENTS + OWN + SITE
+SCHEDULE_SLOTS: Final = 8
+_SLOTS: Final = range(SCHEDULE_SLOTS)
+SCHEDULES: Final[tuple[Signal, ...]] = (
+    *(text(1160 + slot, f"charge_schedule_{slot}", "", BEHAVIOUR) for slot in _SLOTS),
+    *(text(1168 + slot, f"charge_schedule_{slot}_place", "", LOCATION) for slot in _SLOTS),
+    *(text(1176 + slot, f"precondition_schedule_{slot}", "", BEHAVIOUR) for slot in _SLOTS),
+    *(text(1184 + slot, f"precondition_schedule_{slot}_place", "", LOCATION) for slot in _SLOTS),
+)
+"""A vehicle's schedules: JSON as in `vehicle_data`, empty for none, and "latitude,longitude"."""
+
+SIGNALS: Final[tuple[Signal, ...]] = TESLA_FIELDS + COMPONENTS + OWN + SCHEDULES + SITE

@@ -102,6 +102,11 @@ class Car:
         self._offer_update()
         self.elapsed_s = 0.0
         self.distance_m = float(self._random.uniform(0, self.route.length_m))
+        self.home = self.route.place_at(0.0)  # where its round begins
+        half_way = self.route.legs[len(self.route.legs) // 2]
+        self.work = self.route.place_at(half_way.start_m)
+        self._place_m = self.distance_m
+        self._place = self.route.place_at(self.distance_m)
         self.odometer_m = float(self._random.uniform(1e6, 8e7))
         self.speed_mps = 0.0
         self.acceleration_mps2 = 0.0
@@ -135,7 +140,9 @@ class Car:
 
     @property
     def place(self) -> Place:
-        return self.route.place_at(self.distance_m)
+        if self._place_m != self.distance_m:
+            self._place_m, self._place = self.distance_m, self.route.place_at(self.distance_m)
+        return self._place
 
     @property
     def moving(self) -> bool:
@@ -172,16 +179,6 @@ class Car:
     def near(self, latitude_deg: float, longitude_deg: float, within_m: float = NEAR_M) -> bool:
         """Whether that place is here."""
         return navigation.distance_m(self.place, latitude_deg, longitude_deg) <= within_m
-
-    @property
-    def home(self) -> Place:
-        """Where its round begins."""
-        return self.route.place_at(0.0)
-
-    @property
-    def work(self) -> Place:
-        """The corner half-way round."""
-        return self.route.place_at(self.route.legs[len(self.route.legs) // 2].start_m)
 
     def kind_of_place(self, latitude_deg: float, longitude_deg: float) -> str:
         """Tesla's three kinds: home, work, other."""

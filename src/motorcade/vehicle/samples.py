@@ -13,59 +13,15 @@ from tesla_protocol.telemetry import vehicle_data_pb2 as tesla
 from motorcade.events import Encoding
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.signals.enums import TeslaEnum
-from motorcade.vehicle.body import CHARGER_V, DOORS, TRUNKS
-from motorcade.vehicle.model import BATTERY_J, PACK_V, Car
-from motorcade.vehicle.navigation import RANGE_MPJ
+from motorcade.vehicle.body import DOORS, TRUNKS, Stop
+from motorcade.vehicle.model import Car
+from motorcade.vehicle.sensors import CENTIMETRES, Value
+from motorcade.vehicle.sensors import Signals as Signals
+from motorcade.vehicle.sensors import signals_of as signals_of
 
 FULL_EVERY: Final = 60
 
-Value = float | bool | str
-Signals = dict[str, Value]
-
 _encoder: Final = msgspec.json.Encoder()
-_CENTIMETRES: Final = 7  # decimals of a degree
-
-
-def signals_of(car: Car) -> Signals:
-    """Everything the car says about itself, by catalogue name, rounded to what a sensor gives."""
-    body, place = car.body, car.place
-    signals: Signals = {
-        "vehicle_speed": round(car.speed_mps, 2),
-        "longitudinal_acceleration": round(car.acceleration_mps2, 2),
-        "odometer": round(car.odometer_m, 1),
-        "latitude": round(place.latitude_deg, _CENTIMETRES),
-        "longitude": round(place.longitude_deg, _CENTIMETRES),
-        "gps_heading": round(place.heading_deg, 1),
-        "gear": car.gear,
-        "soc": round(car.soc * 100, 2),
-        "energy_remaining": round(car.energy_j),
-        "est_battery_range": round(car.soc * BATTERY_J * RANGE_MPJ),
-        "pack_voltage": PACK_V,
-        "pack_current": round(0.0 - car.battery_power_w / PACK_V, 1),
-        "drive_power": round(car.drive_power_w),
-        "battery_power": round(car.battery_power_w),
-        "detailed_charge_state": body.charge.value,
-        "charge_limit_soc": round(body.charge_limit * 100, 1),
-        "charge_cable_connected": body.charge.value != "Disconnected",
-        "ac_charging_power": car.charger_power_w,
-        "charger_voltage": CHARGER_V if car.charger_power_w else 0.0,
-        "inside_temp": round(car.inside_degc, 1),
-        "outside_temp": round(car.outside_degc, 1),
-        "climate_on": body.climate_on,
-        "hvac_left_temperature_request": body.driver_temp_degc,
-        "hvac_right_temperature_request": body.passenger_temp_degc,
-        "locked": body.locked,
-        "horn_active": car.elapsed_s < body.horn_until_s,
-        "lights_flashing": car.elapsed_s < body.lights_until_s,
-        "navigation_destination": body.destination,
-        "asleep": car.asleep,
-    }
-    for door in DOORS:
-        signals[f"door_{door}_open"] = body.doors_open[door]
-        signals[f"window_{door}_open"] = body.windows_percent[door]
-    for trunk in TRUNKS:
-        signals[f"trunk_{trunk}_open"] = body.trunks_open[trunk]
-    return signals
 
 
 class Sampler(Protocol):
@@ -135,33 +91,46 @@ def tesla_values(car: Car, signals: Signals) -> dict[str, tesla.Value]:
             target = values[signal.tesla_field] = tesla.Value()
             _set(target, value, signal.scale, signal.enum)
     if "latitude" in signals or "longitude" in signals:
-        place = values["Location"] = tesla.Value()
-        place.location_value.latitude = round(car.place.latitude_deg, _CENTIMETRES)
-        place.location_value.longitude = round(car.place.longitude_deg, _CENTIMETRES)
+        values["Location"] = _place(car.place.latitude_deg, car.place.longitude_deg)
+    if "destination_latitude" in signals or "destination_longitude" in signals:
+        stop = car.body.stops[0] if car.body.stops else Stop("")
+        values["DestinationLocation"] = _place(stop.latitude_deg, stop.longitude_deg)
     if any(name.startswith(("door_", "trunk_")) for name in signals):
         values["DoorState"] = _doors(car)
     return values
 
 
 _COMPOUND: Final = frozenset(
-    {"latitude", "longitude"}
+    {"latitude", "longitude", "destination_latitude", "destination_longitude"}
     | {f"door_{door}_open" for door in DOORS}
     | {f"trunk_{trunk}_open" for trunk in TRUNKS}
 )
-_ENUM_FIELDS: Final[Mapping[str, str]] = {
-    "ShiftState": "shift_state_value",
-    "DetailedChargeStateValue": "detailed_charge_state_value",
+_ENUM_MEMBERS: Final[Mapping[int, str]] = {
+    member.number: member.name for member in tesla.Value.DESCRIPTOR.fields
 }
+"""The member of a `Value` for each enum, by `TeslaEnum.alternative`."""
+
+
+def _place(latitude_deg: float | None, longitude_deg: float | None) -> tesla.Value:
+    value = tesla.Value()
+    if latitude_deg is None or longitude_deg is None:
+        value.invalid = True
+        return value
+    value.location_value.latitude = round(latitude_deg, CENTIMETRES)
+    value.location_value.longitude = round(longitude_deg, CENTIMETRES)
+    return value
 
 
 def _set(target: tesla.Value, value: Value, scale: float, enum: TeslaEnum | None) -> None:
-    if isinstance(value, bool):
+    if value is None:
+        target.invalid = True
+    elif isinstance(value, bool):
         target.boolean_value = value
     elif isinstance(value, str):
         if enum is None:
             target.string_value = value
         else:
-            setattr(target, _ENUM_FIELDS[enum.name], enum.numbers[value])
+            setattr(target, _ENUM_MEMBERS[enum.alternative], enum.numbers[value])
     else:
         target.double_value = value / scale
 

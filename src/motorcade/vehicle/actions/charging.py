@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
+from motorcade.signals.table import SCHEDULE_SLOTS
 from motorcade.vehicle import charging
 from motorcade.vehicle.actions.action import (
     ACCEPTED,
@@ -34,7 +35,7 @@ MINUTES_MAX: Final = 1_439
 DAYS_MAX: Final = 127
 ID_MAX: Final = (1 << 53) - 1
 NAME_CHARACTERS_MAX: Final = 64
-SCHEDULES_MAX: Final = 8  # of each kind
+SCHEDULES_MAX: Final = SCHEDULE_SLOTS  # of each kind: the car tells of all
 FULL: Final = 1.0
 
 

@@ -15,7 +15,7 @@ CLOSE: Final = 4
 _TRUNKS: Final = {"rearTrunk": "rear", "frontTrunk": "front"}
 _FLAPS: Final = {
     "chargePort": ("charge_port_door_open", "charge_port_door_close", "charge_port_door_open"),
-    "tonneau": ("open_tonneau", "close_tonneau", "tonneau_open"),
+    "tonneau": ("open_tonneau", "close_tonneau", "tonneau_open_percent"),
 }
 """Closure: the commands that open and close it, and the signal that says it is open."""
 
