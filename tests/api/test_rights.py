@@ -126,7 +126,7 @@ def test_every_row_of_members_belongs_to_a_route() -> None:
 def test_no_member_of_vehicle_data_without_a_row_shows_a_location_signal() -> None:
     shown = {signal for rows in SECTIONS.values() for row in rows for signal in row.signals}
     assert not shown & LOCATION_SIGNALS
-    (told,) = (row for row in FIELD_RIGHTS if row.path.endswith("/vehicle_data"))
+    told = next(row for row in FIELD_RIGHTS if row.path.endswith("/vehicle_data"))
     for member in LOCATION_MEMBERS:
         named = f"drive_state.{member.name}"
         assert any(re.fullmatch(name.replace("*", ".*"), named) for name in told.members), named

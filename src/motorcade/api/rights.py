@@ -230,6 +230,18 @@ FIELD_RIGHTS: Final = (
         without="absent",
         note="and only where `endpoints` names `location_data`, as Tesla does",
     ),
+    FieldRight(
+        "GET",
+        f"{VEHICLE}/vehicle_data",
+        (
+            "charge_schedule_data.charge_schedules.latitude",
+            "charge_schedule_data.charge_schedules.longitude",
+            "preconditioning_schedule_data.precondition_schedules.latitude",
+            "preconditioning_schedule_data.precondition_schedules.longitude",
+        ),
+        (LOCATION,),
+        without="absent",
+    ),
     FieldRight("GET", f"{VEHICLE}/commands", _PARAMETERS, (LOCATION,), without="absent"),
     FieldRight(
         "GET", f"{VEHICLE}/commands/{{command_id}}", _PARAMETERS, (LOCATION,), without="absent"

@@ -8,6 +8,7 @@ from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
+from motorcade.api import schedule_data
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, offline
@@ -19,10 +20,7 @@ from motorcade.api.vehicles import entry
 from motorcade.state.port import SignalValue, VehicleState
 
 LOCATION_DATA: Final = "location_data"
-EMPTY_SECTIONS: Final = frozenset(
-    {"charge_schedule_data", "preconditioning_schedule_data", "vehicle_data_combo"}
-)
-"""Endpoints that clients ask for by habit and that we have nothing for."""
+COMBO: Final = "vehicle_data_combo"  # everything but the location, by one name
 
 
 @get("/api/1/vehicles/{tag:str}/vehicle_data")
@@ -44,9 +42,11 @@ def read_endpoints(text: str | None) -> frozenset[str]:
     if not text:
         return frozenset(SECTIONS)
     endpoints = frozenset(part.strip() for part in text.split(";") if part.strip())
-    unknown = endpoints - SECTIONS.keys() - EMPTY_SECTIONS - {LOCATION_DATA}
+    unknown = endpoints - SECTIONS.keys() - schedule_data.SECTIONS.keys() - {LOCATION_DATA, COMBO}
     if unknown:
         raise ApiError(400, "invalid_field", f"endpoints: no {sorted(unknown)[0][:64]!r}")
+    if COMBO in endpoints:
+        endpoints |= SECTIONS.keys() | schedule_data.SECTIONS.keys()
     return endpoints
 
 
@@ -59,6 +59,8 @@ def build_sections(
         for name, members in SECTIONS.items()
         if name in endpoints
     }
+    for name in schedule_data.SECTIONS.keys() & endpoints:
+        sections[name] = schedule_data.section(name, state.signals, located=located)
     if LOCATION_DATA in endpoints and located:
         location = _section(LOCATION_MEMBERS, state.signals)
         location["gps_as_of"] = location["timestamp"] // 1_000
@@ -74,12 +76,17 @@ def _section(members: tuple[Member, ...], signals: Mapping[str, SignalValue]) ->
     section: dict[str, Any] = {}
     newest_us = 0
     for member in members:
-        section[member.name] = None
+        shown: Any = None
         for name in member.signals:
             reading = signals.get(name)
             if reading is not None and reading.value is not None:
-                section[member.name] = member.way(name, reading.value)
+                shown = member.way(name, reading.value)
                 newest_us = max(newest_us, reading.time_us)
                 break
+        group, dot, inner = member.name.partition(".")
+        if dot:
+            section.setdefault(group, {})[inner] = shown
+        else:
+            section[group] = shown
     section["timestamp"] = newest_us // 1_000  # ms
     return section

@@ -77,6 +77,22 @@ def window(signal: str, value: Value) -> Shown:
     return 0 if value == 0 else 2 if value >= 90 else 1
 
 
+def milliseconds(signal: str, value: Value) -> Shown:
+    """Seconds, or an instant in s since 1970, as whole ms."""
+    return round(value * 1e3) if _is_number(value) else None
+
+
+def unset(signal: str, value: Value) -> Shown:
+    """Whether something still has to be set."""
+    return not value if isinstance(value, bool | int | float) else None
+
+
+def keeper(signal: str, value: Value) -> Shown:
+    """What keeps the climate on, as `vehicle_data` says it."""
+    named = word(signal, value)
+    return {"Party": "camp"}.get(named, named.lower()) if isinstance(named, str) else named
+
+
 def _is_number(value: Value) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -92,7 +108,7 @@ HOURS: Final = scaled(HOUR, 2)
 class Member:
     """One member of a section."""
 
-    name: str
+    name: str  # "group.name": a member of an object within the section
     way: Way
     signals: tuple[str, ...]
 
@@ -113,6 +129,10 @@ _CLOSURES: Final = (
     row("fp_window", window, "fp_window", "window_passenger_front_open"),
     row("rp_window", window, "rp_window", "window_passenger_rear_open"),
     row("locked", flag),
+    row("sun_roof_percent_open", whole(), "sun_roof_open"),
+    row("sun_roof_state", same),
+    row("tonneau_percent_open", whole(), "tonneau_open_percent"),
+    row("tonneau_state", word, "tonneau_position"),
 )
 
 LOCATION_MEMBERS: Final = (
@@ -140,6 +160,9 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         row("charge_enable_request", flag),
         row("charge_energy_added", scaled(KWH, 2)),
         row("charge_limit_soc", whole()),
+        row("charge_limit_soc_max", whole()),
+        row("charge_limit_soc_min", whole()),
+        row("charge_limit_soc_std", whole(), "charge_limit_soc_standard"),
         row("charge_port_cold_weather_mode", flag),
         row("charge_port_door_open", flag),
         row("charge_port_latch", word),
@@ -154,32 +177,51 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         row("fast_charger_present", flag),
         row("fast_charger_type", word),
         row("ideal_battery_range", MILES),
+        row("managed_charging_active", flag),
         row("minutes_to_full_charge", whole(MINUTE), "time_to_full_charge"),
         row("not_enough_power_to_heat", flag),
+        row("off_peak_charging_enabled", flag, "off_peak_charging"),
+        row("off_peak_hours_end_time", whole(), "off_peak_end_minute"),
+        row("preconditioning_enabled", flag, "departure_preconditioning"),
         row("scheduled_charging_mode", word),
         row("scheduled_charging_pending", flag),
-        row("scheduled_charging_start_time", same),
+        row("scheduled_charging_start_time", whole()),
+        row("scheduled_departure_time", whole()),
         row("time_to_full_charge", HOURS),
         row("usable_battery_level", whole(), "soc", "battery_level"),
     ),
     "climate_state": (
+        row("auto_seat_climate_left", flag),
+        row("auto_seat_climate_right", flag),
+        row("auto_steering_wheel_heat", flag, "hvac_steering_wheel_heat_auto"),
+        row("bioweapon_mode", flag),
         row("cabin_overheat_protection", word, "cabin_overheat_protection_mode"),
-        row("climate_keeper_mode", word),
+        row("cabin_overheat_protection_actively_cooling", flag, "cabin_overheat_active"),
+        row("climate_keeper_mode", keeper),
+        row("cop_activation_temperature", word, "cabin_overheat_protection_temperature_limit"),
         row("defrost_mode", word),
         row("driver_temp_setting", CELSIUS, "hvac_left_temperature_request"),
         row("fan_status", whole(), "hvac_fan_status"),
+        row("hvac_auto_request", word, "hvac_auto_mode"),
         row("inside_temp", CELSIUS),
         row("is_auto_conditioning_on", flag, "climate_on"),
-        row("is_climate_on", not_off, "climate_on", "hvac_power"),
+        row("is_climate_on", not_off, "hvac_power", "climate_on"),
+        row("is_front_defroster_on", not_off, "defrost_mode"),
         row("is_preconditioning", flag, "preconditioning_enabled"),
         row("is_rear_defroster_on", flag, "rear_defrost_enabled"),
+        row("max_avail_temp", CELSIUS, "hvac_temperature_max"),
+        row("min_avail_temp", CELSIUS, "hvac_temperature_min"),
         row("outside_temp", CELSIUS),
         row("passenger_temp_setting", CELSIUS, "hvac_right_temperature_request"),
+        row("remote_heater_control_enabled", flag, "remote_comfort_enabled"),
+        row("seat_fan_front_left", whole(), "climate_seat_cooling_front_left"),
+        row("seat_fan_front_right", whole(), "climate_seat_cooling_front_right"),
         row("seat_heater_left", whole()),
         row("seat_heater_rear_center", whole()),
         row("seat_heater_rear_left", whole()),
         row("seat_heater_rear_right", whole()),
         row("seat_heater_right", whole()),
+        row("steering_wheel_heater", flag, "hvac_steering_wheel_heat_level"),
         row("steering_wheel_heat_level", whole(), "hvac_steering_wheel_heat_level"),
         row("wiper_blade_heater", flag, "wiper_heat_enabled"),
     ),
@@ -202,6 +244,7 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         row("efficiency_package", same),
         row("eu_vehicle", flag, "europe_vehicle"),
         row("exterior_color", same),
+        row("has_seat_cooling", flag, "seat_cooling_installed"),
         row("rhd", flag, "right_hand_drive"),
         row("roof_color", same),
         row("sun_roof_installed", word, "sunroof_installed"),
@@ -212,11 +255,50 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         *_CLOSURES,
         row("car_version", same, "version"),
         row("center_display_state", word, "center_display"),
+        row("guest_mode", flag, "guest_mode_enabled"),
         row("homelink_device_count", whole()),
         row("is_user_present", flag, "driver_seat_occupied"),
+        row("keep_accessory_power_mode", flag, "accessory_power_mode"),
+        row("low_power_mode", flag),
+        row("media_info.audio_volume", same, "media_audio_volume"),
+        row("media_info.audio_volume_increment", same, "media_audio_volume_increment"),
+        row("media_info.audio_volume_max", same, "media_audio_volume_max"),
+        row("media_info.media_playback_status", word, "media_playback_status"),
+        row("media_info.now_playing_album", same, "media_now_playing_album"),
+        row("media_info.now_playing_artist", same, "media_now_playing_artist"),
+        row("media_info.now_playing_duration", milliseconds, "media_now_playing_duration"),
+        row("media_info.now_playing_elapsed", milliseconds, "media_now_playing_elapsed"),
+        row("media_info.now_playing_source", same, "media_playback_source"),
+        row("media_info.now_playing_station", same, "media_now_playing_station"),
+        row("media_info.now_playing_title", same, "media_now_playing_title"),
+        row("media_state.remote_control_enabled", flag, "driver_seat_occupied"),
         row("odometer", MILES),
+        row("parental_controls.active", flag, "parental_controls_active"),
+        row("parental_controls.pin_set", flag, "parental_controls_pin_set"),
+        row("parental_controls.settings", same, "parental_controls_settings"),
+        row("parental_controls.speed_limit_mph", MILES_PER_HOUR, "parental_controls_limit"),
+        row("pin_to_drive_enabled", flag),
+        row("remote_start", flag, "remote_start_active"),
+        row("remote_start_enabled", flag),
         row("sentry_mode", not_off),
         row("service_mode", flag),
+        row("software_update.download_perc", whole(), "software_update_download_percent_complete"),
+        row("software_update.expected_duration_sec", whole(), "software_update_expected_duration"),
+        row(
+            "software_update.install_perc",
+            whole(),
+            "software_update_installation_percent_complete",
+        ),
+        row(
+            "software_update.scheduled_time_ms",
+            milliseconds,
+            "software_update_scheduled_start_time",
+        ),
+        row("software_update.status", same, "software_update_status"),
+        row("software_update.version", same, "software_update_version"),
+        row("speed_limit_mode.active", flag, "speed_limit_mode"),
+        row("speed_limit_mode.current_limit_mph", MILES_PER_HOUR, "current_limit"),
+        row("speed_limit_mode.pin_code_set", flag, "speed_limit_pin_set"),
         row("tpms_pressure_fl", BARS),
         row("tpms_pressure_fr", BARS),
         row("tpms_pressure_rl", BARS),
@@ -226,5 +308,7 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         row("tpms_soft_warning_rl", flag, "tpms_soft_warning_rear_left"),
         row("tpms_soft_warning_rr", flag, "tpms_soft_warning_rear_right"),
         row("valet_mode", flag, "valet_mode_enabled"),
+        row("valet_pin_needed", unset, "valet_pin_set"),
+        row("vehicle_name", same),
     ),
 }

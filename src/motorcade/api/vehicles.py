@@ -18,6 +18,7 @@ from motorcade.commands.table import WAKE_UP
 from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
 
+NAME_SIGNAL: Final = "vehicle_name"  # what the vehicle was named by command
 ENTRIES_PER_TURN: Final = 16  # each reads live state: up to 1 ms
 OWNER_ID: Final = 1  # one owner owns every vehicle, until accounts come
 
@@ -25,15 +26,17 @@ OWNER_ID: Final = 1  # one owner owns every vehicle, until accounts come
 def entry(counter: Counter, vehicle: Vehicle, access: AccessToken | None = None) -> VehicleEntry:
     """A vehicle as lists and answers show it to its owner or `access`."""
     drives = access is not None and not access.owns_all_vehicles
+    state = counter.state.read(vehicle.token)
+    named = state.signals.get(NAME_SIGNAL)
     return VehicleEntry(
         id=vehicle.id,
         id_s=str(vehicle.id),
         vehicle_id=vehicle.id,
         user_id=OWNER_ID,
         vin=vehicle.vin,
-        display_name=vehicle.display_name,
+        display_name=str((named.value if named else "") or vehicle.display_name),
         access_type="DRIVER" if drives else "OWNER",
-        state=presence(counter.state.read(vehicle.token)),
+        state=presence(state),
     )
 
 

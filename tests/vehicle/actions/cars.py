@@ -49,10 +49,10 @@ def plugged_car(charge: Charge = Charge.STOPPED, percent: float = 40.0) -> Car:
     return car
 
 
-def do(car: Car, name: str, **parameters: Any) -> None:
+def do(car: Car, command: str, /, **parameters: Any) -> None:
     """Carry it out; it must not be refused."""
-    assert actions.refusal(car, name, parameters) == actions.ACCEPTED
-    actions.apply(car, name, parameters)
+    assert actions.refusal(car, command, parameters) == actions.ACCEPTED
+    actions.apply(car, command, parameters)
 
 
 def nothing(_car: Car) -> None:
