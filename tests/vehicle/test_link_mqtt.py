@@ -415,7 +415,7 @@ def test_a_record_too_large_for_the_server_is_given_up_and_counted() -> None:
         assert sequences(road.server.telemetry()) == [1, 3]
         assert road.agent.buffer.backlog_records == 0
 
-    play(scene, Server(connack=Connack(properties=Properties(packet_bytes_max=5_000))))
+    play(scene, Server(connack=Connack(properties=Properties(packet_bytes_max=8_000))))
 
 
 def test_noise_from_the_server_only_costs_the_connection() -> None:
