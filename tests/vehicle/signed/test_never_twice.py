@@ -124,15 +124,19 @@ class World:
         return near and left_s <= 31
 
 
+makes = st.tuples(
+    st.just("make"),
+    st.sampled_from(NUMBERS),
+    st.sampled_from(DOMAINS),
+    st.integers(0, 45),
+    st.integers(-2, 40),
+    st.sampled_from(["", "", "", "vin", "stranger", "domain", "payload", "counter", "expiry"]),
+)
 steps = st.one_of(
-    st.tuples(
-        st.just("make"),
-        st.sampled_from(NUMBERS),
-        st.sampled_from(DOMAINS),
-        st.integers(0, 45),
-        st.integers(-2, 40),
-        st.sampled_from(["", "", "", "vin", "stranger", "domain", "payload", "counter", "expiry"]),
-    ),
+    makes,
+    makes,
+    makes,
+    makes,
     st.tuples(st.just("deliver"), st.integers(0, 10**6)),
     st.tuples(st.just("deliver"), st.integers(0, 10**6)),
     st.tuples(st.just("pass"), st.floats(0, 12)),
@@ -142,11 +146,12 @@ steps = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(steps, min_size=5, max_size=60))
+@settings(max_examples=100, deadline=None)
+@given(st.lists(steps, min_size=15, max_size=60))
 def test_no_message_acts_that_must_not(history: list[Any]) -> None:
     world = World()
-    world.pair(2)
+    for number in NUMBERS:
+        world.pair(number)
     for kind, *given_ in history:
         match kind:
             case "make":
