@@ -65,7 +65,7 @@ def test_the_ready_file(town: Town) -> None:
     ready = town.platform.ready
     assert set(ready) == {
         *("pid", "mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry", "api", "api_tls"),
-        *("dashboard", "ca_file", "admin_token"),
+        *("dashboard", "ca_file", "admin_token", "region", "fleet_base_url"),
     }
     assert ready["pid"] == town.platform.pid
     for door in ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry"):
