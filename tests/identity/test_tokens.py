@@ -4,6 +4,8 @@ import base64
 import hashlib
 import hmac
 import json
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -282,3 +284,43 @@ def test_a_damaged_ring_is_told(tmp_path: Path) -> None:
     authority.secrets.read_or_make("token_signing.pem", lambda: b"no key")
     with pytest.raises(SecretsError, match=r"token_signing\.pem is damaged"):
         token_authority(authority)
+
+
+def test_a_ring_that_could_not_be_read_once_is_read_again(tmp_path: Path) -> None:
+    """Open for others for a moment, half restored: the key that was forgotten then is forgotten."""
+    authority = opened(tmp_path, SimulatedClock(START_US))
+    running = token_authority(authority)
+    old = running.mint("owner", [SCOPE], ttl_s=60, client_id="test")
+    rotate_key(authority, forget=True)
+    path = authority.secrets.path("token_signing.pem")
+    good = path.read_bytes()
+    path.chmod(0o644)
+    with pytest.raises(SecretsError, match="others could read"):
+        running.generation()
+    path.chmod(0o600)
+    path.write_bytes(b"no key")
+    with pytest.raises(SecretsError, match=r"token_signing\.pem is damaged"):
+        running.generation()
+    path.write_bytes(good)
+    assert running.generation() == 1
+    with pytest.raises(InvalidTokenError):
+        running.verify(old)
+
+
+def test_a_ring_is_read_by_one_thread_at_a_time() -> None:
+    """Two that read at once could put an older ring over a newer one, or count a change twice."""
+    inside, most = [0], [0]
+
+    def changed() -> None:
+        inside[0] += 1
+        most[0] = max(most[0], inside[0])
+        time.sleep(0.02)
+        inside[0] -= 1
+
+    tokens = TokenAuthority(KEY, clock=CLOCK, config=IdentityConfig(), changed=changed)
+    threads = [threading.Thread(target=tokens.generation) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1]

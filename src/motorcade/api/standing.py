@@ -6,12 +6,13 @@ registry has risen, which costs one look-up of one row per request. Open streams
 """
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
 import structlog
 
+from motorcade.identity.errors import SecretsError
 from motorcade.identity.port import AccessToken, TokenVerifier
 from motorcade.registry.errors import RegistryError
 from motorcade.registry.people.port import People
@@ -31,9 +32,11 @@ class Standing:
         self._tokens = tokens
         self._generation = 0
         self._poll_s = poll_s
-        self._changes = -1
+        self._changes = -1  # what `_held` was true at
         self._held: dict[Key, frozenset[str] | None] = {}
+        self._looked = -1  # what every watched token was last looked at; a request moves it not
         self._watched: dict[Callable[[], None], AccessToken] = {}
+        self._unlooked: dict[Callable[[], None], AccessToken] = {}
         self._used: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -73,16 +76,26 @@ class Standing:
         return token.scopes & held
 
     def watch(self, token: AccessToken, ended: Callable[[], None]) -> None:
-        """Call `ended` once the token may do less than it says, from now on."""
-        self._watched[ended] = token
+        """Call `ended` once the token may do less than it says.
+
+        A stream opens over some turns of the loop, in which a revocation may have come and been
+        looked at: this token is looked at once more at the next turn of the watcher.
+        """
+        self._watched[ended] = self._unlooked[ended] = token
 
     def unwatch(self, ended: Callable[[], None]) -> None:
         self._watched.pop(ended, None)
+        self._unlooked.pop(ended, None)
 
     def look(self) -> None:
         """Tell those whose tokens lost something. After each revocation here, and by the clock."""
-        for ended, token in list(self._watched.items()):
-            if self.scopes(token) != token.scopes:
+        self._look_at(self._watched)
+
+    def _look_at(self, watched: Mapping[Callable[[], None], AccessToken]) -> None:
+        for ended, token in list(watched.items()):
+            lost = self.scopes(token) != token.scopes
+            self._unlooked.pop(ended, None)
+            if lost:
                 self.unwatch(ended)
                 ended()
 
@@ -90,11 +103,21 @@ class Standing:
         """Other processes revoke too: the command line."""
         while True:
             await asyncio.sleep(self._poll_s)
-            assert self._people is not None
             with _logged():
                 self._look_at_keys()
-                if self._watched and self._people.people_changes() != self._changes:
-                    self.look()
+            with _logged():
+                self._look_at_changes()
+
+    def _look_at_changes(self) -> None:
+        assert self._people is not None
+        if not self._watched:
+            return
+        changes = self._people.people_changes()
+        if changes != self._looked:
+            self.look()
+            self._looked = changes
+        elif self._unlooked:
+            self._look_at(self._unlooked)
 
     def _look_at_keys(self) -> None:
         """A forgotten key may have signed any token: all connect again, and are asked."""
@@ -102,6 +125,7 @@ class Standing:
         if generation != self._generation:
             self._generation = generation
             watched, self._watched = list(self._watched), {}
+            self._unlooked.clear()
             for ended in watched:
                 ended()
 
@@ -112,15 +136,19 @@ class Standing:
 
     async def _write_uses(self) -> None:
         if self._used and self._people is not None:
-            used, self._used = self._used, set()
+            used = sorted(self._used)
+            self._used.clear()
             with _logged():
-                await asyncio.to_thread(self._people.used, sorted(used))
+                await asyncio.to_thread(self._people.used, used)
 
 
 @contextmanager
 def _logged() -> Iterator[None]:
-    """A registry that is locked for a while ends no task: it is asked again."""
+    """A registry that is locked, a file that cannot be read for a while, ends no task.
+
+    Both are asked again. `ValueError`: a file of keys that holds none.
+    """
     try:
         yield
-    except RegistryError as error:
+    except (RegistryError, SecretsError, ValueError, OSError) as error:
         _log.warning("standing_unknown", error=str(error))

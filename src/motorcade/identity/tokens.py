@@ -6,7 +6,8 @@ into base64url of ASCII text.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Lock
 from typing import Any, Final
 
 from joserfc import jwt
@@ -17,7 +18,7 @@ from motorcade.clock import Clock
 from motorcade.config import IdentityConfig
 from motorcade.identity.authority import Authority
 from motorcade.identity.errors import InvalidTokenError, SecretsError, TokenExpiredError
-from motorcade.identity.key_ring import make_key, read_ring, rotated, write_ring
+from motorcade.identity.key_ring import TokenKey, make_key, read_ring, rotated, write_ring
 from motorcade.identity.port import ADMIN_SUBJECT, AccessToken
 from motorcade.identity.region import TESLA_BASE_URLS, fleet_base_url, region_code
 from motorcade.identity.scopes import SCOPES
@@ -33,18 +34,22 @@ class TokenAuthority:
 
     def __init__(
         self,
-        ring: bytes,
+        ring: bytes | Sequence[TokenKey],
         *,
         clock: Clock,
         config: IdentityConfig,
-        changed: Callable[[], bytes | None] = lambda: None,
+        changed: Callable[[], Sequence[TokenKey] | None] = lambda: None,
     ) -> None:
         """`ring`: as `key_ring.py` writes it; `changed` gives it anew when another process did.
 
+        `changed` is called by one thread at a time. What it raises is the caller's to see: a ring
+        that cannot be read may have been changed because a key has leaked.
+
         Raises `ValueError` when there is no P-256 key in it.
         """
-        self._keys = read_ring(ring)
+        self._keys = read_ring(ring) if isinstance(ring, bytes) else list(ring)
         self._changed = changed
+        self._reloading = Lock()
         self._generation = 0
         self._clock = clock
         self._config = config
@@ -126,15 +131,15 @@ class TokenAuthority:
         return self._generation
 
     def _reload(self) -> bool:
-        """Whether another process has changed the ring."""
-        ring = self._changed()
-        if ring is None:
-            return False
-        before = {key.id for key in self._keys}
-        self._keys = read_ring(ring)
-        if before - {key.id for key in self._keys}:
-            self._generation += 1
-        return True
+        """Whether another process has changed the ring. Raises `SecretsError`."""
+        with self._reloading:
+            keys = self._changed()
+            if keys is None:
+                return False
+            before, self._keys = {key.id for key in self._keys}, list(keys)
+            if before - {key.id for key in keys}:
+                self._generation += 1
+            return True
 
     def verify(self, bearer: str) -> AccessToken:
         """See `TokenVerifier.verify`."""
@@ -196,20 +201,26 @@ def token_authority(authority: Authority) -> TokenAuthority:
     secrets.read_or_make(KEY_FILE, lambda: write_ring([make_key(now_us)]))
     seen = [secrets.mark(KEY_FILE)]  # before it is read: a change in between is seen once more
 
-    def changed() -> bytes | None:
+    def changed() -> Sequence[TokenKey] | None:
         mark = secrets.mark(KEY_FILE)
         if mark == seen[0]:
             return None
-        seen[0] = mark
-        return secrets.read(KEY_FILE)
+        keys = _read_keys(authority)
+        seen[0] = mark  # not before it was read: what failed once is tried again
+        return keys
 
+    return TokenAuthority(
+        _read_keys(authority), clock=authority.clock, config=authority.config, changed=changed
+    )
+
+
+def _read_keys(authority: Authority) -> list[TokenKey]:
+    """The ring. Raises `SecretsError`."""
     try:
-        return TokenAuthority(
-            secrets.read(KEY_FILE), clock=authority.clock, config=authority.config, changed=changed
-        )
+        return read_ring(authority.secrets.read(KEY_FILE))
     except ValueError as error:
         raise SecretsError(
-            f"{secrets.path(KEY_FILE)} is damaged ({error}): delete it, and every "
+            f"{authority.secrets.path(KEY_FILE)} is damaged ({error}): delete it, and every "
             "access token must be made anew"
         ) from error
 
