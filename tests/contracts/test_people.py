@@ -189,6 +189,20 @@ def test_a_new_password_ends_sign_ins_and_sessions(people: People, ann: Person, 
         people.set_password("nobody")
 
 
+def test_a_new_password_ends_codes_that_were_not_exchanged_yet(
+    people: People, ann: Person, app: App
+) -> None:
+    """Whoever sat in the account lets their own app in just before: it must come too late."""
+    used = people.issue_code(asked(ann, app), "NA_")
+    assert people.begin_session(used, app, "NA_") is not None
+    unused = people.issue_code(asked(ann, app), "NA_")
+    people.set_password("owner", "battery staple")
+    assert people.code(unused, app) is None
+    assert people.begin_session(unused, app, "NA_") is None
+    assert people.code(used, app) is None
+    assert begin(people, ann, app)[1]  # who knows the new one lets apps in as ever
+
+
 def test_a_removed_person_is_gone_with_their_apps_and_grants(people: People, ann: Person) -> None:
     app, _ = people.add_app(AppRequest("Own", (REDIRECT,), SCOPES), ann.id)
     session_id, _ = begin(people, ann, app)

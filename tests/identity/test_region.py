@@ -17,6 +17,8 @@ from tests.identity.test_tokens import KEY, part
         ("cn", "", "https://fleet-api.prd.cn.vn.cloud.tesla.cn"),
         ("lab", "https://fleet.example:8443/", "https://fleet.example:8443"),
         ("na", "http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("na", "https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"),
+        ("na", "https://fleet.example/motorcade", "https://fleet.example/motorcade"),
     ],
 )
 def test_a_region_has_a_base_url(region: str, public_url: str, url: str) -> None:
@@ -39,6 +41,18 @@ def test_a_region_has_a_base_url(region: str, public_url: str, url: str) -> None
         ("na", "fleet.example", "https://"),
         ("na", "https://fleet.example/?a", "query"),
         ("na", "https://fleet.example/~x", "query"),
+        ("na", "https://[", "https://HOST"),
+        ("na", "https://[::1", "https://HOST"),
+        ("na", "https://::1]", "https://HOST"),
+        ("na", "https://[:::1]", "https://HOST"),
+        ("na", "https://[]", "https://HOST"),
+        ("na", "https://a..b", "https://HOST"),
+        ("na", "https://-", "https://HOST"),
+        ("na", "https://fleet.example:", "https://HOST"),
+        ("na", "https://fleet.example:0", "https://HOST"),
+        ("na", "https://fleet.example:65536", "https://HOST"),
+        ("na", "https://fleet.example:x", "https://HOST"),
+        ("na", "https://" + "a." * 127 + "aa", "https://HOST"),
     ],
 )
 def test_a_region_that_cannot_be_is_refused(region: str, public_url: str, told: str) -> None:

@@ -6,6 +6,7 @@ reach us through a proxy or a hosts entry.
 """
 
 import re
+from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -25,8 +26,13 @@ TESLA_HOSTS: Final = (
 )
 """Whom the certificate of our API answers for, so that clients with fixed hosts can be led here."""
 
+NAME_CHARACTERS_MAX: Final = 253  # of a host (RFC 1035 §2.3.4, in text)
 _REGION: Final = re.compile(r"[a-z]{2,8}")
-_URL: Final = re.compile(r"https?://[A-Za-z0-9.\[\]:-]{1,253}(?:/[A-Za-z0-9._/-]*)?")
+_LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_URL: Final = re.compile(
+    rf"https?://(?:(?P<name>{_LABEL}(?:\.{_LABEL})*)|\[(?P<v6>[0-9A-Fa-f:.]+)\])"
+    r"(?::(?P<port>[0-9]{1,5}))?(?:/[A-Za-z0-9._/-]*)?"
+)
 
 
 def region_name(config: IdentityConfig) -> str:
@@ -53,11 +59,24 @@ def fleet_base_url(config: IdentityConfig) -> str:
             )
         return TESLA_BASE_URLS[name]
     url = config.public_url.rstrip("/")
-    if not _URL.fullmatch(url):  # also keeps tokens readable for Go clients: no ? > ~
+    if not _can_be_reached(url):
         raise ConfigError(
             f"public URL {config.public_url!r}: write https://HOST[:PORT], without a query"
         )
     return url
+
+
+def _can_be_reached(url: str) -> bool:
+    """Whether it names a host and a port; also keeps tokens readable for Go: no ? > ~ in it."""
+    found = _URL.fullmatch(url)
+    if found is None or len(found["name"] or "") > NAME_CHARACTERS_MAX:
+        return False
+    if found["v6"] is not None:
+        try:
+            IPv6Address(found["v6"])
+        except ValueError:
+            return False
+    return 0 < int(found["port"] or 443) < 1 << 16
 
 
 def fleet_hosts(config: IdentityConfig) -> list[str]:

@@ -188,6 +188,18 @@ def test_a_code_is_worth_nothing_without_the_secret(house: House) -> None:
     assert house.exchange(code).status_code == 200
 
 
+def test_a_code_goes_with_the_redirect_that_it_was_asked_with(house: House) -> None:
+    """RFC 6749 §4.1.3: named again where it was named, to the letter; else it need not be."""
+    for sent in (None, "", f"{REDIRECT}/", "https://evil.example/callback"):
+        answer = house.exchange(house.code(), redirect_uri=sent)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_url")
+    for sent in (None, "", REDIRECT):
+        answer = house.exchange(house.code(redirect_uri=None), redirect_uri=sent)
+        assert answer.status_code == 200, answer.text
+    answer = house.exchange(house.code(redirect_uri=None), redirect_uri=f"{REDIRECT}/")
+    assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_url")
+
+
 def test_a_code_ends_soon(tmp_path: Path) -> None:
     with housed(tmp_path) as house:
         code = house.code()
@@ -358,6 +370,11 @@ def test_a_foreign_form_signs_nobody_in_and_allows_nothing(house: House, browser
     for headers in (
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": ""},
+        {"Origin": "https://["},
+        {"Origin": "https://[::1"},
+        {"Origin": f"{house.url}/"},
+        {"Origin": house.url.removeprefix("http://")},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ):

@@ -207,7 +207,12 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     def validate_token_request(self) -> None:
         super().validate_token_request()
         kept: KeptCode = self.request.authorization_code
-        if self.request.payload.redirect_uri != kept.code.redirect_uri:
+        named = self.request.payload.redirect_uri or ""
+        # §4.1.3: where it was not named, it need not be now, and can be no other than the default.
+        fits = named == kept.code.redirect_uri
+        if not kept.code.redirect_uri and named:
+            fits = named == self.request.client.get_default_redirect_uri()
+        if not fits:
             raise RedirectError
 
     def query_authorization_code(self, code: str, client: Client) -> KeptCode:
@@ -247,7 +252,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
                 app_id=request.client.app.id,
                 scopes=request.granted,
                 asked=tuple((fields.get("scope") or " ".join(asked)).split()),
-                redirect_uri=self.validate_authorization_redirect_uri(request, request.client),
+                redirect_uri=request.payload.redirect_uri or "",
                 challenge=fields.get("code_challenge", ""),
                 nonce=fields.get("nonce", ""),
                 signed_in_time_us=request.signed_in_time_us,

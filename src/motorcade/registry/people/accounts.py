@@ -12,7 +12,7 @@ from motorcade.registry.people.names import check_email, check_subject, check_te
 from motorcade.registry.people.port import Person, SignIn
 from motorcade.registry.people.store import Store, shrink
 from motorcade.registry.people.stretching import SALT_BYTES, fits, stretch
-from motorcade.registry.people.tables import APPS, GRANTS, PEOPLE, SESSIONS, SIGN_INS
+from motorcade.registry.people.tables import APPS, CODES, GRANTS, PEOPLE, SESSIONS, SIGN_INS
 
 _SIGN_INS_MAX = 50  # of one person; more: the oldest is forgotten
 
@@ -128,9 +128,12 @@ class Accounts:
         return stretch(self._store.draw(), self._store.entropy(SALT_BYTES), self._store.config)
 
     def _end_sessions(self, connection: Connection, person: Person) -> None:
-        """Of this person: browsers, and every session of an app."""
+        """Of this person: browsers, every session of an app, and codes that would begin one."""
         connection.execute(delete(SIGN_INS).where(SIGN_INS.c.person_id == person.id))
         granted = select(GRANTS.c.id).where(GRANTS.c.person_id == person.id)
+        # Codes that were used stay: one used again is known by them.
+        unused = (CODES.c.grant_id.in_(granted), CODES.c.session_id.is_(None))
+        connection.execute(delete(CODES).where(*unused))
         connection.execute(
             update(SESSIONS)
             .where(SESSIONS.c.grant_id.in_(granted), statements.SESSION_STANDS)

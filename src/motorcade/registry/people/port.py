@@ -82,7 +82,7 @@ class Code:
     grant_id: int
     scopes: tuple[str, ...]
     asked: tuple[str, ...]
-    redirect_uri: str
+    redirect_uri: str  # as the app named it; "": it did not
     challenge: str  # S256; "" for none
     nonce: str
     signed_in_time_us: int
@@ -148,7 +148,9 @@ class People(Protocol):
         """Who signs in; takes as long for an e-mail that nobody has."""
 
     def set_password(self, name: str, password: str | None = None) -> str:
-        """Give somebody (e-mail or subject) a new password; ends all their sessions and sign-ins.
+        """Give somebody (e-mail or subject) a new password.
+
+        Ends all their sessions and sign-ins; codes that no app has exchanged yet are worth nothing.
 
         Raises `NotFoundError`, `InvalidNameError`.
         """
