@@ -9,10 +9,19 @@ from tesla_protocol.telemetry import vehicle_data_pb2 as tesla
 
 from motorcade.vehicle.disk import MemoryDisk
 from motorcade.vehicle.model import Car
+from motorcade.vehicle.program import Moment
 from motorcade.vehicle.samples import signals_of, tesla_values
 from motorcade.vehicle.signed.keychain import Keychain
+from motorcade.vehicle.signed.program import SignedProgram, Signing
 from motorcade.vehicle.signed.telemetry import TelemetryKeeper
 from motorcade.vehicle.streaming import FieldPace
+from motorcade.wire.command.messages import (
+    APPROVE_KEY,
+    REMOVE_KEY,
+    SIGNED_COMMAND,
+    TELEMETRY_CONFIG,
+)
+from motorcade.wire.tesla_command.messages import VCSEC
 from motorcade.wire.tesla_command.telemetry_config import (
     FieldSetting,
     InvalidConfigError,
@@ -20,7 +29,8 @@ from motorcade.wire.tesla_command.telemetry_config import (
     read_settings,
 )
 from tests.vehicle.cloud import counting_entropy
-from tests.vehicle.signed.car import public
+from tests.vehicle.signed.car import SignedCar, Signer, public
+from tests.vehicle.signed.test_key_list import remove
 from tests.wire.tesla_command import test_jws
 
 CONFIG: dict[str, Any] = {
@@ -110,11 +120,11 @@ class Told:
     """A keeper, and what it told."""
 
     def __init__(self, disk: MemoryDisk, role: str = "FM") -> None:
-        keychain = Keychain(disk, entropy=counting_entropy(), keys_max=20)
+        self.keychain = Keychain(disk, entropy=counting_entropy(), keys_max=20)
         if role:
-            keychain.put(public(3), role, 9)
+            self.keychain.put(public(3), role, 9)
         self.settings: list[TelemetrySettings | None] = []
-        self.keeper = TelemetryKeeper(disk, keychain, self.settings.append)
+        self.keeper = TelemetryKeeper(disk, self.keychain, self.settings.append)
 
 
 def test_a_paired_key_configures_and_the_car_remembers() -> None:
@@ -135,6 +145,50 @@ def test_who_may_not_read_configures_nothing(role: str) -> None:
     assert told.keeper.take(1, token()) == "key_not_paired"
     assert told.keeper.take(1, token(number_=4)) == "key_not_paired"
     assert told.settings == []
+
+
+def test_a_key_that_goes_takes_its_stream_along_and_brings_it_back() -> None:
+    disk = MemoryDisk()
+    told = Told(disk)
+    told.keeper.take(1, token())
+    told.keychain.put(public(4), "OWNER", 9)
+    told.keeper.recheck()  # another key's change is none of this stream's
+    assert len(told.settings) == 1
+    told.keychain.put(public(3), "SERVICE", 9)  # may read nothing
+    told.keeper.recheck()
+    told.keychain.remove(public(3))
+    told.keeper.recheck()
+    assert told.settings[1:] == [None]
+    assert Told(disk, role="").settings == [None]  # nor after a restart
+    told.keychain.put(public(3), "VEHICLE_MONITOR", 9)
+    told.keeper.recheck()
+    assert told.settings[2:] == [read_settings(CONFIG)]
+
+
+@pytest.mark.parametrize("how", ["command", "signed", "demoted"])
+def test_the_program_rechecks_whenever_the_key_list_changes(how: str) -> None:
+    car = SignedCar()
+    car.pair(2)
+    car.pair(3, "DRIVER")
+    settings: list[TelemetrySettings | None] = []
+    keeper = TelemetryKeeper(car.disk, car.keychain, settings.append)
+    program = SignedProgram(Signing.SUPPORTED, car.receiver, keeper)
+    now = Moment(car.now_s, round(car.now_s * 1e6))
+    program.run(TELEMETRY_CONFIG, {"version": 1, "token": token()}, now)
+    assert settings == [read_settings(CONFIG)]
+    if how == "command":
+        program.run(REMOVE_KEY, {"public_key": public(3).hex()}, now)
+    elif how == "demoted":
+        approved = {"public_key": public(3).hex(), "role": "RIDER"}
+        program.run(APPROVE_KEY, approved, now)
+    else:
+        owner = Signer(car, domain=VCSEC)
+        owner.greet()
+        message = owner.sign(remove(3))
+        routable = base64.b64encode(message.SerializeToString()).decode()
+        ended = program.run(SIGNED_COMMAND, {"routable_message": routable}, now)
+        assert (ended.reason, ended.reports) == ("", True)
+    assert settings[1:] == [None]
 
 
 def test_a_forged_or_senseless_token_is_refused() -> None:

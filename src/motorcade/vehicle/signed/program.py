@@ -61,7 +61,10 @@ class SignedProgram:
     def run(self, name: str, parameters: Mapping[str, Any], now: Moment) -> Ended:
         if name == TELEMETRY_CONFIG:
             return _configure(self._telemetry, parameters)
-        return _COMMANDS[name](self._receiver, parameters, now)
+        ended = _COMMANDS[name](self._receiver, parameters, now)
+        if ended.reports:
+            self._telemetry.recheck()
+        return ended
 
     def report(self) -> Keys:
         keys = [

@@ -1,11 +1,13 @@
 """The telemetry configuration that the car obeys: signed by a key on its list, kept on disk.
 
-The cloud carries the token; the car believes its signature and its own list, and nobody's word.
+The cloud carries the token; the car believes its signature and its own list, and nobody's word. A
+key that may no longer read takes its configuration's stream with it, and brings it back when it may
+again; the token itself stays until it is withdrawn.
 """
 
 import zlib
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -32,8 +34,15 @@ class _Stored(msgspec.Struct, frozen=True):
     token: str
 
 
+class _Obeyed(NamedTuple):
+    """A token that was read: who signed it, what it says."""
+
+    public_key: bytes
+    settings: TelemetrySettings
+
+
 class TelemetryKeeper:
-    """Keeps the token, and tells `apply` what it says."""
+    """Keeps the token, and tells `apply` what it says, or `None` when nobody may have it said."""
 
     def __init__(
         self,
@@ -43,6 +52,8 @@ class TelemetryKeeper:
     ) -> None:
         self._disk, self._keychain, self._apply = disk, keychain, apply
         self._version = 0
+        self._obeyed: _Obeyed | None = None
+        self._applied = False  # whether `apply` was told of settings last
         self.damage = ""
         self._load()
 
@@ -53,25 +64,31 @@ class TelemetryKeeper:
         """
         if version < self._version:
             return ""
-        settings = None
+        obeyed = None
         if token:
-            settings, reason = self._read(token)
-            if reason:
-                return reason
+            obeyed = _read(token)
+            if obeyed is None:
+                return INVALID_TOKEN
+            if not self._may(obeyed):
+                return KEY_NOT_PAIRED
         self._store(version, token)
-        self._apply(settings)
+        self._obeyed = obeyed
+        self._tell()
         return ""
 
-    def _read(self, token: str) -> tuple[TelemetrySettings | None, str]:
-        try:
-            signed = verify_token(token)
-            settings = read_settings(signed.claims)
-        except (InvalidTokenError, InvalidConfigError):
-            return None, INVALID_TOKEN
-        entry = self._keychain.find(signed.public_key)
-        if entry is None or Right.READ not in rights_of_role(entry.role):
-            return None, KEY_NOT_PAIRED
-        return settings, ""
+    def recheck(self) -> None:
+        """The key list changed: stop what is signed by a key that may no longer, or go on."""
+        if self._obeyed is not None and self._may(self._obeyed) != self._applied:
+            self._tell()
+
+    def _may(self, obeyed: _Obeyed) -> bool:
+        entry = self._keychain.find(obeyed.public_key)
+        return entry is not None and Right.READ in rights_of_role(entry.role)
+
+    def _tell(self) -> None:
+        obeyed = self._obeyed
+        self._applied = obeyed is not None and self._may(obeyed)
+        self._apply(obeyed.settings if obeyed is not None and self._applied else None)
 
     def _store(self, version: int, token: str) -> None:
         text = msgspec.json.encode(_Stored(version, token))
@@ -94,5 +111,14 @@ class TelemetryKeeper:
             )
             return
         self._version = stored.version
-        settings, _ = self._read(stored.token) if stored.token else (None, "")
-        self._apply(settings)
+        self._obeyed = _read(stored.token) if stored.token else None
+        self._tell()
+
+
+def _read(token: str) -> _Obeyed | None:
+    """`None` for a token that is forged, or that no car could obey."""
+    try:
+        signed = verify_token(token)
+        return _Obeyed(signed.public_key, read_settings(signed.claims))
+    except (InvalidTokenError, InvalidConfigError):
+        return None
