@@ -245,7 +245,7 @@ class VehicleConfig:
     journal_commands_max: int = 10_000  # commands a car remembers; the oldest are forgotten
     server_time_age_s_max: float = 86_400.0  # authenticated time older than this is asked anew
     signed_commands: str = "supported"  # Tesla's protocol in the car: none, supported or required
-    signing_keys_max: int = 20  # slots of its key list; 64 at most
+    signing_keys_max: int = 20  # slots of its key list; 1 to 32
     otlp_url: str = ""  # where `motorcade drive` traces commands to, by OTLP over HTTP; none: off
 
 

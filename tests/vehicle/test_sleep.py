@@ -247,6 +247,14 @@ def test_a_sleeping_car_says_so_and_then_seldom_anything() -> None:
     assert len(asleep) == 1 + 600 // every_s
 
 
+def test_what_is_done_with_a_sleeping_car_shows_at_once() -> None:
+    town = Talk()
+    before = town.agent.counters.samples
+    town.send(1, "wake_up")
+    assert town.agent.counters.samples == before + 1
+    assert town.agent.car.asleep
+
+
 def test_it_says_at_once_that_it_is_awake() -> None:
     town = Talk()
     town.send(1, "wake_up")

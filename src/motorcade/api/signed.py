@@ -19,16 +19,18 @@ from motorcade.api.counter import AnyRequest, Counter, read_body
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, missing_scopes, offline
 from motorcade.api.presence import ASLEEP, OFFLINE, presence
-from motorcade.api.rights import CHARGING, COMMANDS, DEVICE_DATA, LOCATION
+from motorcade.api.rights import COMMANDS, DEVICE_DATA, LOCATION
 from motorcade.api.shapes import Envelope
 from motorcade.commands.port import CommandView, Request
 from motorcade.commands.states import State
+from motorcade.commands.table import CHARGING_SCOPES, COMMANDS_SCOPES
 from motorcade.identity.port import AccessToken
 from motorcade.wire.command.messages import SIGNED_COMMAND
-from motorcade.wire.tesla_command.asks import Ask, Right, UndecodableError, rights_of
+from motorcade.wire.tesla_command.asks import Ask, UndecodableError, rights_of
 from motorcade.wire.tesla_command.errors import MalformedMessageError
 from motorcade.wire.tesla_command.infotainment import read_infotainment
 from motorcade.wire.tesla_command.messages import INFOTAINMENT, VCSEC, read_message
+from motorcade.wire.tesla_command.rights import Right
 from motorcade.wire.tesla_command.vcsec import read_vcsec
 
 UNSUPPORTED: Final = "vehicle does not support signed commands"
@@ -38,9 +40,9 @@ SCOPES: Final[dict[Right, tuple[str, ...]]] = {
     Right.PUBLIC: (),
     Right.READ: (DEVICE_DATA,),
     Right.LOCATE: (LOCATION,),
-    Right.CHARGE: (COMMANDS, CHARGING),
-    Right.CONTROL: (COMMANDS,),
-    Right.ACCESS: (COMMANDS,),
+    Right.CHARGE: CHARGING_SCOPES,
+    Right.CONTROL: COMMANDS_SCOPES,
+    Right.ACCESS: COMMANDS_SCOPES,
     Right.KEYS: (COMMANDS,),
 }
 """Any one of them lets pass what needs this right; none: the route's own scopes are enough."""

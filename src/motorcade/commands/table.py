@@ -1,6 +1,7 @@
 """The commands, a table: parameters with types and ranges, and the scopes that allow each. No IO.
 
-Names and parameters are Tesla's (`docs/protocols/commands.md` has the page). A row more makes a
+Scopes follow from what a key would need to sign it: `wire/tesla_command/rights.py`. Names and
+parameters are Tesla's (`docs/protocols/commands.md` has the page). A row more makes a
 command more: the API checks by this table, and the car has a table of its own for what it does.
 """
 
@@ -11,6 +12,17 @@ from typing import Any, Final
 from motorcade.commands import parameters
 from motorcade.commands.errors import UnknownCommandError
 from motorcade.commands.parameters import Kind, Parameter
+from motorcade.wire.command.limits import (
+    CHARGE_LIMIT_PERCENT,
+    CHARGING_AMPS_MAX,
+    ID_MAX,
+    LIMIT_MPH,
+    MINUTES_MAX,
+    NAME_CHARACTERS_MAX,
+    OFFSET_S_MAX,
+    TEMPERATURES_DEGC,
+)
+from motorcade.wire.tesla_command.rights import Right, right_of
 
 Scopes = tuple[str, ...]
 COMMANDS_SCOPES: Final[Scopes] = ("vehicle_cmds",)
@@ -52,12 +64,7 @@ def _pin(name: str, *, required: bool = True) -> Parameter:
     return Parameter(name, Kind.PIN, required, secret=True)
 
 
-MINUTES_MAX: Final = 1_439  # after midnight, the vehicle's local time
-ID_MAX: Final = (1 << 53) - 1  # beyond, JSON numbers are not exact
-NAME_CHARACTERS_MAX: Final = 64
 DRIVENOTE_CHARACTERS_MAX: Final = 80  # Tesla cuts there
-OFFSET_S_MAX: Final = 7 * 86_400
-LIMIT_MPH: Final = (50, 120)  # what a speed limit may be
 ORDER: Final = _whole("order", 0, 3, required=False)  # 0 and 1 replace, 2 first, 3 last
 
 _HERE: Final = (_number("lat", -90, 90), _number("lon", -180, 180))  # WGS 84, degrees
@@ -78,12 +85,9 @@ def _minutes(name: str, *, required: bool = False) -> Parameter:
     return _whole(name, 0, MINUTES_MAX, required=required)
 
 
-def _command(name: str, *row: Parameter) -> CommandRow:
-    return CommandRow(name, COMMANDS_SCOPES, row)
-
-
-def _charging(name: str, *row: Parameter, rest_only: bool = False) -> CommandRow:
-    return CommandRow(name, CHARGING_SCOPES, row, rest_only)
+def _command(name: str, *row: Parameter, rest_only: bool = False) -> CommandRow:
+    scopes = CHARGING_SCOPES if right_of(name) is Right.CHARGE else COMMANDS_SCOPES
+    return CommandRow(name, scopes, row, rest_only)
 
 
 _DOORS: Final = (
@@ -95,25 +99,25 @@ _DOORS: Final = (
     _command("stop_tonneau"),
     _command("window_control", _word("command", "vent", "close"), *_NEAR),
     _command("sun_roof_control", _word("state", "stop", "close", "vent")),
-    _charging("charge_port_door_open"),
-    _charging("charge_port_door_close"),
+    _command("charge_port_door_open"),
+    _command("charge_port_door_close"),
     _command("trigger_homelink", *_NEAR, _text("token", 256, required=False)),
     _command("remote_start_drive"),
     _command("honk_horn"),
     _command("flash_lights"),
     # 0 a random sound, 2000 the one that finds the car.
     _command("remote_boombox", _whole("sound", 0, 2_000)),
-    _charging(WAKE_UP),
+    _command(WAKE_UP),
 )
 _CHARGING: Final = (
-    _charging("charge_start"),
-    _charging("charge_stop"),
-    _charging("charge_standard"),
-    _charging("charge_max_range"),
-    _charging("set_charge_limit", _whole("percent", 50, 100)),
-    _charging("set_charging_amps", _whole("charging_amps", 0, 80)),
-    _charging("set_scheduled_charging", _flag("enable"), _minutes("time")),
-    _charging(
+    _command("charge_start"),
+    _command("charge_stop"),
+    _command("charge_standard"),
+    _command("charge_max_range"),
+    _command("set_charge_limit", _whole("percent", *CHARGE_LIMIT_PERCENT)),
+    _command("set_charging_amps", _whole("charging_amps", 0, CHARGING_AMPS_MAX)),
+    _command("set_scheduled_charging", _flag("enable"), _minutes("time")),
+    _command(
         "set_scheduled_departure",
         _flag("enable"),
         _minutes("departure_time"),
@@ -123,7 +127,7 @@ _CHARGING: Final = (
         _flag("off_peak_charging_weekdays_only", required=False),
         _minutes("end_off_peak_time"),
     ),
-    _charging(
+    _command(
         "add_charge_schedule",
         _DAYS,
         _flag("enabled"),
@@ -136,7 +140,7 @@ _CHARGING: Final = (
         _ID_MAYBE,
         _SCHEDULE_NAME,
     ),
-    _charging(
+    _command(
         "add_precondition_schedule",
         _DAYS,
         _flag("enabled"),
@@ -146,24 +150,28 @@ _CHARGING: Final = (
         _ID_MAYBE,
         _SCHEDULE_NAME,
     ),
-    _charging("remove_charge_schedule", _ID),
-    _charging("remove_precondition_schedule", _ID),
-    _charging("batch_remove_charge_schedules", *_PLACES),
-    _charging("batch_remove_precondition_schedules", *_PLACES),
+    _command("remove_charge_schedule", _ID),
+    _command("remove_precondition_schedule", _ID),
+    _command("batch_remove_charge_schedules", *_PLACES),
+    _command("batch_remove_precondition_schedules", *_PLACES),
     # Managed charging: Tesla documents no parameters; these names are ours. Absent: no management.
-    _charging(
+    _command(
         "set_managed_charge_current_request",
-        _whole("charging_amps", 0, 80, required=False),
+        _whole("charging_amps", 0, CHARGING_AMPS_MAX, required=False),
         rest_only=True,
     ),
-    _charging("set_managed_charger_location", *_NEAR, rest_only=True),
-    _charging("set_managed_scheduled_charging_time", _minutes("time"), rest_only=True),
+    _command("set_managed_charger_location", *_NEAR, rest_only=True),
+    _command("set_managed_scheduled_charging_time", _minutes("time"), rest_only=True),
 )
 _CLIMATE: Final = (
     _command("auto_conditioning_start"),
     _command("auto_conditioning_stop"),
     # °C, as Tesla's API takes them whatever the car shows.
-    _command("set_temps", _number("driver_temp", 15, 30), _number("passenger_temp", 15, 30)),
+    _command(
+        "set_temps",
+        _number("driver_temp", *TEMPERATURES_DEGC),
+        _number("passenger_temp", *TEMPERATURES_DEGC),
+    ),
     _command("set_preconditioning_max", _ON, _OVERRIDE),
     # 0 off, 1 keep, 2 dog, 3 camp.
     _command("set_climate_keeper_mode", _whole("climate_keeper_mode", 0, 3), _OVERRIDE),
@@ -202,15 +210,12 @@ _MEDIA: Final = (
     _command("media_prev_track"),
 )
 _NAVIGATION: Final = (
-    CommandRow(
+    _command(
         "navigation_request",
-        COMMANDS_SCOPES,
-        (
-            _text("type", 64),
-            Parameter("value", Kind.TEXT_OR_OBJECT),
-            _text("locale", 35),  # RFC 5646 §4.4.1: what software has to take at least
-            _whole("timestamp_ms", 0, ID_MAX, required=False),
-        ),
+        _text("type", 64),
+        Parameter("value", Kind.TEXT_OR_OBJECT),
+        _text("locale", 35),  # RFC 5646 §4.4.1: what software has to take at least
+        _whole("timestamp_ms", 0, ID_MAX, required=False),
         rest_only=True,
     ),
     _command("navigation_gps_request", *_HERE, ORDER),

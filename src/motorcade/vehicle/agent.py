@@ -297,6 +297,7 @@ class Agent:
         if self._waking:
             self._rouse()
         if ended.acted:
+            self._told_asleep = False  # a sleeping car has something to say, too
             self.changed()  # so that whoever watches sees the effect at once
 
     def _refusal(self, machine: Any, name: str, parameters: actions.Parameters) -> str:

@@ -29,6 +29,7 @@ from motorcade.vehicle.signed.telemetry import TelemetryKeeper
 from motorcade.vehicle.stations import Traced
 from motorcade.vehicle.streaming import ConfiguredStream
 from motorcade.vehicle.vehicle_file import Address, VehicleFile
+from motorcade.wire.command.messages import KEYS_MAX
 
 KEEP_ALIVE_S: Final = 30
 _JITTER: Final = 1  # keeps the generators of a car apart
@@ -74,7 +75,7 @@ def assemble(
     if world.kind is LinkKind.TELEMETRY:
         sampler = TeslaSampler(vehicle.vin)
     car = Car(seed, habits=_habits(world.config), start_unix_s=world.clock.now_us() / 1e6)
-    keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=world.config.signing_keys_max)
+    keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=_slots(world.config))
     receiver = Receiver(vehicle.vin, keychain, CarMachine(car), world.entropy)
     stream = ConfiguredStream(vehicle, world.config, world.clock, world.sleep, world.entropy, seed)
     telemetry = TelemetryKeeper(journal_disk, keychain, stream.configure)
@@ -104,6 +105,15 @@ def _signing(config: VehicleConfig) -> Signing:
     except ValueError as error:
         words = ", ".join(Signing)
         raise VehicleError(f"vehicle.signed_commands={error}: write one of {words}") from error
+
+
+def _slots(config: VehicleConfig) -> int:
+    if not 1 <= config.signing_keys_max <= KEYS_MAX:
+        raise VehicleError(
+            f"vehicle.signing_keys_max={config.signing_keys_max}: a key list has 1 to {KEYS_MAX} "
+            "slots; set one of these"
+        )
+    return config.signing_keys_max
 
 
 def _habits(config: VehicleConfig) -> Habits:

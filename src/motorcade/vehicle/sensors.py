@@ -33,13 +33,12 @@ from motorcade.vehicle.body import (
 from motorcade.vehicle.local_time import minute_of_day, minutes_until
 from motorcade.vehicle.model import BATTERY_J, PACK_V, UPDATE_S, Car
 from motorcade.vehicle.navigation import PACE_MPS, RANGE_MPJ
+from motorcade.wire.command.limits import CHARGE_LIMIT_PERCENT, TEMPERATURES_DEGC
 
 Value = float | bool | str | None
 Signals = dict[str, Value]
 
 CENTIMETRES: Final = 7  # decimals of a degree
-LIMIT_SOC: Final = (50.0, 100.0)
-TEMPERATURES_DEGC: Final = (15.0, 28.0)  # that the climate can be set to
 MEDIA_SOURCE: Final = "Streaming"
 RADIO_SOURCE: Final = "FM"
 FAN_MAX: Final = 10
@@ -209,8 +208,8 @@ def _charging(car: Car) -> Signals:
     return {
         "detailed_charge_state": body.charge.value,
         "charge_limit_soc": round(body.charge_limit * 100, 1),
-        "charge_limit_soc_min": LIMIT_SOC[0],
-        "charge_limit_soc_max": LIMIT_SOC[1],
+        "charge_limit_soc_min": float(CHARGE_LIMIT_PERCENT[0]),
+        "charge_limit_soc_max": float(CHARGE_LIMIT_PERCENT[1]),
         "charge_limit_soc_standard": STANDARD_LIMIT * 100,
         "charge_cable_connected": car.plugged,
         "charging_cable_type": "IEC" if car.plugged else "SNA",

@@ -30,7 +30,7 @@ class Machine:
     refuses: dict[str, str] = field(default_factory=dict)
     said: dict[str, Any] = field(default_factory=lambda: {"locked": True, "soc": 61.4})
 
-    def refusal(self, name: str, parameters: Mapping[str, Any]) -> str:
+    def refusal(self, name: str, parameters: Mapping[str, Any], *, asleep_too: bool) -> str:
         return self.refuses.get(name, "")
 
     def apply(self, name: str, parameters: Mapping[str, Any]) -> None:

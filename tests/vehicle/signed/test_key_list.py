@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from tesla_protocol.command.vcsec_pb2 import (
     CommandStatus,
+    InformationRequest,
     KeyMetadata,
     PermissionChange,
     PublicKey,
@@ -12,6 +13,7 @@ from tesla_protocol.command.vcsec_pb2 import (
 )
 
 from motorcade.vehicle.signed import key_list
+from motorcade.wire.command.messages import KEYS_MAX
 from motorcade.wire.tesla_command.faults import Fault
 from motorcade.wire.tesla_command.messages import VCSEC
 from tests.vehicle.signed.car import LOCK, SignedCar, Signer, fault, public, unsigned, vcsec
@@ -51,6 +53,16 @@ def status(answer: Any) -> CommandStatus:
 
 def code(answer: Any) -> int:
     return int(status(answer).whitelistOperationStatus.whitelistOperationInformation)
+
+
+def test_the_mask_of_slots_holds_a_full_list() -> None:
+    car = SignedCar(keys_max=KEYS_MAX)
+    for number in range(1, KEYS_MAX + 1):
+        car.pair(number)
+    asked = InformationRequest(informationRequestType=5)  # type: ignore[arg-type]
+    told = key_list.tell(car.keychain, asked)
+    assert told is not None
+    assert told.whitelistInfo.slotMask == (1 << KEYS_MAX) - 1
 
 
 @pytest.fixture

@@ -14,16 +14,19 @@ from tesla_protocol.command.common_pb2 import (
 )
 from tesla_protocol.command.vcsec_pb2 import ClosureMoveRequest
 
-from motorcade.commands.table import (
-    CHARGING_SCOPES,
-    COMMANDS,
-    WAKE_UP,
-    read_parameters,
-    row_of,
-)
+from motorcade.api.signed import SCOPES
+from motorcade.commands.table import COMMANDS, WAKE_UP, read_parameters, row_of
 from motorcade.vehicle.signed.program import UNSIGNED_STILL
-from motorcade.wire.tesla_command.asks import Deeds, Right, UndecodableError, Unsupported
-from motorcade.wire.tesla_command.infotainment import ACTIONS, read_infotainment, right_of
+from motorcade.vehicle.signed.roles import rights_of_role
+from motorcade.wire.tesla_command.asks import (
+    Deed,
+    Deeds,
+    UndecodableError,
+    Unsupported,
+    rights_of,
+)
+from motorcade.wire.tesla_command.infotainment import ACTIONS, read_infotainment
+from motorcade.wire.tesla_command.rights import COMMAND_RIGHTS, Right, right_of
 from motorcade.wire.tesla_command.vcsec import RKE_ACTIONS, read_vcsec
 from tests.vehicle.signed.car import action, unsigned
 
@@ -378,11 +381,21 @@ def test_every_action_is_tried_here_and_every_command_can_be_signed() -> None:
     assert set(COMMANDS) - UNSIGNED_STILL <= signed
 
 
-@pytest.mark.parametrize("name", sorted(set(COMMANDS) - {WAKE_UP}))
-def test_rights_and_scopes_say_the_same(name: str) -> None:
-    row = COMMANDS[name]
-    if not row.rest_only:
-        assert (right_of(name) is Right.CHARGE) is (row.scopes == CHARGING_SCOPES)
+def test_every_command_has_its_right_in_one_table_and_scopes_follow_from_it() -> None:
+    named = [name for names in COMMAND_RIGHTS.values() for name in names]
+    assert sorted(named) == sorted(COMMANDS)
+    assert {name: SCOPES[right_of(name)] for name in COMMANDS} == {
+        name: row.scopes for name, row in COMMANDS.items()
+    }
+
+
+def test_who_is_forgotten_in_the_table_is_no_driver_s() -> None:
+    for role in ("DRIVER", "GUEST", "CHARGING_MANAGER", "VEHICLE_MONITOR", "SERVICE"):
+        assert right_of("a_command_of_next_year") not in rights_of_role(role)
+    assert rights_of(Deeds((Deed("honk_horn", {}), Deed("erase_user_data", {})))) == {
+        Right.CONTROL,
+        Right.ACCESS,
+    }
 
 
 @pytest.mark.parametrize(
@@ -422,6 +435,7 @@ def test_what_asks_nothing(payload: bytes) -> None:
 
 def test_vcsec() -> None:
     assert read_vcsec(unsigned(RKEAction=1)) == RKE_ACTIONS[1]
+    assert read_vcsec(unsigned(RKEAction=30)) == Deeds((Deed(WAKE_UP, {}),))
     assert isinstance(read_vcsec(unsigned(RKEAction=6)), Unsupported)
     moved = ClosureMoveRequest(rearTrunk=3)
     assert read_vcsec(unsigned(closureMoveRequest=moved)).request == moved

@@ -27,12 +27,13 @@ ACTIONS: Final[dict[str, Action]] = {
 }
 
 
-def refusal(car: Car, name: str, parameters: Parameters) -> str:
-    """Why the car does not carry this out now; empty if it does."""
+def refusal(car: Car, name: str, parameters: Parameters, *, asleep_too: bool = False) -> str:
+    """Why the car does not carry this out now; empty if it does. `asleep_too`: asked of the body
+    controller, which works while the rest of the car sleeps."""
     action = ACTIONS.get(name)
     if action is None:
         return UNKNOWN
-    if car.asleep and name != WAKE_UP:
+    if car.asleep and name != WAKE_UP and not asleep_too:
         return ASLEEP
     return action.refuse(car, parameters)
 
@@ -40,4 +41,6 @@ def refusal(car: Car, name: str, parameters: Parameters) -> str:
 def apply(car: Car, name: str, parameters: Parameters) -> None:
     """Carry it out. `refusal` was empty in this very moment."""
     ACTIONS[name].apply(car, parameters)
+    if name in doors.OPENING:
+        car.call()
     car.use()

@@ -29,12 +29,15 @@ from motorcade.vehicle.body import (
     PreconditionSchedule,
 )
 from motorcade.vehicle.model import Car
+from motorcade.wire.command.limits import (
+    CHARGE_LIMIT_PERCENT,
+    CHARGING_AMPS_MAX,
+    ID_MAX,
+    MINUTES_MAX,
+    NAME_CHARACTERS_MAX,
+)
 
-AMPS_MAX: Final = 80  # more than any car takes; what it draws is limited by its charger
-MINUTES_MAX: Final = 1_439
 DAYS_MAX: Final = 127
-ID_MAX: Final = (1 << 53) - 1
-NAME_CHARACTERS_MAX: Final = 64
 SCHEDULES_MAX: Final = SCHEDULE_SLOTS  # of each kind: the car tells of all
 FULL: Final = 1.0
 
@@ -64,7 +67,7 @@ def _stop(car: Car, _parameters: Parameters) -> None:
 
 
 def _refuse_limit(car: Car, parameters: Parameters) -> str:
-    percent = number(parameters, "percent", 50, 100)
+    percent = number(parameters, "percent", *CHARGE_LIMIT_PERCENT)
     if percent is None:
         return INVALID
     return ALREADY_SET if car.body.charge_limit == percent / 100 else ACCEPTED
@@ -97,7 +100,7 @@ def _max_range(car: Car, _parameters: Parameters) -> None:
 
 
 def _refuse_amps(_car: Car, parameters: Parameters) -> str:
-    return INVALID if whole(parameters, "charging_amps", 0, AMPS_MAX) is None else ACCEPTED
+    return INVALID if whole(parameters, "charging_amps", 0, CHARGING_AMPS_MAX) is None else ACCEPTED
 
 
 def _amps(car: Car, parameters: Parameters) -> None:
@@ -278,7 +281,7 @@ def _batch_remover(schedules: Schedules) -> Action:
 
 def _refuse_managed_amps(_car: Car, parameters: Parameters) -> str:
     amps = parameters.get("charging_amps")
-    wrong = amps is not None and whole(parameters, "charging_amps", 0, AMPS_MAX) is None
+    wrong = amps is not None and whole(parameters, "charging_amps", 0, CHARGING_AMPS_MAX) is None
     return INVALID if wrong else ACCEPTED
 
 

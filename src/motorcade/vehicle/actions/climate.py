@@ -28,6 +28,7 @@ from motorcade.vehicle.body import (
     Overheat,
 )
 from motorcade.vehicle.model import Car
+from motorcade.wire.command.limits import TEMPERATURES_DEGC
 
 HEATERS: Final = {0: "left", 1: "right", 2: "rear_left", 4: "rear_center", 5: "rear_right"}
 """Tesla's numbers; those that are missing are seats this car has not: backrests and a third row."""
@@ -48,7 +49,9 @@ def _stop(car: Car, _parameters: Parameters) -> None:
 
 
 def _refuse_temps(_car: Car, parameters: Parameters) -> str:
-    wanted = [number(parameters, f"{seat}_temp", 15, 30) for seat in ("driver", "passenger")]
+    wanted = [
+        number(parameters, f"{seat}_temp", *TEMPERATURES_DEGC) for seat in ("driver", "passenger")
+    ]
     return INVALID if None in wanted else ACCEPTED
 
 

@@ -193,6 +193,14 @@ def _wake(car: Car, _parameters: Parameters) -> None:
     car.call()
 
 
+OPENING: Final = frozenset(
+    {
+        *("door_unlock", "actuate_trunk", "open_tonneau", "charge_port_door_open"),
+        "remote_start_drive",
+    }
+)
+"""What somebody does who is about to use the car: it wakes a sleeping one."""
+
 ACTIONS: Final[dict[str, Action]] = {
     "door_lock": Action(_refuse_lock, _lock),
     "door_unlock": Action(_refuse_unlock, _unlock),

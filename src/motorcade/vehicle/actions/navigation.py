@@ -6,8 +6,8 @@ from motorcade.vehicle import navigation
 from motorcade.vehicle.actions.action import ACCEPTED, INVALID, Action, Parameters, place, whole
 from motorcade.vehicle.body import Stop
 from motorcade.vehicle.model import Car
+from motorcade.wire.command.limits import ID_MAX
 
-ID_MAX: Final = (1 << 53) - 1
 ORDER_MAX: Final = 3
 NAME_CHARACTERS_MAX: Final = 200
 SHARED: Final = "android.intent.extra.TEXT"  # where phones put what they share

@@ -18,11 +18,10 @@ from motorcade.vehicle.actions.action import (
 from motorcade.vehicle.body import Update
 from motorcade.vehicle.climate import LOW_SOC
 from motorcade.vehicle.model import Car
+from motorcade.wire.command.limits import NAME_CHARACTERS_MAX, OFFSET_S_MAX
 
-NAME_CHARACTERS_MAX: Final = 64
 NOTE_CHARACTERS_MAX: Final = 80
 NOTES_MAX: Final = 100  # the oldest go
-OFFSET_S_MAX: Final = 7 * 86_400
 CALENDAR_BYTES_MAX: Final = 64 << 10
 
 

@@ -27,8 +27,8 @@ from motorcade.vehicle.actions.action import (
 from motorcade.vehicle.body import MPH_MPS, PARENTAL_SETTINGS, Security, Settings
 from motorcade.vehicle.climate import LOW_SOC
 from motorcade.vehicle.model import Car
+from motorcade.wire.command.limits import LIMIT_MPH
 
-LIMIT_MPH: Final = (50, 120)
 NOT_ACTIVE: Final = "not_active"
 ACTIVE: Final = "active"
 

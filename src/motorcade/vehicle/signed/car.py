@@ -14,8 +14,8 @@ class CarMachine:
     def __init__(self, car: Car) -> None:
         self._car = car
 
-    def refusal(self, name: str, parameters: Mapping[str, Any]) -> str:
-        return actions.refusal(self._car, name, parameters)
+    def refusal(self, name: str, parameters: Mapping[str, Any], *, asleep_too: bool) -> str:
+        return actions.refusal(self._car, name, parameters, asleep_too=asleep_too)
 
     def apply(self, name: str, parameters: Mapping[str, Any]) -> None:
         actions.apply(self._car, name, parameters)
@@ -27,4 +27,4 @@ class CarMachine:
         return self._car.asleep  # the body controller hears all the same
 
     def occupied(self) -> bool:
-        return self._car.moving
+        return self._car.occupied

@@ -28,7 +28,6 @@ from motorcade.wire.tesla_command.asks import (
     Information,
     KeyOperation,
     Ping,
-    Right,
     UndecodableError,
     Unsupported,
     rights_of,
@@ -67,8 +66,9 @@ _READERS: Final[dict[int, Callable[[bytes], Ask]]] = {
 class Machine(Protocol):
     """The car that is commanded."""
 
-    def refusal(self, name: str, parameters: Mapping[str, Any]) -> str:
-        """Why it does not carry this out now; empty if it does."""
+    def refusal(self, name: str, parameters: Mapping[str, Any], *, asleep_too: bool) -> str:
+        """Why it does not carry this out now; empty if it does. `asleep_too`: its sleep is no
+        reason, for the body controller never sleeps."""
 
     def apply(self, name: str, parameters: Mapping[str, Any]) -> None:
         """Carry it out."""
@@ -275,7 +275,7 @@ class Receiver:
         in_vcsec = domain.number == VCSEC
         wanted = []
         for deed in deeds:
-            reason = self._machine.refusal(deed.name, deed.parameters)
+            reason = self._machine.refusal(deed.name, deed.parameters, asleep_too=in_vcsec)
             if reason == _UNKNOWN_COMMAND:
                 return _Said(fault=Fault.INVALID_COMMAND)
             if reason == _ALREADY and in_vcsec:
@@ -305,7 +305,7 @@ def _read(domain: int, payload: bytes) -> Ask | None:
 def _may(signer: KeyEntry, ask: Ask) -> bool:
     if rights_of(ask) <= rights_of_role(signer.role):
         return True
-    if signer.role != "SERVICE" or not isinstance(ask, Deeds) or ask.right is not Right.CONTROL:
+    if signer.role != "SERVICE" or not isinstance(ask, Deeds):
         return False
     return {deed.name for deed in ask.deeds} <= SERVICE_DEEDS
 

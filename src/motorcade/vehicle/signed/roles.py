@@ -5,7 +5,7 @@ Source: the protocol document, "Roles". The car decides by it whatever the cloud
 
 from typing import Final
 
-from motorcade.wire.tesla_command.asks import Right
+from motorcade.wire.tesla_command.rights import Right
 
 _ALL: Final = frozenset(Right)
 _DRIVER: Final = _ALL - {Right.ACCESS, Right.KEYS}

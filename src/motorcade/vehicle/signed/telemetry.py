@@ -14,9 +14,9 @@ import msgspec
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.signed.keychain import Keychain
 from motorcade.vehicle.signed.roles import rights_of_role
-from motorcade.wire.tesla_command.asks import Right
 from motorcade.wire.tesla_command.errors import InvalidTokenError
 from motorcade.wire.tesla_command.jws import verify_token
+from motorcade.wire.tesla_command.rights import Right
 from motorcade.wire.tesla_command.telemetry_config import (
     InvalidConfigError,
     TelemetrySettings,

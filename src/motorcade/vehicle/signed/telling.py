@@ -60,9 +60,9 @@ def vehicle_data(states: tuple[str, ...], signals: Signals, time_us: int) -> Veh
 def _charge(state: Any, signals: Signals) -> None:
     _choose(state.charging_state, signals.get("detailed_charge_state"))
     _set(state, "charge_limit_soc", _whole(signals.get("charge_limit_soc")))
-    _set(state, "charge_limit_soc_std", 90)
-    _set(state, "charge_limit_soc_min", 50)
-    _set(state, "charge_limit_soc_max", 100)
+    _set(state, "charge_limit_soc_std", _whole(signals.get("charge_limit_soc_standard")))
+    _set(state, "charge_limit_soc_min", _whole(signals.get("charge_limit_soc_min")))
+    _set(state, "charge_limit_soc_max", _whole(signals.get("charge_limit_soc_max")))
     level = signals.get("soc")
     _set(state, "battery_level", _whole(level))
     _set(state, "usable_battery_level", _whole(level))
@@ -81,8 +81,8 @@ def _climate(state: Any, signals: Signals) -> None:
     _set(state, "driver_temp_setting", signals.get("hvac_left_temperature_request"))
     _set(state, "passenger_temp_setting", signals.get("hvac_right_temperature_request"))
     _set(state, "is_climate_on", signals.get("climate_on"))
-    _set(state, "min_avail_temp_celsius", 15.0)
-    _set(state, "max_avail_temp_celsius", 28.0)
+    _set(state, "min_avail_temp_celsius", signals.get("hvac_temperature_min"))
+    _set(state, "max_avail_temp_celsius", signals.get("hvac_temperature_max"))
 
 
 def _drive(state: Any, signals: Signals) -> None:

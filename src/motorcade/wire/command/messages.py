@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 INTEGER_MAX: Final = (1 << 53) - 1  # RFC 8785 §3.2.2.3: beyond, JSON numbers are not exact
 IDS_MAX: Final = 256  # in one query or journal
 RESPONSE_CHARACTERS_MAX: Final = 24 << 10  # of a signed command's answer: base64 of 16 KiB fits
-KEYS_MAX: Final = 64  # on a car's list
+KEYS_MAX: Final = 32  # on a car's list: VCSEC's mask of slots has so many bits
 
 SIGNED_COMMAND: Final = "signed_command"  # the car's protocol within: {"routable_message": base64}
 APPROVE_KEY: Final = "approve_key"  # {"public_key": hex, "role", "form_factor"}

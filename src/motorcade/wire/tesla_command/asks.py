@@ -5,7 +5,6 @@ it what a key's role allows. No IO.
 """
 
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
 from tesla_protocol.command.vcsec_pb2 import (
@@ -15,18 +14,7 @@ from tesla_protocol.command.vcsec_pb2 import (
 )
 
 from motorcade.wire.tesla_command.errors import TeslaCommandError
-
-
-class Right(Enum):
-    """What a key's role, or a token's scopes, must allow."""
-
-    PUBLIC = "public"  # what the car tells whoever can reach it
-    READ = "read"  # vehicle data without its place
-    LOCATE = "locate"  # where the car is
-    CHARGE = "charge"
-    CONTROL = "control"
-    ACCESS = "access"  # PINs, limits and other people's modes
-    KEYS = "keys"  # the key list
+from motorcade.wire.tesla_command.rights import Right, right_of
 
 
 class UndecodableError(TeslaCommandError):
@@ -46,7 +34,6 @@ class Deeds:
     """Do all of these, or none."""
 
     deeds: tuple[Deed, ...]
-    right: Right
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +84,8 @@ Ask = Deeds | Data | Ping | Information | Closures | KeyOperation | Unsupported
 def rights_of(ask: Ask) -> frozenset[Right]:
     """All of these are needed."""
     match ask:
-        case Deeds(right=right):
-            return frozenset({right})
+        case Deeds(deeds=deeds):
+            return frozenset(right_of(deed.name) for deed in deeds)
         case Data(states=states):
             place = {Right.LOCATE} if "location_state" in states else set()
             return frozenset({Right.READ, *place})

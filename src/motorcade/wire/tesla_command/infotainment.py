@@ -17,7 +17,6 @@ from motorcade.wire.tesla_command.asks import (
     Deed,
     Deeds,
     Ping,
-    Right,
     UndecodableError,
     Unsupported,
 )
@@ -47,7 +46,7 @@ def read_infotainment(payload: bytes) -> Ask:
     deeds = None if reader is None else reader(getattr(action.vehicleAction, name))
     if not deeds:
         return Unsupported(name)
-    return Deeds(tuple(deeds), right_of(deeds[0].name))
+    return Deeds(tuple(deeds))
 
 
 def _states(asked: GetVehicleData) -> tuple[str, ...]:
@@ -348,31 +347,3 @@ ACTIONS: Final[dict[str, Reader]] = {
         "upcoming_calendar_entries", calendar_data="calendar_data"
     ),
 }
-
-_CHARGE: Final = frozenset(
-    {
-        *("charge_start", "charge_stop", "charge_standard", "charge_max_range"),
-        *("set_charge_limit", "set_charging_amps", "charge_port_door_open"),
-        *("charge_port_door_close", "set_scheduled_charging", "set_scheduled_departure"),
-        *("add_charge_schedule", "add_precondition_schedule", "remove_charge_schedule"),
-        *("remove_precondition_schedule", "batch_remove_charge_schedules"),
-        *("batch_remove_precondition_schedules",),
-    }
-)
-_ACCESS: Final = frozenset(
-    {
-        *("set_valet_mode", "reset_valet_pin", "set_pin_to_drive", "reset_pin_to_drive_pin"),
-        *("clear_pin_to_drive_admin", "speed_limit_activate", "speed_limit_deactivate"),
-        *("speed_limit_set_limit", "speed_limit_clear_pin", "speed_limit_clear_pin_admin"),
-        *("parental_controls_activate", "parental_controls_deactivate"),
-        *("parental_controls_enable_setting", "parental_controls_set_speed_limit"),
-        *("parental_controls_clear_pin_admin", "guest_mode", "erase_user_data"),
-    }
-)
-
-
-def right_of(name: str) -> Right:
-    """What a command of ours needs when a key signs for it."""
-    if name in _CHARGE:
-        return Right.CHARGE
-    return Right.ACCESS if name in _ACCESS else Right.CONTROL

@@ -12,7 +12,6 @@ from motorcade.wire.tesla_command.asks import (
     Deeds,
     Information,
     KeyOperation,
-    Right,
     UndecodableError,
     Unsupported,
 )
@@ -20,17 +19,17 @@ from motorcade.wire.tesla_command.asks import (
 _UNLOCK: Final = Deed("door_unlock", {})
 _START: Final = Deed("remote_start_drive", {})
 RKE_ACTIONS: Final[dict[int, Deeds]] = {
-    0: Deeds((_UNLOCK,), Right.CONTROL),
-    1: Deeds((Deed("door_lock", {}),), Right.CONTROL),
-    2: Deeds((Deed("actuate_trunk", {"which_trunk": "rear"}),), Right.CONTROL),
-    3: Deeds((Deed("actuate_trunk", {"which_trunk": "front"}),), Right.CONTROL),
-    4: Deeds((Deed("charge_port_door_open", {}),), Right.CHARGE),
-    5: Deeds((Deed("charge_port_door_close", {}),), Right.CHARGE),
-    20: Deeds((_START,), Right.CONTROL),
-    29: Deeds((Deed("door_lock", {}),), Right.CONTROL),  # auto-secure
-    30: Deeds((), Right.CHARGE),  # wake: whoever reads this is awake
-    31: Deeds((_UNLOCK, _START), Right.CONTROL),
-    32: Deeds((_UNLOCK,), Right.CONTROL),
+    0: Deeds((_UNLOCK,)),
+    1: Deeds((Deed("door_lock", {}),)),
+    2: Deeds((Deed("actuate_trunk", {"which_trunk": "rear"}),)),
+    3: Deeds((Deed("actuate_trunk", {"which_trunk": "front"}),)),
+    4: Deeds((Deed("charge_port_door_open", {}),)),
+    5: Deeds((Deed("charge_port_door_close", {}),)),
+    20: Deeds((_START,)),
+    29: Deeds((Deed("door_lock", {}),)),  # auto-secure
+    30: Deeds((Deed("wake_up", {}),)),
+    31: Deeds((_UNLOCK, _START)),
+    32: Deeds((_UNLOCK,)),
 }
 """What a key fob can do: `RKEAction_E`."""
 
