@@ -1,6 +1,7 @@
 """`motorcade person` and `motorcade app`: what they print works, and what they end is ended."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -120,3 +121,19 @@ def test_a_password_can_be_chosen_and_is_not_repeated(
     assert signs_in(data, "ann@example.org", "correct horse") is not None
     file.write_text("short\n")
     run("person", "password", "--data", data, "owner@x.org", "--password-file", file, status=1)
+
+
+def test_forgetting_a_key_says_what_ends_and_what_goes_on(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add_app(data, capsys)
+    run("app", "rotate-key", "--data", data)
+    assert "stay good until they end" in capsys.readouterr().out
+    run("app", "rotate-key", "--forget", "--data", data)
+    text = capsys.readouterr().out
+    assert "every access token signed before is refused" in text
+    assert "refresh tokens are not signed: apps go on" in text
+    assert "admin token" not in text  # no server runs that could hold one
+    (data / "ready.json").write_text(json.dumps({"pid": os.getpid()}))
+    run("app", "rotate-key", "--forget", "--data", data)
+    assert "the admin token in" in capsys.readouterr().out

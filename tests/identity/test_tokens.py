@@ -243,17 +243,32 @@ def test_a_forgotten_key_verifies_nothing(tmp_path: Path) -> None:
     assert len(running.public_keys["keys"]) == 1
 
 
-def test_a_key_leaves_the_ring_when_its_last_token_has_ended(tmp_path: Path) -> None:
+def test_a_key_leaves_the_ring_at_the_start_after_its_last_token_has_ended(tmp_path: Path) -> None:
     clock = SimulatedClock(START_US)
     authority = opened(tmp_path, clock)
     first = kid(token_authority(authority).mint("a", [SCOPE], ttl_s=60, client_id="t"))
     rotate_key(authority)
     clock.advance(authority.config.token_ttl_s_max - 1)
-    rotate_key(authority)
+    keep_key_fresh(authority)
     assert first in [key["kid"] for key in token_authority(authority).public_keys["keys"]]
     clock.advance(1)
-    rotate_key(authority)
+    keep_key_fresh(authority)
     assert first not in [key["kid"] for key in token_authority(authority).public_keys["keys"]]
+
+
+def test_a_rotation_drops_no_key_that_a_longer_lived_token_needs(tmp_path: Path) -> None:
+    """The command line does not know for how long a server was told to let tokens live."""
+    clock = SimulatedClock(START_US)
+    line = opened(tmp_path, clock)
+    ttl_s = 3 * line.config.token_ttl_s_max
+    long_lived = IdentityConfig(token_ttl_s_max=ttl_s)
+    server = open_authority(tmp_path / "data", clock=clock, config=long_lived)
+    token = token_authority(server).mint("owner", [SCOPE], ttl_s=ttl_s, client_id="test")
+    rotate_key(line)
+    clock.advance(ttl_s - 1)
+    rotate_key(line)
+    keep_key_fresh(server)
+    assert token_authority(server).verify(token).subject == "owner"
 
 
 def test_a_start_keeps_a_fresh_key_and_replaces_an_old_one(tmp_path: Path) -> None:

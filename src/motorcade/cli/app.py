@@ -6,7 +6,14 @@ from typing import Annotated
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.data import (
+    DEFAULT_DATA,
+    READY_FILE,
+    DataOption,
+    opened_registry,
+    require_data,
+    running_server,
+)
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
 
 app = new_app(
@@ -120,16 +127,23 @@ def revoke(client_id: ClientArgument, data: DataOption = DEFAULT_DATA) -> None:
 def rotate_key(
     data: DataOption = DEFAULT_DATA,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Refuse all older tokens: a key has leaked.")
+        bool,
+        typer.Option("--forget", help="A key has leaked: refuse every token signed before."),
     ] = False,
 ) -> None:
-    """Sign tokens with a new key from now on; a running server takes it at once."""
+    """Sign access tokens with a new key from now on; a running server takes it at once."""
     from motorcade.identity import tokens
     from motorcade.identity.authority import open_authority
 
     require_data(data)
     tokens.rotate_key(open_authority(data), forget=forget)
-    print("every older token is refused" if forget else "older tokens stay good until they end")
+    if not forget:
+        print("access tokens signed before stay good until they end")
+        return
+    print("every access token signed before is refused from now on")
+    print("refresh tokens are not signed: apps go on with theirs; `motorcade app revoke` ends one")
+    if running_server(data) is not None:
+        print(f"the admin token in {data / READY_FILE} is refused, too: restart for another")
 
 
 def _read(path: Path | None) -> str:

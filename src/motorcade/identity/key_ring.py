@@ -59,14 +59,13 @@ def write_ring(keys: Sequence[TokenKey]) -> bytes:
     return b"".join(key.text for key in keys)
 
 
-def rotated(keys: Sequence[TokenKey], now_us: int, *, kept_s: int) -> list[TokenKey]:
-    """The ring with a new key; one that has signed nothing for `kept_s`, a token's life, goes."""
-    ring = [make_key(now_us), *keys]
+def needed(ring: Sequence[TokenKey], now_us: int, *, kept_s: int) -> list[TokenKey]:
+    """The ring without keys that have signed nothing for `kept_s`, a token's life."""
     ended_us = now_us - kept_s * 1_000_000
     return [
         key
         for position, key in enumerate(ring)
-        if position < 2 or ring[position - 1].made_time_us > ended_us
+        if position < 1 or ring[position - 1].made_time_us > ended_us
     ]
 
 

@@ -18,7 +18,7 @@ from motorcade.clock import Clock
 from motorcade.config import IdentityConfig
 from motorcade.identity.authority import Authority
 from motorcade.identity.errors import InvalidTokenError, SecretsError, TokenExpiredError
-from motorcade.identity.key_ring import TokenKey, make_key, read_ring, rotated, write_ring
+from motorcade.identity.key_ring import TokenKey, make_key, needed, read_ring, write_ring
 from motorcade.identity.port import ADMIN_SUBJECT, AccessToken
 from motorcade.identity.region import TESLA_BASE_URLS, fleet_base_url, region_code
 from motorcade.identity.scopes import SCOPES
@@ -226,24 +226,37 @@ def _read_keys(authority: Authority) -> list[TokenKey]:
 
 
 def rotate_key(authority: Authority, *, forget: bool = False) -> None:
-    """Sign with a new key from now on, in every process; with `forget`, refuse all older tokens."""
+    """Sign with a new key from now on, in every process.
+
+    With `forget`, refuse all that older keys signed; refresh tokens are drawn, not signed, and
+    stay. Without, no key goes: how long tokens live is what a start knows (`keep_key_fresh`).
+    """
     token_authority(authority)  # makes the first key, tells of a damaged one
-    now_us, kept_s = authority.clock.now_us(), authority.config.token_ttl_s_max
+    made = make_key(authority.clock.now_us())
 
     def change(ring: bytes) -> bytes:
-        keys = rotated(read_ring(ring), now_us, kept_s=kept_s)
-        return write_ring(keys[:1] if forget else keys)
+        return write_ring([made] if forget else [made, *read_ring(ring)])
 
     authority.secrets.change(KEY_FILE, change)
 
 
 def keep_key_fresh(authority: Authority) -> None:
-    """Rotate when the newest key is older than `identity.token_key_s`. At each start."""
+    """Rotate when the newest key is older than `identity.token_key_s`; drop keys not needed.
+
+    At each start, with the server's settings.
+    """
     token_authority(authority)
-    newest = read_ring(authority.secrets.read(KEY_FILE))[0]
-    age_us = authority.clock.now_us() - newest.made_time_us
-    if age_us >= authority.config.token_key_s * 1_000_000:
+    config, now_us = authority.config, authority.clock.now_us()
+    keys = read_ring(authority.secrets.read(KEY_FILE))
+    if now_us - keys[0].made_time_us >= config.token_key_s * 1_000_000:
         rotate_key(authority)
+
+    def change(ring: bytes) -> bytes:
+        return write_ring(needed(read_ring(ring), now_us, kept_s=config.token_ttl_s_max))
+
+    keys = read_ring(authority.secrets.read(KEY_FILE))
+    if len(needed(keys, now_us, kept_s=config.token_ttl_s_max)) < len(keys):
+        authority.secrets.change(KEY_FILE, change)
 
 
 def admin_token(authority: Authority) -> str:

@@ -63,7 +63,9 @@ class House:
     def __init__(self, directory: Path, *settings: str) -> None:
         self.config = Config().with_overrides([*CHEAP, *settings])
         self.clock = SimulatedClock(START_US)
-        authority = open_authority(directory, clock=self.clock, config=self.config.identity)
+        self.authority = authority = open_authority(
+            directory, clock=self.clock, config=self.config.identity
+        )
         self.path = directory / "registry.sqlite"
         self.registry = self.open_registry()
         self.people = self.registry.people

@@ -10,6 +10,7 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import KeySet
 
+from motorcade.identity.tokens import rotate_key
 from tests.api.oauth.house import (
     CHALLENGE,
     EMAIL,
@@ -350,3 +351,14 @@ def test_the_redirect_uri_is_asked_for_again(house: House) -> None:
         answer = house.exchange(code, redirect_uri=wrong)
         assert (answer.status_code, answer.json()["error"]) == (400, "invalid_redirect_url")
     assert house.exchange(code).status_code == 200
+
+
+def test_a_forgotten_key_ends_access_tokens_and_no_refresh_token(tmp_path: Path) -> None:
+    """A leaked signing key makes no refresh tokens: nobody need sign in again."""
+    with housed(tmp_path) as house:
+        body = house.signed_in()
+        rotate_key(house.authority, forget=True)
+        assert house.get("/api/1/vehicles", body["access_token"]).status_code == 401
+        answer = house.refresh(body["refresh_token"])
+        assert answer.status_code == 200
+        assert house.get("/api/1/vehicles", answer.json()["access_token"]).status_code == 200
