@@ -186,10 +186,14 @@ class ApiConfig:
     residence_s_max: float = 1.0  # an account's move, an app's registration show within this
     token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise
     sign_ins_concurrent_max: int = 2  # passwords checked at once; more wait
-    failed_sign_ins_per_email_per_s: float = 0.02  # sustained; beyond: 429
-    failed_sign_ins_per_email_burst: int = 10  # so many at once
+    sign_ins_waiting_max: int = 100  # for that; beyond: 429, but for browsers known to the person
+    failed_sign_ins_per_pair_per_s: float = 0.02  # of an address with an e-mail; beyond: 429
+    failed_sign_ins_per_pair_burst: int = 10  # so many at once; both also of a known browser
     failed_sign_ins_per_address_per_s: float = 0.2  # the same, of an address; IPv6: of one /64
     failed_sign_ins_per_address_burst: int = 50  # so many at once
+    failed_sign_ins_per_email_per_s: float = 0.1  # the same, of an e-mail from anywhere
+    failed_sign_ins_per_email_burst: int = 100  # so many at once
+    known_browser_s: int = 180 * 86_400  # a browser's cookie says so long that it signed in before
     revocation_poll_ms: int = 50  # another process's revocation ends open streams by then
 
 

@@ -82,6 +82,13 @@ def begin(people: People, ann: Person, app: App, **changes: Any) -> tuple[int, s
     return begun[0].id, begun[1]
 
 
+def signs_in(people: People, ann: Person) -> str:
+    """A browser's cookie."""
+    secret = people.begin_sign_in(ann.id, "b1", people.browser_mark(ann.email, "b1"))
+    assert secret
+    return secret
+
+
 def stands(people: People, app: App, session_id: int, token_id: str = "") -> bool:
     return people.standing(session_id, token_id, app.client_id) is not None
 
@@ -161,7 +168,7 @@ def test_e_mails_subjects_and_client_ids_are_nobody_elses(
 def test_a_sign_in_lasts_its_time_and_until_signed_out(
     people: People, ann: Person, clock: SimulatedClock
 ) -> None:
-    first, second = people.begin_sign_in(ann.id), people.begin_sign_in(ann.id)
+    first, second = signs_in(people, ann), signs_in(people, ann)
     signed_in = people.sign_in(first)
     assert signed_in is not None
     assert (signed_in.person, signed_in.signed_in_time_us) == (ann, START_US)
@@ -174,8 +181,40 @@ def test_a_sign_in_lasts_its_time_and_until_signed_out(
     assert people.sign_in("") is None
 
 
+def test_a_browser_is_marked_until_the_password_changes(
+    open_again: Open, people: People, ann: Person
+) -> None:
+    mark = people.browser_mark("ANN@example.org ", "b1")
+    assert mark == open_again().browser_mark("ann@example.org", "b1")
+    people.add_person("bob@example.org", "Bob", "correct horse")
+    others = {
+        mark,
+        people.browser_mark("ann@example.org", "b2"),
+        people.browser_mark("bob@example.org", "b1"),
+    }
+    assert len(others) == 3
+    assert people.browser_mark("nobody@example.org", "b1") == ""
+    people.set_password("owner", "correct horse")
+    assert people.browser_mark("ann@example.org", "b1") != mark
+
+
+def test_nobody_signs_in_with_a_password_that_was_changed_while_it_was_checked(
+    people: People, ann: Person
+) -> None:
+    mark = people.browser_mark(ann.email, "b1")
+    assert people.check_password(ann.email, "correct horse") == ann
+    people.set_password("owner", "battery staple")
+    assert people.begin_sign_in(ann.id, "b1", mark) == ""
+    assert people.begin_sign_in(ann.id, "b2", people.browser_mark(ann.email, "b1")) == ""
+    assert people.begin_sign_in(ann.id, "b1", "") == ""
+    assert people.begin_sign_in(ann.id + 1, "b1", people.browser_mark(ann.email, "b1")) == ""
+    mark = people.browser_mark(ann.email, "b1")
+    people.remove_person("owner")
+    assert people.begin_sign_in(ann.id, "b1", mark) == ""
+
+
 def test_a_new_password_ends_sign_ins_and_sessions(people: People, ann: Person, app: App) -> None:
-    cookie = people.begin_sign_in(ann.id)
+    cookie = signs_in(people, ann)
     session_id, refresh = begin(people, ann, app)
     changes = people.people_changes()
     people.set_password("owner", "battery staple")
@@ -521,7 +560,7 @@ def test_another_process_sees_it_and_it_lasts(open_again: Open) -> None:
 
 
 def test_no_secret_is_stored(people: People, ann: Person, app: App, tmp_path: Path) -> None:
-    cookie = people.begin_sign_in(ann.id)
+    cookie = signs_in(people, ann)
     code = people.issue_code(asked(ann, app), "NA_")
     begun = people.begin_session(code, app, "NA_")
     assert begun is not None

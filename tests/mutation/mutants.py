@@ -457,9 +457,8 @@ MUTANTS: Final = (
     Mutant(
         "OAuth: passwords may be guessed without end",
         "api/oauth/attempts.py",
-        "            if self._emails.too_many(name, now_s) or "
-        "self._addresses.too_many(place, now_s):\n",
-        "            if False:\n",
+        "        if any(failures.too_many(key, now_s) for failures, key in budgets):\n",
+        "        if False:\n",
         _ABUSE,
     ),
     Mutant(

@@ -408,8 +408,9 @@ def test_signing_in_begins_a_new_cookie(house: House, browser: Browser) -> None:
     }
     answer = httpx.post(house.url + browser.action, data=fields, headers=cookies)
     assert answer.status_code == 303
-    (cookie,) = answer.headers.get_list("set-cookie")
+    cookie, known = answer.headers.get_list("set-cookie")
     assert cookie.startswith("motorcade_sign_in=")
+    assert known.startswith("motorcade_known=")
     assert planted not in cookie
     assert house.people.sign_in(planted) is None
     browser.send({"step": "sign_in", "email": EMAIL, "password": PASSWORD})
@@ -430,28 +431,69 @@ def test_cookies_are_kept_from_scripts_and_other_sites(house: House, browser: Br
             },
         )
     )
-    for answer in answers:
-        (cookie,) = answer.headers.get_list("set-cookie")
+    cookies = [cookie for answer in answers for cookie in answer.headers.get_list("set-cookie")]
+    names = [cookie.partition("=")[0] for cookie in cookies]
+    assert names == ["motorcade_browser", "motorcade_sign_in", "motorcade_known"]
+    for cookie in cookies:
         assert "HttpOnly" in cookie
         assert "SameSite=lax" in cookie
         assert "Domain" not in cookie
 
 
+WRONG = {"step": "sign_in", "email": EMAIL, "password": "wrong wrong"}
+RIGHT = {"step": "sign_in", "email": EMAIL, "password": PASSWORD}
+
+
 def test_guessing_passwords_is_limited(tmp_path: Path) -> None:
-    settings = ("api.failed_sign_ins_per_email_burst=3",)
+    settings = ("api.failed_sign_ins_per_pair_burst=3",)
     with housed(tmp_path, *settings) as house, Browser(house) as browser:
         browser.open()
         for _ in range(3):
-            answer = browser.send({"step": "sign_in", "email": EMAIL, "password": "wrong wrong"})
-            assert answer.status_code == 403
-        right = {"step": "sign_in", "email": EMAIL.upper(), "password": PASSWORD}
+            assert browser.send(WRONG).status_code == 403
+        right = RIGHT | {"email": EMAIL.upper()}
         assert browser.send(right).status_code == 429
         bob, password = house.people.add_person("bob@example.org", "Bob")
         other = {"step": "sign_in", "email": bob.email, "password": password}
         assert "Allow" in browser.send(other).text
-        house.clock.advance(1 / house.config.api.failed_sign_ins_per_email_per_s)
+        house.clock.advance(1 / house.config.api.failed_sign_ins_per_pair_per_s)
         browser.open(prompt="login")
         assert "Allow" in browser.send(right).text
+
+
+def test_a_guesser_locks_nobody_out_of_a_browser_they_know(tmp_path: Path) -> None:
+    settings = (
+        "api.failed_sign_ins_per_pair_burst=2",
+        "api.failed_sign_ins_per_address_burst=4",
+        "api.failed_sign_ins_per_email_burst=2",
+    )
+    with housed(tmp_path, *settings) as house, Browser(house) as anns, Browser(house) as guesser:
+        anns.sign_in()
+        guesser.open()
+        codes = [guesser.send(WRONG).status_code for _ in range(4)]
+        assert codes == [403, 403, 429, 429]
+        anns.open(prompt="login")
+        assert "Allow" in anns.send(RIGHT).text
+        anns.open(prompt="login")
+        assert [anns.send(WRONG).status_code for _ in range(3)] == [403, 403, 429]
+        known = anns.client.cookies["motorcade_known"]
+        name, _, mark = known.partition(".")
+        for forged in (f"{'0' * 32}.{mark}", f"{name}.{'0' * 64}", f"{name}.", mark, ""):
+            with Browser(house) as thief:
+                thief.client.cookies["motorcade_known"] = forged
+                thief.open()
+                assert thief.send(RIGHT).status_code == 429, forged
+
+
+def test_a_new_password_makes_known_browsers_strange(tmp_path: Path) -> None:
+    settings = ("api.failed_sign_ins_per_pair_burst=1",)
+    with housed(tmp_path, *settings) as house, Browser(house) as browser:
+        browser.sign_in()
+        with Browser(house) as guesser:
+            guesser.open()
+            assert guesser.send(WRONG).status_code == 403
+        house.people.set_password(EMAIL, PASSWORD)
+        browser.open()
+        assert browser.send(RIGHT).status_code == 429
 
 
 def test_guessing_from_one_address_is_limited(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
-"""Passwords, tried: a few at once, and so many failures of an e-mail and of an address.
+"""Passwords, tried: a few at once, and so many failures before no password is looked at.
 
-Beyond a limit no password is looked at, right or wrong: an answer is what a guesser wants. An
-account that is locked this way is free again within the minute that one attempt takes to refill.
+Beyond a limit none is, right or wrong: an answer is what a guesser wants. Failures count three
+times: of an address with an e-mail, strictly, which stops a guesser and locks out nobody else; of
+an address; and of an e-mail wherever they come from, widely, which is what many addresses may guess
+of one person. A browser that this person signed in with before shows it by a cookie and has a
+budget of its own that strangers cannot use up (OWASP, "Slow Down Online Guessing Attacks with
+Device Cookies"). All of it is memory of this process: a restart forgets it.
 """
 
 import asyncio
@@ -13,7 +17,7 @@ from motorcade.clock import Clock
 from motorcade.config import ApiConfig
 from motorcade.registry.people.port import People, Person
 
-REMEMBERED_MAX: Final = 10_000  # e-mails or addresses that failed lately; more: the first goes
+REMEMBERED_MAX: Final = 10_000  # of each kind that failed lately; more: the first goes
 IPV6_PREFIX_BITS: Final = 64  # one host has so many addresses to choose from
 
 
@@ -53,7 +57,16 @@ class SignIns:
     def __init__(self, people: People, clock: Clock, config: ApiConfig) -> None:
         self._people = people
         self._clock = clock
-        self._places = asyncio.Semaphore(config.sign_ins_concurrent_max)
+        self._waiting = 0
+        self._waiting_max = config.sign_ins_waiting_max
+        self._strangers = asyncio.Semaphore(config.sign_ins_concurrent_max)
+        self._known = asyncio.Semaphore(1)  # past those who wait
+        self._pairs = _Failures(
+            config.failed_sign_ins_per_pair_per_s, config.failed_sign_ins_per_pair_burst
+        )
+        self._browsers = _Failures(
+            config.failed_sign_ins_per_pair_per_s, config.failed_sign_ins_per_pair_burst
+        )
         self._emails = _Failures(
             config.failed_sign_ins_per_email_per_s, config.failed_sign_ins_per_email_burst
         )
@@ -61,21 +74,47 @@ class SignIns:
             config.failed_sign_ins_per_address_per_s, config.failed_sign_ins_per_address_burst
         )
 
-    async def check(self, address: str, email: str, password: str) -> Person | None:
-        """Who this is. Raises `TooManyError`."""
+    async def check(
+        self, address: str, email: str, password: str, known_browser: str = ""
+    ) -> Person | None:
+        """Who this is. `known_browser`: names one that signed in with this e-mail before.
+
+        Raises `TooManyError`, before anybody waits.
+        """
+        budgets = self._budgets(address, email, known_browser)
+        now_s = self._clock.monotonic_s()
+        if any(failures.too_many(key, now_s) for failures, key in budgets):
+            raise TooManyError("Too many attempts. Please wait a minute and try again.")
+        if not known_browser and self._waiting >= self._waiting_max:
+            raise TooManyError("Too many people are signing in. Please try again.")
+        # Counted before it is tried: attempts side by side are not more than one after another.
+        for failures, key in budgets:
+            failures.add(key, now_s)
+        person = await self._try(email, password, self._known if known_browser else self._strangers)
+        if person is not None:
+            for failures, key in budgets:
+                failures.give_back(key)
+        return person
+
+    async def _try(self, email: str, password: str, places: asyncio.Semaphore) -> Person | None:
+        self._waiting += 1
+        try:
+            async with places:
+                return await asyncio.to_thread(self._people.check_password, email, password)
+        finally:
+            self._waiting -= 1
+
+    def _budgets(
+        self, address: str, email: str, known_browser: str
+    ) -> list[tuple[_Failures, Hashable]]:
+        if known_browser:
+            return [(self._browsers, known_browser)]
         name, place = hash(email.strip().lower()), _place(address)
-        async with self._places:
-            now_s = self._clock.monotonic_s()
-            if self._emails.too_many(name, now_s) or self._addresses.too_many(place, now_s):
-                raise TooManyError("Too many attempts. Please wait a minute and try again.")
-            # Counted before it is tried: attempts side by side are not more than one after another.
-            self._emails.add(name, now_s)
-            self._addresses.add(place, now_s)
-            person = await asyncio.to_thread(self._people.check_password, email, password)
-            if person is not None:
-                self._emails.give_back(name)
-                self._addresses.give_back(place)
-            return person
+        return [
+            (self._pairs, (place, name)),
+            (self._addresses, place),
+            (self._emails, name),
+        ]
 
 
 def _place(address: str) -> str:

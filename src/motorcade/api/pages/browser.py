@@ -7,6 +7,7 @@ other sites neither read nor send along (SameSite). Where the browser says which
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable
 from typing import Final
 
@@ -18,7 +19,9 @@ from motorcade.registry.people.port import People, SignIn
 
 _BROWSER: Final = "motorcade_browser"
 _SIGN_IN: Final = "motorcade_sign_in"
+_KNOWN: Final = "motorcade_known"
 _SECRET_CHARACTERS: Final = 64
+_MARKED: Final = re.compile(r"[0-9a-f]{32}\.[0-9a-f]{64}")
 
 
 class Browser:
@@ -45,6 +48,17 @@ class Browser:
         """What each form carries. Signed in, it follows from what nobody else could have set."""
         secret = self._sign_in_secret if self.sign_in else self._secret
         return hmac.digest(secret.encode(), b"form", hashlib.sha256).hex()
+
+    @property
+    def known(self) -> tuple[str, str]:
+        """A name of this browser, and what shows that somebody signed in with it before."""
+        cookie = self._connection.cookies.get(self._prefix + _KNOWN, "")
+        name, _, mark = cookie.partition(".")
+        return (name, mark) if _MARKED.fullmatch(cookie) else ("", "")
+
+    def keep_known(self, name: str, mark: str, kept_s: int) -> None:
+        """Keep both beyond this sign-in: they open nothing, but are guessed with by nobody else."""
+        self.cookies += (self._cookie(_KNOWN, f"{name}.{mark}", max_age_s=kept_s),)
 
     def check_form(self, token: str) -> None:
         """Raises `ForeignFormError`."""

@@ -1,5 +1,6 @@
 """People and their browsers, in the embedded registry."""
 
+import hmac
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -91,10 +92,19 @@ class Accounts:
             self._end_sessions(connection, person)
         return person
 
-    def begin_sign_in(self, person_id: int) -> str:
+    def browser_mark(self, email: str, browser: str) -> str:
+        rows = self._store.rows(statements.PASSWORD, email.strip().lower())
+        mark = self._mark(rows[0][0] if rows else "", browser)
+        return mark if rows else ""
+
+    def begin_sign_in(self, person_id: int, browser: str, mark: str) -> str:
         store = self._store
         secret, now_us = store.draw(), store.clock.now_us()
+        password = select(PEOPLE.c.password_hash).where(PEOPLE.c.id == person_id, statements.HERE)
         with store.changing() as connection:
+            stored = connection.scalar(password)
+            if stored is None or not hmac.compare_digest(self._mark(stored, browser), mark):
+                return ""
             connection.execute(delete(SIGN_INS).where(SIGN_INS.c.expires_time_us <= now_us))
             mine = SIGN_INS.c.person_id == person_id
             newest = select(SIGN_INS.c.hash).where(mine).limit(_SIGN_INS_MAX - 1)
@@ -121,6 +131,9 @@ class Accounts:
         hashed = self._store.hash("sign-in", secret)
         with self._store.changing() as connection:
             connection.execute(delete(SIGN_INS).where(SIGN_INS.c.hash == hashed))
+
+    def _mark(self, password_hash: str, browser: str) -> str:
+        return self._store.hash("browser", f"{password_hash}\0{browser}")
 
     @cached_property
     def _nobody(self) -> str:

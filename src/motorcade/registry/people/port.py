@@ -158,8 +158,17 @@ class People(Protocol):
     def remove_person(self, name: str) -> Person:
         """End somebody's access, and that of every app to theirs. Raises `NotFoundError`."""
 
-    def begin_sign_in(self, person_id: int) -> str:
-        """A browser has signed in; returns the secret for its cookie."""
+    def browser_mark(self, email: str, browser: str) -> str:
+        """What shows that this browser (any text) signed in with the password of now.
+
+        Nobody else can make it, and a new password voids it. "" for an e-mail that nobody has.
+        """
+
+    def begin_sign_in(self, person_id: int, browser: str, mark: str) -> str:
+        """A browser has signed in; returns the secret for its cookie.
+
+        "" where `mark` is none of now: the password was changed since it was checked.
+        """
 
     def sign_in(self, secret: str) -> SignIn | None:
         """Who holds this cookie."""
