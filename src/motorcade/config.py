@@ -247,6 +247,7 @@ class VehicleConfig:
     asleep_sample_s: float = 60.0  # how often a sleeping car sends
     park_s_max: float = 90.0  # between drives, unless something holds it
     journal_commands_max: int = 10_000  # commands a car remembers; the oldest are forgotten
+    journal_responses_bytes_max: int = 4 << 20  # of signed commands; the oldest are blanked
     server_time_age_s_max: float = 86_400.0  # authenticated time older than this is asked anew
     signed_commands: str = "supported"  # Tesla's protocol in the car: none, supported or required
     signing_keys_max: int = 20  # slots of its key list; 1 to 32

@@ -147,7 +147,7 @@ class JournalAtRest:
     @contextmanager
     def opened(self, directory: Path) -> Iterator[Journal]:
         with closing(DirectoryDisk(directory / "journal")) as disk:
-            yield Journal(disk, commands_max=100)
+            yield Journal(disk, commands_max=100, responses_bytes_max=1_000)
 
     def right(self, found: list[str], whole: list[str]) -> bool:
         return all(each in whole or each.replace("started", "executed") in whole for each in found)

@@ -88,7 +88,9 @@ class OnJournal:
         if self.journal is None:
             with self.world.named_errors():
                 disk = DirectoryDisk(self.world.root / "journal")
-                self.journal = Journal(disk, commands_max=self.commands_max)
+                self.journal = Journal(
+                    disk, commands_max=self.commands_max, responses_bytes_max=1_000
+                )
         return self.journal
 
 

@@ -25,6 +25,7 @@ from tests.fuzz.gateway import AS_PYTHON
 from tests.fuzz.target import Target
 
 COMMANDS_MAX: Final = 4
+RESPONSES_BYTES_MAX: Final = 64
 BUFFER_BYTES_MAX: Final = 4_096
 _FRAME: Final = Struct("<IIQBBxx")
 _MARK: Final = Struct("<IQQ")
@@ -35,28 +36,32 @@ NAMES: Final = (b"%s %08x\n" % (_NAME, zlib.crc32(_NAME)), b"\xff" * 34, b"5 000
 CAR: Final = make_token(bytes(range(16)))
 
 
+def _open_journal(disk: MemoryDisk) -> Journal:
+    return Journal(disk, commands_max=COMMANDS_MAX, responses_bytes_max=RESPONSES_BYTES_MAX)
+
+
 def read_journal(data: bytes) -> None:
     """As it is, then with every line's checksum put right: opened, written to, opened again."""
     lines = [b"%08x %s" % (zlib.crc32(line[9:]), line[9:]) for line in data.split(b"\n")]
     for content in (data, b"\n".join(lines)):
         disk = MemoryDisk()
         disk.replace("journal", content)
-        journal = Journal(disk, commands_max=COMMANDS_MAX)
+        journal = _open_journal(disk)
         known = list(journal)
-        again = Journal(disk, commands_max=COMMANDS_MAX)
+        again = _open_journal(disk)
         assert list(again) == known
         assert not again.damage
         new = next(f"n{at}" for at in range(len(known) + 1) if journal.find(f"n{at}") is None)
         journal.write(new, "started", reason="", time_us=1, counter=LARGEST >> 10)
         assert journal.counter_used(LARGEST >> 10)
-        again = Journal(disk, commands_max=COMMANDS_MAX)
+        again = _open_journal(disk)
         assert again.find(new) == journal.find(new)
         for counter in range(2 * COMMANDS_MAX):  # it forgets, and forbids what it forgot
             again.write(f"m{counter}", "started", reason="", time_us=1, counter=counter)
             again.write(f"m{counter}", "executed", reason="", time_us=2, counter=counter)
             again.sync()
         assert all(again.counter_used(counter) for counter in range(2 * COMMANDS_MAX))
-        assert list(Journal(disk, commands_max=COMMANDS_MAX)) == list(again)
+        assert list(_open_journal(disk)) == list(again)
 
 
 def read_buffer(data: bytes) -> None:
@@ -186,7 +191,7 @@ _RECORDS: Final = [_sent(1), _sent(5), _sent(7, b"t"), _hashed(1), _hashed(2)]
 
 def _journals() -> list[bytes]:
     disk = MemoryDisk()
-    journal = Journal(disk, commands_max=COMMANDS_MAX)
+    journal = _open_journal(disk)
     found = [b"", b"\n", b"00000000 ", b"00000000 \n", b"x" * 40]
     for counter in range(7):
         journal.write(f"c{counter}", "started", reason="", time_us=1, counter=counter)

@@ -27,7 +27,7 @@ def order(
 
 
 def journal() -> Journal:
-    made = Journal(MemoryDisk(), commands_max=100)
+    made = Journal(MemoryDisk(), commands_max=100, responses_bytes_max=1_000)
     made.write("done", "started", reason="", time_us=1, counter=5)
     made.write("done", "executed", reason="", time_us=1, counter=5)
     made.write("cut short", "started", reason="", time_us=1, counter=6)

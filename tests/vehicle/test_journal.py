@@ -27,8 +27,10 @@ class FailingDisk(MemoryDisk):
         super().replace(name, data)
 
 
-def open_journal(disk: MemoryDisk, commands_max: int = 100) -> Journal:
-    return Journal(disk, commands_max=commands_max)
+def open_journal(
+    disk: MemoryDisk, commands_max: int = 100, responses_bytes_max: int = 1_000
+) -> Journal:
+    return Journal(disk, commands_max=commands_max, responses_bytes_max=responses_bytes_max)
 
 
 def begin(journal: Journal, number: int) -> None:
@@ -176,3 +178,42 @@ def test_a_line_that_fits_its_checksum_and_says_nothing_is_damage(text: bytes) -
     assert [entry.id for entry in journal] == ["c3", "c9"]
     assert journal.counter_used(4)  # what the line held may have been a command's
     assert not journal.counter_used(5)
+
+
+def respond(journal: Journal, number: int, size: int) -> None:
+    begin(journal, number)
+    name = f"c{number}"
+    journal.write(name, "executed", reason="", time_us=number, counter=number, response="x" * size)
+
+
+def kept(journal: Journal) -> dict[str, int]:
+    return {entry.id: len(entry.response) for entry in journal}
+
+
+def test_the_oldest_responses_are_blanked_beyond_their_bytes_and_no_outcome_is() -> None:
+    disk = MemoryDisk()
+    journal = open_journal(disk)
+    for number in range(1, 6):
+        respond(journal, number, 400)
+    sizes = {"c1": 0, "c2": 0, "c3": 0, "c4": 400, "c5": 400}
+    assert kept(journal) == kept(open_journal(disk)) == sizes
+    assert all(entry.state == "executed" for entry in open_journal(disk))
+    assert journal.counter_used(1)
+    respond(journal, 6, 5_000)  # more than there is room for: the newest stays all the same
+    assert kept(journal) == dict.fromkeys(sizes, 0) | {"c6": 5_000}
+
+
+def test_the_file_is_bounded_in_bytes_too() -> None:
+    disk = MemoryDisk()
+    journal = open_journal(disk, commands_max=1_000)
+    for number in range(1, 301):
+        respond(journal, number, 400)
+        assert disk.size("journal") < 300 * 2 * 150 + 3 * 1_000 + 400
+    assert len(journal) == 300
+
+
+def test_what_is_forgotten_frees_its_bytes() -> None:
+    journal = open_journal(MemoryDisk(), commands_max=4)
+    for number in range(1, 40):
+        respond(journal, number, 100)
+    assert sum(kept(journal).values()) == 100 * len(journal)

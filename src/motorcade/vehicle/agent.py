@@ -117,7 +117,11 @@ class Agent:
         self.buffer = Buffer(
             parts.buffer_disk, bytes_max=config.buffer_bytes_max, entropy=parts.entropy
         )
-        self.journal = Journal(parts.journal_disk, commands_max=config.journal_commands_max)
+        self.journal = Journal(
+            parts.journal_disk,
+            commands_max=config.journal_commands_max,
+            responses_bytes_max=config.journal_responses_bytes_max,
+        )
         self.damage = [*self.buffer.damage, *filter(None, [self.journal.damage])]
         self._answer_stream = parts.entropy(STREAM_BYTES).hex()
         self.outbox = Outbox(self.buffer, self._answer_stream)

@@ -12,10 +12,14 @@ is not carried out a second time. Beyond `commands_max`
 entries the oldest are forgotten, and the greatest counter among them becomes the floor below which
 every command counts as replayed, so forgetting never allows a repetition. (A forgotten tombstone
 is safe too: commands live 300 s at most, and 10,000 entries are more than that.)
+
+Responses of signed commands have a budget of their own in bytes: over it the oldest are blanked,
+and what became of their commands stays. Whoever asks again hears that outcome without the response.
 """
 
 import contextlib
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
@@ -46,10 +50,14 @@ _decoder: Final[msgspec.json.Decoder[_Floor | _Line]] = msgspec.json.Decoder(_Fl
 class Journal:
     """One car's journal of commands. Writing returns when it is synced, but for an "executed"."""
 
-    def __init__(self, disk: Disk, *, commands_max: int) -> None:
+    def __init__(self, disk: Disk, *, commands_max: int, responses_bytes_max: int) -> None:
         """Open, cutting a torn tail. Raises `OSError`."""
         self._disk = disk
         self._commands_max = commands_max
+        self._responses_bytes_max = responses_bytes_max
+        self._responding: deque[str] = deque()  # ids whose responses are kept, the oldest first
+        self._responses_bytes = 0  # of those
+        self._written_bytes = 0  # of responses in the file, the blanked ones included
         self._entries: dict[str, JournalEntry] = {}
         self._counters: set[int] = set()
         self._floor = 0
@@ -106,6 +114,8 @@ class Journal:
         full = len(self._entries) >= self._commands_max or self._lines >= 3 * self._commands_max
         if full or self._stale:
             self._compact()
+        elif self._written_bytes > 2 * self._responses_bytes_max:
+            self._rewrite()
         self._append(entry)
         self._take(entry)
         return entry
@@ -140,6 +150,7 @@ class Journal:
             raise
         self._size += len(line)
         self._lines += 1
+        self._written_bytes += len(entry.response)
 
     def _cut(self) -> None:
         """Half a line, or one that may not be on disk, must not stand before the next one."""
@@ -147,9 +158,23 @@ class Journal:
         self._unsure = False
 
     def _take(self, entry: JournalEntry) -> None:
+        known = self._entries.get(entry.id)
+        if known is not None and known.response:  # in a file that we did not write
+            self._responding.remove(entry.id)
+            self._responses_bytes -= len(known.response)
         self._entries[entry.id] = entry
         if entry.counter:
             self._counters.add(entry.counter)
+        if entry.response:
+            self._responding.append(entry.id)
+            self._responses_bytes += len(entry.response)
+        while self._responses_bytes > self._responses_bytes_max and len(self._responding) > 1:
+            self._blank_oldest()
+
+    def _blank_oldest(self) -> None:
+        entry = self._entries[self._responding.popleft()]
+        self._responses_bytes -= len(entry.response)
+        self._entries[entry.id] = msgspec.structs.replace(entry, response="")
 
     def _compact(self) -> None:
         """Forget the oldest half, but those whose outcome is still open."""
@@ -158,8 +183,10 @@ class Journal:
             if self._entries[command_id].state == "started" and len(ids) < 2 * self._commands_max:
                 continue
             forgotten = self._entries.pop(command_id)
+            self._responses_bytes -= len(forgotten.response)
             self._counters.discard(forgotten.counter)
             self._floor = max(self._floor, forgotten.counter)
+        self._responding = deque(name for name in self._responding if name in self._entries)
         self._rewrite()
 
     def _rewrite(self) -> None:
@@ -170,6 +197,7 @@ class Journal:
         self._disk.replace(_FILE, data)
         self._stale = self._unsure = self._unsynced = False
         self._lines, self._size = len(lines), len(data)
+        self._written_bytes = self._responses_bytes
 
     def _load(self) -> None:
         data = self._disk.read(_FILE)
