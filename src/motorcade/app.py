@@ -213,13 +213,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         fail,
         log.space.has_room_for_commands,
     )
-    courier = Courier(
-        config,
-        parts.registry,
-        parts.registry.signing,
-        commands,
-        lambda vehicle: state.read(vehicle).online,
-    )
+    courier = Courier(config, parts.registry, parts.registry.signing, commands, state)
     commands.hear_keys, commands.hold = courier.hear, lambda: courier.holds
     commands.start()
     meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")

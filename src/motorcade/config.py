@@ -156,7 +156,7 @@ class CommandsConfig:
     hellos_per_s: float = 2.0  # per vehicle, sustained; more are not answered
     hellos_burst: int = 20  # per vehicle, at once on top of that
     courier_poll_ms: float = (
-        50.0  # how often approvals for cars, and their key lists, are looked at
+        200.0  # how often it is looked whether an approval waits for a car that is there
     )
     courier_rest_s: float = 5.0  # after a car did not answer, until it is asked again
     ledger_commit_s: float = 0.5  # the ledger, an index of the log, is this far behind at most

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from motorcade.commands.courier import Courier
+from motorcade.commands.courier import LOOKS_MAX, Courier
 from motorcade.commands.errors import RouterBusyError
 from motorcade.commands.port import CommandView, Request, Step
 from motorcade.commands.states import State
@@ -15,7 +15,7 @@ from motorcade.config import Config
 from motorcade.events import VehicleToken
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.registry.port import Vehicle
-from motorcade.registry.signing.port import ADD_KEY, DONE, REMOVE_KEY, SigningState
+from motorcade.registry.signing.port import ADD_KEY, DONE, REMOVE_KEY, SigningState, Waiting
 from motorcade.wire.command.messages import Keys, SigningKey
 from tests.registry.test_embedded import open_registry, vin_of
 
@@ -50,16 +50,34 @@ class FakeCommands:
 
 
 @dataclass
+class FakePresence:
+    """Who is there; counts who asks."""
+
+    there: set[VehicleToken] = field(default_factory=set)
+    moved: int = 0
+    asked: int = 0
+
+    def online(self, token: VehicleToken) -> bool:
+        self.asked += 1
+        return token in self.there
+
+    def comings(self) -> int:
+        return self.moved
+
+    def come(self, *tokens: VehicleToken) -> None:
+        self.there.update(tokens)
+        self.moved += 1
+
+
+@dataclass
 class World:
     registry: EmbeddedRegistry
     cars: list[Vehicle]
     commands: FakeCommands = field(default_factory=FakeCommands)
-    online: set[VehicleToken] = field(default_factory=set)
+    presence: FakePresence = field(default_factory=FakePresence)
 
     def courier(self) -> Courier:
-        return Courier(
-            CONFIG, self.registry, self.registry.signing, self.commands, self.online.__contains__
-        )
+        return Courier(CONFIG, self.registry, self.registry.signing, self.commands, self.presence)
 
     def run(self, play: Callable[[Courier], Awaitable[None]]) -> None:
         async def main() -> None:
@@ -104,7 +122,7 @@ def test_an_approval_waits_for_its_car_and_ends_with_its_answer(world: World) ->
     async def play(courier: Courier) -> None:
         await asyncio.sleep(0.05)
         assert world.commands.asked == []
-        world.online.add(car.token)
+        world.presence.come(car.token)
         await until(lambda: bool(world.result(request.id)))
 
     world.run(play)
@@ -115,7 +133,7 @@ def test_an_approval_waits_for_its_car_and_ends_with_its_answer(world: World) ->
 
 
 def test_no_answer_is_tried_again_a_refusal_is_final(world: World) -> None:
-    world.online |= {car.token for car in world.cars}
+    world.presence.come(*(car.token for car in world.cars))
     silent = world.registry.signing.ask(world.cars[0].id, ADD_KEY, KEY, "OWNER", 9)
     full = world.registry.signing.ask(world.cars[1].id, ADD_KEY, KEY, "OWNER", 9)
     world.commands.busy = 1
@@ -139,7 +157,7 @@ def test_no_answer_is_tried_again_a_refusal_is_final(world: World) -> None:
 
 def test_a_car_s_approvals_keep_their_order(world: World) -> None:
     car = world.cars[0]
-    world.online.add(car.token)
+    world.presence.come(car.token)
     signing = world.registry.signing
     first = signing.ask(car.id, ADD_KEY, KEY, "OWNER", 9)
     second = signing.ask(car.id, REMOVE_KEY, KEY, "", 0)
@@ -154,7 +172,7 @@ def test_a_car_s_approvals_keep_their_order(world: World) -> None:
 
 def test_the_list_is_stored_before_who_waits_is_told(world: World) -> None:
     car = world.cars[0]
-    world.online.add(car.token)
+    world.presence.come(car.token)
     request = world.registry.signing.ask(car.id, ADD_KEY, KEY, "OWNER", 9)
 
     async def play(courier: Courier) -> None:
@@ -203,3 +221,91 @@ def test_what_was_heard_is_stored_at_the_end_and_only_news_are_written(world: Wo
 
     world.run(again)
     assert written == [{car.token: replace(SigningState("none"))}]
+
+
+def test_who_is_away_costs_nothing_until_somebody_comes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand that are away, looked up at each poll, would hold the commands' loop (P6)."""
+    signing = world.registry.signing
+    many = world.registry.add_vehicles([vin_of(number) for number in range(3, 403)])
+    for new in many:
+        signing.configure(new.vehicle.id, "a.b.c", "{}", KEY)
+    reads = 0
+    page = signing.cars_with_configs
+
+    def counted(after: int, limit: int) -> list[Waiting]:
+        nonlocal reads
+        reads += 1
+        return page(after, limit)
+
+    monkeypatch.setattr(signing, "cars_with_configs", counted)
+
+    async def play(_courier: Courier) -> None:
+        await until(lambda: world.presence.asked >= len(many))
+        await asyncio.sleep(0.1)
+        assert world.presence.asked == len(many), "once each: nobody has come"
+        assert reads == 2, "one page and the end, once: nothing has changed"
+        world.presence.come(many[-1].vehicle.token)
+        await until(lambda: bool(world.commands.asked))
+        (asked,) = world.commands.asked
+        assert asked.vehicle == many[-1].vehicle.token
+
+    world.run(play)
+
+
+def test_a_poll_asks_for_a_few_cars_only_and_comes_to_all(world: World) -> None:
+    signing = world.registry.signing
+    many = world.registry.add_vehicles([vin_of(number) for number in range(3, 603)])
+    for new in many:
+        signing.configure(new.vehicle.id, "a.b.c", "{}", KEY)
+    looks: list[int] = []
+    courier = world.courier()
+    send_out = courier._send_out
+
+    def counted() -> None:
+        before = world.presence.asked
+        send_out()
+        looks.append(world.presence.asked - before)
+
+    courier._send_out = counted  # type: ignore[method-assign]
+    world.courier = lambda: courier  # type: ignore[method-assign]
+
+    async def play(_courier: Courier) -> None:
+        await until(lambda: world.presence.asked >= len(many))
+
+    world.run(play)
+    assert max(looks) == LOOKS_MAX
+    assert sum(looks) == len(many)
+
+
+def test_what_another_process_approves_is_noticed(world: World, tmp_path: Path) -> None:
+    """`motorcade vehicle pair` writes the registry's file itself."""
+    car = world.cars[0]
+    world.presence.come(car.token)
+
+    async def play(_courier: Courier) -> None:
+        await asyncio.sleep(0.02)
+        other = open_registry(tmp_path / "registry.sqlite")
+        request = other.signing.ask(car.id, ADD_KEY, KEY, "OWNER", 9)
+        await until(lambda: world.result(request.id) == DONE)
+        other.close()
+
+    world.run(play)
+
+
+def test_a_list_longer_than_a_page_is_read_whole(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motorcade.commands.courier.PAGE_ROWS", 1)
+    tokens = {car.token for car in world.cars}
+    world.presence.come(*tokens)
+    for car in world.cars:
+        world.registry.signing.configure(car.id, "a.b.c", "{}", KEY)
+        world.registry.signing.ask(car.id, ADD_KEY, KEY, "OWNER", 9)
+
+    async def play(_courier: Courier) -> None:
+        await until(lambda: len(world.commands.asked) == 4)
+
+    world.run(play)
+    assert {asked.vehicle for asked in world.commands.asked} == tokens

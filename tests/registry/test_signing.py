@@ -74,7 +74,9 @@ def test_approvals_wait_for_the_car_s_answer(
     first = signing.ask(cars[0].id, ADD_KEY, KEY, "OWNER", 9)
     second = signing.ask(cars[0].id, REMOVE_KEY, KEY, "", 0)
     third = signing.ask(cars[1].id, ADD_KEY, KEY, "DRIVER", 9)
-    assert signing.open_requests() == [first, second, third]
+    places = [(one.id, one.vehicle) for one in (first, second, third)]
+    assert signing.cars_with_requests(0, 9) == places
+    assert signing.cars_with_requests(first.id, 1) == places[1:2]
     assert signing.requests(cars[0].id) == [first, second]
     signing.end(first.id, DONE)
     signing.end(first.id, "too late")  # the first answer stands
@@ -82,7 +84,7 @@ def test_approvals_wait_for_the_car_s_answer(
     assert ended is not None
     assert (ended.open, ended.result) == (False, DONE)
     registry.remove_vehicle(cars[1].vin)
-    assert signing.open_requests() == [second]
+    assert signing.cars_with_requests(0, 9) == [(second.id, second.vehicle)]
     assert signing.request(4711) is None
     with pytest.raises(NotFoundError):
         signing.ask(4711, ADD_KEY, KEY, "OWNER", 9)
@@ -93,20 +95,33 @@ def test_the_last_configuration_counts(registry: EmbeddedRegistry, cars: list[Ve
     assert signing.config_of(car.id) is None
     first = signing.configure(car.id, "a.b.c", "{}", KEY)
     assert (first.version, first.synced) == (1, False)
-    second = signing.configure(car.id, "d.e.f", "{}", KEY)
-    assert signing.unsynced() == [second]
+    signing.configure(car.id, "d.e.f", "{}", KEY)
+    assert signing.cars_with_configs(0, 9) == [(car.id, car.token)]
     signing.sync(car.token, 1, "")  # the car's answer to the one before
-    assert signing.unsynced() == [second]
+    assert signing.cars_with_configs(0, 9) == [(car.id, car.token)]
     signing.sync(car.token, 2, "")
     stored = signing.config_of(car.id)
     assert stored is not None
     assert (stored.synced, stored.version, stored.token) == (True, 2, "d.e.f")
     withdrawn = signing.configure(car.id, "", "", "")
-    assert signing.unsynced() == [withdrawn]
+    assert signing.cars_with_configs(0, 9) == [(car.id, withdrawn.vehicle)]
+    assert signing.cars_with_configs(car.id, 9) == []
     signing.sync(car.token, 3, "key_not_paired")
     stored = signing.config_of(car.id)
     assert stored is not None
     assert (stored.synced, stored.refusal) == (False, "key_not_paired")
-    assert signing.unsynced() == []
+    assert signing.cars_with_configs(0, 9) == []
     with pytest.raises(NotFoundError):
         signing.configure(4711, "a.b.c", "{}", KEY)
+
+
+def test_changes_of_every_process_are_seen(registry: EmbeddedRegistry, tmp_path: Path) -> None:
+    (car,) = (new.vehicle for new in registry.add_vehicles([vin_of(1)]))
+    other = open_registry(tmp_path / "registry.sqlite")
+    seen = registry.signing.changes()
+    assert registry.signing.changes() == seen
+    for writer in (registry, other):
+        writer.signing.ask(car.id, ADD_KEY, KEY, "OWNER", 9)
+        assert registry.signing.changes() != seen
+        seen = registry.signing.changes()
+    other.close()

@@ -111,6 +111,22 @@ def test_online_while_any_connection_is_open() -> None:
     assert live.read(CAR).last_received_us == 0, "presence is no telemetry"
 
 
+def test_presence_alone_is_told_without_the_rest() -> None:
+    live = state(tesla(CAR, 1, soc=50.0))
+    seen = live.comings()
+    assert not live.online(CAR)
+    assert not live.online(OTHER), "never heard of"
+    live.apply(batch(tesla(CAR, 2, soc=51.0)), "gateway")
+    assert live.comings() == seen, "a sample is no coming"
+    for coming, there in (("a", 1), ("a", 2)):
+        live.apply(batch(presence(CAR, coming, there)), "gateway")
+        assert live.online(CAR) == live.read(CAR).online == (there == 1)
+        assert live.comings() != seen
+        seen = live.comings()
+    live.restore(None)
+    assert live.comings() != seen
+
+
 def test_a_starting_gateway_ends_its_own_connections_only() -> None:
     live = state(presence(CAR, "a", 1))
     live.apply(batch(presence(OTHER, "b", 1)), "other gateway")

@@ -14,6 +14,7 @@ DRAIN_S_MAX: Final = 11  # s, at stop, for requests under way; above `commands.r
 WEBSOCKET_PING_S: Final = 20.0  # a silent app is asked, so that a dead one is noticed
 WEBSOCKET_BYTES_MAX: Final = 64 << 10  # apps send nothing of use
 KEEP_ALIVE_S: Final = 75  # an idle connection is kept this long: longer than clients' pollers wait
+DATE_S: Final = 1.0  # how old the `Date` header may be
 LISTEN_BACKLOG: Final = 1_024
 
 
@@ -31,11 +32,28 @@ class Listener:
 
 
 class _Server(uvicorn.Server):
-    """Uvicorn without its signal handlers: the composition root has its own."""
+    """Uvicorn without its signal handlers, and without waking ten times a second to see whether
+    to stop: per listener 3 ms of CPU a second, which an idle process need not spend."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._stopping = asyncio.Event()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+    def stop(self) -> None:
+        """Accept nothing more and drain."""
+        self.should_exit = True
+        self._stopping.set()
+
+    async def main_loop(self) -> None:
+        """Keep the `Date` header up to date until told to stop."""
+        while not await self.on_tick(0):  # 0: the tick that renews the header
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DATE_S):
+                    await self._stopping.wait()
 
 
 class _TlsConfig(uvicorn.Config):
@@ -79,7 +97,7 @@ class ApiServer:
     async def stop(self) -> None:
         """Accept nothing more, answer what was asked, close what stays open."""
         for server in self._servers:
-            server.should_exit = True
+            server.stop()
         await asyncio.gather(*self._tasks)
 
 

@@ -49,6 +49,7 @@ class EmbeddedLiveState:
         self._config = config
         self._gate = Gate()
         self._subscribers = Subscribers()
+        self._comings = 0
         self.records_without_slot = 0  # of vehicles beyond state.vehicles_max
         self._clear()
 
@@ -95,6 +96,16 @@ class EmbeddedLiveState:
             signals = dict(self._change(*cell) for cell in self._cells.of_vehicle(slot))
             online, received_us = self._presence.is_online(slot), int(self._received_us[slot])
         return VehicleState(signals, online, received_us)
+
+    def online(self, token: VehicleToken) -> bool:
+        """See `LiveState.online`."""
+        high, low = pack_token(token)
+        with self._gate:
+            return self._presence.is_online(self._slots.find(high, low))
+
+    def comings(self) -> int:
+        """See `LiveState.comings`."""
+        return self._comings
 
     def _change(self, signal: int, time_us: int, value: float) -> Change:
         known = BY_ID.get(signal)
@@ -191,6 +202,7 @@ class EmbeddedLiveState:
                     moved = [(gone, False) for gone in self._presence.writer_started(writer)]
                 else:
                     continue
+                self._comings += 1
                 for changed, online in moved:
                     if self._cells.watched[changed]:
                         value = SignalValue(online, record.event_time_us, "")
@@ -241,6 +253,7 @@ class EmbeddedLiveState:
         with self._gate:
             self._subscribers.unbind_all()
             self._clear()
+            self._comings += 1
             if saved is None:
                 return
             state = msgspec.msgpack.decode(saved, type=_Saved)

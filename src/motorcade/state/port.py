@@ -47,6 +47,12 @@ class LiveState(Protocol):
     def read(self, token: VehicleToken) -> VehicleState:
         """The vehicle's state; an empty one for a vehicle that has never sent. Under 1 ms."""
 
+    def online(self, token: VehicleToken) -> bool:
+        """`read(token).online`, some microseconds' work whatever the vehicle has sent."""
+
+    def comings(self) -> int:
+        """Another number than the last time if a vehicle may have come or gone since."""
+
     def subscribe(self, token: VehicleToken, callback: Callback) -> Handle:
         """Call `callback` with each batch of changes of one vehicle, from the follower's thread.
 

@@ -8,7 +8,13 @@ from sqlalchemy import Connection, bindparam, delete, insert, literal_column, se
 from motorcade.events import VehicleToken
 from motorcade.registry.errors import NotFoundError
 from motorcade.registry.people.store import Store
-from motorcade.registry.signing.port import KeyRequest, PairedKey, SigningState, TelemetryConfig
+from motorcade.registry.signing.port import (
+    KeyRequest,
+    PairedKey,
+    SigningState,
+    TelemetryConfig,
+    Waiting,
+)
 from motorcade.registry.signing.tables import (
     KEY_REQUESTS,
     SIGNING_KEYS,
@@ -49,7 +55,14 @@ REQUEST: Final = text_of(_request.where(KEY_REQUESTS.c.id == bindparam("id")))
 REQUESTS_OF: Final = text_of(
     _request.where(KEY_REQUESTS.c.vehicle_id == bindparam("vehicle"), _OPEN)
 )
-OPEN_REQUESTS: Final = text_of(_request.where(_OPEN, PRESENT))
+CARS_WITH_REQUESTS: Final = text_of(
+    select(KEY_REQUESTS.c.id, VEHICLES.c.token)
+    .join_from(KEY_REQUESTS, VEHICLES)
+    .where(_OPEN, PRESENT, KEY_REQUESTS.c.id > bindparam("after"))
+    .order_by(KEY_REQUESTS.c.id)
+    .limit(bindparam("limit"))
+    .offset(literal_column("0"))
+)
 _config: Final = select(
     VEHICLES.c.token,
     TELEMETRY_CONFIGS.c.version,
@@ -68,7 +81,17 @@ REFUSED: Final = text_of(
         PRESENT,
     )
 )
-UNSYNCED: Final = text_of(_config.where(TELEMETRY_CONFIGS.c.synced_time_us.is_(None), PRESENT))
+_UNSYNCED: Final = TELEMETRY_CONFIGS.c.synced_time_us.is_(None)
+CARS_WITH_CONFIGS: Final = text_of(
+    select(TELEMETRY_CONFIGS.c.vehicle_id, VEHICLES.c.token)
+    .join_from(TELEMETRY_CONFIGS, VEHICLES)
+    .where(_UNSYNCED, PRESENT, TELEMETRY_CONFIGS.c.vehicle_id > bindparam("after"))
+    .order_by(TELEMETRY_CONFIGS.c.vehicle_id)
+    .limit(bindparam("limit"))
+    .offset(literal_column("0"))
+)
+# SQLite's own count of what other connections wrote; the one that reads here never writes.
+CHANGES: Final = "PRAGMA data_version"
 
 
 class EmbeddedSigning:
@@ -118,8 +141,11 @@ class EmbeddedSigning:
     def requests(self, vehicle_id: int) -> list[KeyRequest]:
         return [_read_request(row) for row in self._store.rows(REQUESTS_OF, vehicle_id)]
 
-    def open_requests(self) -> list[KeyRequest]:
-        return [_read_request(row) for row in self._store.rows(OPEN_REQUESTS)]
+    def changes(self) -> int:
+        return int(self._store.rows(CHANGES)[0][0])
+
+    def cars_with_requests(self, after: int, limit: int) -> list[Waiting]:
+        return [Waiting(*row) for row in self._store.rows(CARS_WITH_REQUESTS, after, limit)]
 
     def end(self, request_id: int, result: str) -> None:
         with self._store.changing() as connection:
@@ -153,8 +179,8 @@ class EmbeddedSigning:
             )
         return TelemetryConfig(vehicle, version, token, config, issuer, synced=False)
 
-    def unsynced(self) -> list[TelemetryConfig]:
-        return [_read_config(row) for row in self._store.rows(UNSYNCED)]
+    def cars_with_configs(self, after: int, limit: int) -> list[Waiting]:
+        return [Waiting(*row) for row in self._store.rows(CARS_WITH_CONFIGS, after, limit)]
 
     def refused(self, issuer: str) -> list[TelemetryConfig]:
         return [_read_config(row) for row in self._store.rows(REFUSED, issuer)]

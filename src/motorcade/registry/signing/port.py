@@ -11,7 +11,7 @@ Methods may be called from any thread, and write to disk: call those from a thre
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from motorcade.events import VehicleToken
 
@@ -81,6 +81,13 @@ class TelemetryConfig:
     refusal: str = ""  # why the car does not take it
 
 
+class Waiting(NamedTuple):
+    """Something waits for this vehicle."""
+
+    place: int  # where a list that was cut goes on
+    vehicle: VehicleToken
+
+
 class Signing(Protocol):
     """See the module."""
 
@@ -105,8 +112,11 @@ class Signing(Protocol):
     def requests(self, vehicle_id: int) -> list[KeyRequest]:
         """The open requests of a vehicle, oldest first."""
 
-    def open_requests(self) -> list[KeyRequest]:
-        """Those of all vehicles, oldest first."""
+    def changes(self) -> int:
+        """Another number than the last time if anything may have been written since, by anyone."""
+
+    def cars_with_requests(self, after: int, limit: int) -> list[Waiting]:
+        """Up to `limit` open requests by rising id, from the one after `after` on (0: all)."""
 
     def end(self, request_id: int, result: str) -> None:
         """The car answered."""
@@ -121,8 +131,8 @@ class Signing(Protocol):
             NotFoundError: no such vehicle.
         """
 
-    def unsynced(self) -> list[TelemetryConfig]:
-        """Configurations that their cars do not have yet, and have not refused."""
+    def cars_with_configs(self, after: int, limit: int) -> list[Waiting]:
+        """The same of configurations that their cars neither have nor refused, by vehicle id."""
 
     def refused(self, issuer: str) -> list[TelemetryConfig]:
         """Configurations that this key (hex) signed and their cars do not take."""
