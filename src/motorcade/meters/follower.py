@@ -7,6 +7,7 @@ pass that costs 0.1 µs a record.
 import sqlite3
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -113,25 +114,34 @@ class MetersFollower:
             self._committed_s = now_s
             self._commit()
         if now_s - self._purged_s >= PURGE_S:
-            self._purged_s = now_s
-            self._meters.purge(self._clock.now_us() - self._config.ledger_s_max * _US)
+            before_us = self._clock.now_us() - self._config.ledger_s_max * _US
+            if self._write(partial(self._meters.purge, before_us)):
+                self._purged_s = now_s
+            else:
+                self._purged_s = now_s - PURGE_S + self._config.ledger_commit_s
 
     def _commit(self) -> None:
         if self._read_to is None:
             return
+        if self._write(partial(self._meters.apply, self._news, bytes(self._read_to))):
+            self._news, self._read_to = News(), None
+
+    def _write(self, write: Callable[[], None]) -> bool:
+        """Whether the ledger has it. On a full disk it has not, and it is tried again later: what
+        the ledger lacks is in the log, and what is too old harms nobody meanwhile."""
         try:
-            self._meters.apply(self._news, bytes(self._read_to))
+            write()
         except sqlite3.OperationalError as error:
             if not is_full(error):
                 raise
-            if not self._full:  # once per full disk; the same news are tried again
+            if not self._full:  # once per full disk
                 _log.error(
                     "meters_disk_full", error=str(error), hint="free space; it goes on by itself"
                 )
             self._full = True
-            return
+            return False
         self._full = False
-        self._news, self._read_to = News(), None
+        return True
 
     def _open(self, start: Start) -> LogReader:
         try:
