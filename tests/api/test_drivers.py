@@ -156,3 +156,12 @@ def test_too_many_are_422_with_messages(client: httpx.Client) -> None:
 def test_a_code_that_is_none_is_400(client: httpx.Client, body: dict[str, object]) -> None:
     answer = client.post("/api/1/invitations/redeem", json=body, headers=BOB)
     assert (answer.status_code, answer.json()["error"]) == (400, "invalid_field")
+
+
+def test_a_driver_who_was_removed_meanwhile_is_told_so(
+    client: httpx.Client, platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    share(client)
+    monkeypatch.setattr(platform.registry.sharing, "drivers", lambda _vehicle_id: [])
+    answer = client.request("DELETE", f"{CAR}/drivers", headers=BOB)
+    assert (answer.status_code, answer.json()["error"]) == (404, "not_found")

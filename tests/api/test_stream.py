@@ -1,8 +1,10 @@
 """The app's WebSocket: snapshot, changes, commands; scopes, slow clients, and how it ends."""
 
+import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from websockets import Subprotocol
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from motorcade.api.build import build_api
 from motorcade.state.port import VehicleState
 from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, members, running
 
@@ -292,6 +295,63 @@ def test_who_may_not_follow_events_is_told_so(platform: Platform) -> None:
     assert httpx.get(url).status_code == 401
     assert httpx.get(url, headers=bearer("owner", "vehicle_cmds")).status_code == 403
     assert httpx.get(url, headers=bearer("mallory")).status_code == 404
+
+
+def test_an_event_stream_whose_client_is_gone_before_it_begins_leaves_its_place(
+    platform: Platform,
+) -> None:
+    """The framework then never reads a frame; the next clients must not find all places taken."""
+    scope: Any = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": "GET",
+        "path": PATH,
+        "raw_path": PATH.encode(),
+        "root_path": "",
+        "scheme": "http",
+        "query_string": b"",
+        "headers": [(b"authorization", bearer()["Authorization"].encode())],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+
+    async def nothing_more() -> Any:
+        return {"type": "http.disconnect"}
+
+    async def gone(message: Any) -> None:
+        raise OSError("the client is gone")
+
+    async def ask() -> None:
+        with contextlib.suppress(Exception):  # the framework has an error of its own for it
+            await build_api(platform.counter)(dict(scope), nothing_more, gone)
+
+    watching = len(platform.live.callbacks)
+    before = platform.counter.streams.open
+    for _ in range(4):  # one more than there are places
+        asyncio.run_coroutine_threadsafe(ask(), platform.loop).result(10)
+    assert platform.counter.streams.open == before
+    assert len(platform.live.callbacks) == watching
+
+
+def test_too_many_event_streams_are_refused_too(tmp_path: Path) -> None:
+    with running(tmp_path, "api.streams_max=1") as platform:
+        url = f"{platform.url}{PATH}"
+        with httpx.stream("GET", url, headers=bearer(), timeout=10) as first:
+            assert next(first.iter_lines()).startswith("id: ")
+            refused = httpx.get(url, headers=bearer())
+            assert (refused.status_code, refused.json()["error"]) == (503, "service unavailable")
+        until(lambda: platform.counter.streams.open == 0)
+        with httpx.stream("GET", url, headers=bearer(), timeout=10) as again:
+            assert again.status_code == 200
+
+
+def until(true: Callable[[], bool]) -> None:
+    for _ in range(1_000):
+        if true():
+            return
+        time.sleep(0.01)
+    raise AssertionError("not within ten seconds")
 
 
 def test_leaving_ends_the_subscriptions(platform: Platform) -> None:

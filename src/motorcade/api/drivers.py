@@ -108,7 +108,9 @@ async def remove_driver(
     if access.owns_all_vehicles:
         driver_id = read_whole(str(given), "share_user_id", 0, 1, ID_MAX)
     else:
-        driver_id = next(row.id for row in drivers if row.subject == access.subject)
+        driver_id = next((row.id for row in drivers if row.subject == access.subject), 0)
+        if not driver_id:  # the owner was quicker
+            raise not_found("no such vehicle, or not yours")
         if given is not None and str(given) != str(driver_id):
             raise ApiError(403, "Unauthorized", "a driver may end their own access alone")
     try:

@@ -7,7 +7,7 @@ it and how it ends.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Iterator
 from functools import partial
 from typing import Any, Final
 
@@ -17,11 +17,13 @@ from litestar.di import NamedDependency
 from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 from litestar.response import Stream
+from litestar.types import ASGIApp, Receive, Scope, Send
 
 from motorcade.api.counter import AnyRequest, Connection, Counter, check_right, read_whole
 from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
 from motorcade.api.feed import End, Feed, FeedParts, Frame, Holder
+from motorcade.api.streams import Streams
 from motorcade.api.vehicles import entry
 from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
@@ -82,21 +84,19 @@ async def stream(
     tag: FromPath[str],
 ) -> None:
     """Snapshot, then changes, until either side ends it."""
-    try:
-        access, vehicle, resume, interval_ms = _asked(socket, counter, tag)
-        counter.streams.enter()
-    except ApiError as error:
-        await _deny(socket, error)
-        return
-    try:
+    with contextlib.ExitStack() as place:
+        try:
+            access, vehicle, resume, interval_ms = _asked(socket, counter, tag)
+            place.enter_context(counter.streams.place())
+        except ApiError as error:
+            await _deny(socket, error)
+            return
         offered = socket.scope.get("subprotocols") or []
         await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
         with _carried(counter, access, vehicle, resume, interval_ms) as holder:
             await _converse(socket, holder)
             if holder.end is not None:
                 await socket.close(code=CLOSE_CODES[holder.end], reason=holder.end.value)
-    finally:
-        counter.streams.leave()
 
 
 async def _converse(socket: AnySocket, holder: Holder) -> None:
@@ -131,6 +131,41 @@ async def _listen(socket: AnySocket) -> None:
         await socket.receive_data(mode="text")
 
 
+class _Placed:
+    """A streamed answer that holds one of the streams' places from its first byte to its last.
+
+    The framework may never begin to read what the answer is made of, when the client is gone by
+    then; so neither the place nor what follows the vehicle is taken before, or outlives it.
+    """
+
+    def __init__(
+        self, streams: Streams, frames: AsyncGenerator[bytes, None], answer: ASGIApp
+    ) -> None:
+        self._streams, self._frames, self._answer = streams, frames, answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._streams.place():
+            async with contextlib.aclosing(self._frames):
+                await self._answer(scope, receive, send)
+
+
+class _EventStream(Stream):
+    """Server-sent events as a `_Placed` answer."""
+
+    def __init__(self, streams: Streams, frames: AsyncGenerator[bytes, None]) -> None:
+        super().__init__(
+            frames,
+            status_code=200,
+            media_type="text/event-stream",
+            headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+        )
+        self._streams, self._frames = streams, frames
+
+    def to_asgi_response(self, *words: Any, **named: Any) -> Any:
+        """The framework's answer, in its place."""
+        return _Placed(self._streams, self._frames, super().to_asgi_response(*words, **named))
+
+
 @get("/api/1/vehicles/{tag:str}/stream")
 async def events(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
@@ -138,31 +173,23 @@ async def events(
     """The same as server-sent events: the id of each is what `resume` is in the WebSocket's."""
     access, vehicle, resume, interval_ms = _asked(request, counter, tag)
     counter.count(request, access, vehicle)
-    counter.streams.enter()
-    return Stream(
-        _events(counter, access, vehicle, resume, interval_ms),
-        status_code=200,
-        media_type="text/event-stream",
-        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
-    )
+    frames = _events(counter, access, vehicle, resume, interval_ms)
+    return _EventStream(counter.streams, frames)
 
 
 async def _events(
     counter: Counter, access: AccessToken, vehicle: Vehicle, resume: str, interval_ms: int
-) -> AsyncIterator[bytes]:
-    try:
-        with _carried(counter, access, vehicle, resume, interval_ms) as holder:
-            comment_s = counter.config.api.stream_comment_s
-            while holder.end is None:
-                try:
-                    frames = await asyncio.wait_for(holder.frames(), comment_s)
-                except TimeoutError:
-                    yield b":\n\n"
-                else:
-                    yield b"".join(map(_event, frames))
-            yield b"event: end\ndata: " + _JSON.encode({"reason": holder.end.value}) + b"\n\n"
-    finally:
-        counter.streams.leave()
+) -> AsyncGenerator[bytes, None]:
+    with _carried(counter, access, vehicle, resume, interval_ms) as holder:
+        comment_s = counter.config.api.stream_comment_s
+        while holder.end is None:
+            try:
+                frames = await asyncio.wait_for(holder.frames(), comment_s)
+            except TimeoutError:
+                yield b":\n\n"
+            else:
+                yield b"".join(map(_event, frames))
+        yield b"event: end\ndata: " + _JSON.encode({"reason": holder.end.value}) + b"\n\n"
 
 
 def _event(frame: Frame) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from motorcade.api.errors import ApiError
 from motorcade.api.feed import End, Feed, Holder, split_resume
@@ -10,7 +10,7 @@ from motorcade.config import ApiConfig
 
 
 class Streams:
-    """Entered and left by each connection; `close` ends them all.
+    """Each connection has its place while it lasts; `close` ends them all.
 
     A feed whose connection broke is parked for `api.stream_parked_s_max`, at most
     `api.streams_parked_max` of them: the longest parked goes first.
@@ -30,19 +30,22 @@ class Streams:
         """Feeds that nobody carries just now."""
         return len(self._parked)
 
-    def enter(self) -> None:
-        """Raises the 503 at `api.streams_max`, and while the server shuts down."""
+    @contextlib.contextmanager
+    def place(self) -> Iterator[None]:
+        """One of `api.streams_max`, while the block runs. Raises the 503: all are taken, or the
+        server shuts down."""
         if self.closing:
             raise ApiError(503, "service unavailable", "this server is shutting down")
         if self.open >= self._config.streams_max:
             raise ApiError(503, "service unavailable", "too many open streams on this server")
         self.open += 1
         self._empty.clear()
-
-    def leave(self) -> None:
-        self.open -= 1
-        if self.open == 0:
-            self._empty.set()
+        try:
+            yield
+        finally:
+            self.open -= 1
+            if self.open == 0:
+                self._empty.set()
 
     def carry(
         self, resume: str, fits: Callable[[Feed], bool], make: Callable[[], Feed], interval_ms: int
