@@ -18,18 +18,17 @@ and what became of their commands stays. Whoever asks again hears that outcome w
 """
 
 import contextlib
-import zlib
 from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
 import msgspec
 
+from motorcade.vehicle.checked import read_checked, write_checked
 from motorcade.vehicle.disk import Disk
 from motorcade.wire.command.messages import Counter, JournalEntry, JournalState
 
 _FILE: Final = "journal"
-_CHECKSUM_DIGITS: Final = 8
 _FINAL: Final = frozenset({"executed", "refused", "expired", "unknown"})
 
 
@@ -229,16 +228,13 @@ class Journal:
 
 
 def _write_line(line: _Floor | _Line) -> bytes:
-    text = _encoder.encode(line)
-    return b"%08x %s\n" % (zlib.crc32(text), text)
+    return write_checked(_encoder.encode(line))
 
 
 def _read_line(line: bytes) -> _Floor | _Line | None:
     """The line's content; `None` if it is damaged."""
-    text = line[_CHECKSUM_DIGITS + 1 :]
-    if line[: _CHECKSUM_DIGITS + 1] != b"%08x " % zlib.crc32(text):
-        return None
+    text = read_checked(line)
     try:
-        return _decoder.decode(text)
+        return None if text is None else _decoder.decode(text)
     except (ValueError, RecursionError):  # another version's, or damage that fits its checksum
         return None

@@ -6,7 +6,6 @@ is told and left alone: the car then has no identity, until somebody restores th
 it on purpose. Keys of a domain are drawn when they are first needed.
 """
 
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -14,11 +13,11 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from motorcade.vehicle.checked import read_checked, write_checked
 from motorcade.vehicle.disk import Disk
 from motorcade.wire.tesla_command.keys import PRIVATE_SEED_BYTES, make_private_key
 
 _FILE: Final = "keychain"
-_CHECKSUM_DIGITS: Final = 8
 
 
 class KeyEntry(msgspec.Struct, frozen=True):
@@ -110,16 +109,16 @@ class Keychain:
     def _write(self, drawn: dict[int, _Drawn], keys: dict[str, KeyEntry]) -> None:
         seeds = {str(domain): one.seed for domain, one in drawn.items()}
         text = msgspec.json.encode(_File(seeds, list(keys.values())))
-        self._disk.replace(_FILE, b"%08x %s\n" % (zlib.crc32(text), text))
+        self._disk.replace(_FILE, write_checked(text))
         self._drawn, self._by_public = drawn, keys
 
     def _load(self) -> None:
         data = self._disk.read(_FILE)
         if not data:
             return
-        text = data[_CHECKSUM_DIGITS + 1 :].rstrip(b"\n")
+        text = read_checked(data)
         try:
-            if data[: _CHECKSUM_DIGITS + 1] != b"%08x " % zlib.crc32(text):
+            if text is None:
                 raise ValueError("checksum")
             file = msgspec.json.decode(text, type=_File)
             for number, seed in file.seeds.items():

@@ -5,12 +5,12 @@ key that may no longer read takes its configuration's stream with it, and brings
 again; the token itself stays until it is withdrawn.
 """
 
-import zlib
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
 
+from motorcade.vehicle.checked import read_checked, write_checked
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.signed.keychain import Keychain
 from motorcade.vehicle.signed.roles import rights_of_role
@@ -24,7 +24,6 @@ from motorcade.wire.tesla_command.telemetry_config import (
 )
 
 _FILE: Final = "telemetry_config"
-_CHECKSUM_DIGITS: Final = 8
 KEY_NOT_PAIRED: Final = "key_not_paired"
 INVALID_TOKEN: Final = "invalid_token"
 
@@ -92,16 +91,16 @@ class TelemetryKeeper:
 
     def _store(self, version: int, token: str) -> None:
         text = msgspec.json.encode(_Stored(version, token))
-        self._disk.replace(_FILE, b"%08x %s\n" % (zlib.crc32(text), text))
+        self._disk.replace(_FILE, write_checked(text))
         self._version = version
 
     def _load(self) -> None:
         data = self._disk.read(_FILE)
         if not data:
             return
-        text = data[_CHECKSUM_DIGITS + 1 :].rstrip(b"\n")
+        text = read_checked(data)
         try:
-            if data[: _CHECKSUM_DIGITS + 1] != b"%08x " % zlib.crc32(text):
+            if text is None:
                 raise ValueError("checksum")
             stored = msgspec.json.decode(text, type=_Stored)
         except (ValueError, RecursionError):
