@@ -249,6 +249,8 @@ class VehicleConfig:
     journal_commands_max: int = 10_000  # commands a car remembers; the oldest are forgotten
     journal_responses_bytes_max: int = 4 << 20  # of signed commands; the oldest are blanked
     server_time_age_s_max: float = 86_400.0  # authenticated time older than this is asked anew
+    pin_tries_max: int = 5  # wrong PINs of a mode in a row, then it is locked ...
+    pin_lock_s: float = 900.0  # ... this long, the right PIN too
     signed_commands: str = "supported"  # Tesla's protocol in the car: none, supported or required
     signing_keys_max: int = 20  # slots of its key list; 1 to 32
     otlp_url: str = ""  # where `motorcade drive` traces commands to, by OTLP over HTTP; none: off

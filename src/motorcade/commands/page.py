@@ -13,10 +13,13 @@ Tesla's; a name with `?` may be left out, `a | b` are two names of one parameter
 Tesla's signed protocol does not carry. What the car does, and why it may refuse, stands in
 `src/motorcade/vehicle/actions/`; how a command travels, in `commands.md`.
 
-PINs are hidden in timelines. `days_of_week` is a text like `Monday,Friday`, `Weekdays` or `All`, or
-the bits (Sunday is 1). Times are minutes after midnight where the vehicle is, by the hour of its
-longitude. Managed charging: Tesla documents no parameters, these are ours; without them management
-ends.
+PINs are hidden in timelines. After `vehicle.pin_tries_max` (5) wrong ones in a row the car looks at
+no PIN of that mode for `vehicle.pin_lock_s` (15 min) and answers `pin_locked`. Modes, PINs and
+wrong tries outlast a restart; they lie in `journal/security` beside the car's `vehicle.json`.
+
+`days_of_week` is a text like `Monday,Friday`, `Weekdays` or `All`, or the bits (Sunday is 1). Times
+are minutes after midnight where the vehicle is, by the hour of its longitude. Managed charging:
+Tesla documents no parameters, these are ours; without them management ends.
 """
 
 

@@ -20,6 +20,7 @@ from motorcade.vehicle.link_mqtt import MqttLink
 from motorcade.vehicle.link_telemetry import TelemetryLink
 from motorcade.vehicle.model import PARK_S, Car, Habits
 from motorcade.vehicle.mqtt_session import ClientSession
+from motorcade.vehicle.pins import PinKeeper
 from motorcade.vehicle.samples import JsonSampler, Sampler, TeslaSampler
 from motorcade.vehicle.signed.car import CarMachine
 from motorcade.vehicle.signed.keychain import Keychain
@@ -76,7 +77,13 @@ def assemble(
         sampler = TeslaSampler(vehicle.vin)
     car = Car(seed, habits=_habits(world.config), start_unix_s=world.clock.now_us() / 1e6)
     keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=_slots(world.config))
-    receiver = Receiver(vehicle.vin, keychain, CarMachine(car), world.entropy)
+    pins = PinKeeper(
+        journal_disk,
+        car,
+        tries_max=world.config.pin_tries_max,
+        lock_s=world.config.pin_lock_s,
+    )
+    receiver = Receiver(vehicle.vin, keychain, CarMachine(car, pins), world.entropy)
     stream = ConfiguredStream(vehicle, world.config, world.clock, world.sleep, world.entropy, seed)
     telemetry = TelemetryKeeper(journal_disk, keychain, stream.configure)
     parts = AgentParts(
@@ -90,11 +97,13 @@ def assemble(
         world.entropy,
         commanded=world.kind is not LinkKind.TELEMETRY,
         traced=world.traced,
+        refuses=pins.judge,
+        apply=pins.apply,
         program=SignedProgram(_signing(world.config), receiver, telemetry),
         also=stream.sample,
     )
     agent = Agent(parts)
-    agent.damage += filter(None, [keychain.damage, telemetry.damage])
+    agent.damage += filter(None, [keychain.damage, telemetry.damage, pins.damage])
     backoff = Backoff(world.config, np.random.default_rng((seed, _JITTER)))
     return Member(agent, link_of(vehicle, world, agent, backoff, tls), stream)
 

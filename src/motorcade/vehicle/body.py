@@ -190,8 +190,21 @@ class Stop(NamedTuple):
     longitude_deg: float | None = None
 
 
+PIN_MODES: Final = ("valet", "pin_to_drive", "speed_limit", "parental")
+
+
+@dataclass(slots=True)
+class PinLock:
+    """How often a mode's PIN was got wrong."""
+
+    wrong_tries: int = 0  # since the last right one, or since it was locked
+    until_unix_s: float = 0.0  # no PIN is looked at before
+
+
 @dataclass(slots=True)
 class Security:
+    """Each mode of `PIN_MODES` is on or off, and has the PIN of its name with `_pin`, or none."""
+
     sentry: bool = False
     valet: bool = False
     valet_pin: str = ""
@@ -204,6 +217,9 @@ class Security:
     parental_pin: str = ""
     parental_settings: set[str] = field(default_factory=set)
     parental_limit_mps: float = 85 * MPH_MPS
+    pin_locks: dict[str, PinLock] = field(
+        default_factory=lambda: {mode: PinLock() for mode in PIN_MODES}
+    )
     guest: bool = False
     remote_start_until_s: float = NEVER_S
 

@@ -11,6 +11,7 @@ from motorcade.vehicle.assembly import LinkKind, World, assemble
 from motorcade.vehicle.disk import MemoryDisk
 from motorcade.vehicle.errors import VehicleError
 from motorcade.vehicle.model import Car, Habits
+from motorcade.vehicle.pins import PinKeeper
 from motorcade.vehicle.samples import signals_of
 from motorcade.vehicle.signed.car import CarMachine
 from motorcade.vehicle.signed.receiver import Receiver
@@ -32,6 +33,10 @@ from tests.vehicle.signed.car import (
 LOCK, UNLOCK, WAKE, START = (unsigned(RKEAction=number) for number in (1, 0, 30, 20))
 
 
+def machine(car: Car) -> CarMachine:
+    return CarMachine(car, PinKeeper(MemoryDisk(), car, tries_max=3, lock_s=60.0))
+
+
 class RealCar(SignedCar):
     """The receiver of a car that lives, and sleeps when nobody comes."""
 
@@ -40,7 +45,7 @@ class RealCar(SignedCar):
         self.car = staying_car()
         self.car._until_s = 1e9
         self.pair(2)
-        self.receiver = Receiver(VIN, self.keychain, CarMachine(self.car), lambda n: b"e" * n)
+        self.receiver = Receiver(VIN, self.keychain, machine(self.car), lambda n: b"e" * n)
         self.car.advance(Habits().sleep_after_s)
         assert self.car.asleep
 
@@ -80,13 +85,30 @@ def test_infotainment_sleeps() -> None:
     assert (status.result, status.result_reason.plain_text) == (1, "vehicle_is_asleep")
 
 
+def test_a_signed_wrong_pin_counts_as_a_plain_one_does() -> None:
+    town = RealCar()
+    town.car.call()
+    town.car.advance(town.car.elapsed_s + Habits().wake_s)
+    owner = signer(town, 3)
+
+    def valet(on: bool, pin: str) -> str:
+        members = {"on": on, "password": pin}
+        answer = owner.send(action(vehicleControlSetValetModeAction=members))
+        return infotainment(answer).actionStatus.result_reason.plain_text
+
+    assert valet(True, "1234") == ""
+    reasons = [valet(False, "0000") for _ in range(4)]
+    assert reasons == ["wrong_pin", "wrong_pin", "wrong_pin", "pin_locked"]
+    assert valet(False, "1234") == "pin_locked"
+
+
 def test_occupied_is_somebody_in_it_not_motion() -> None:
     car = Car(1)
-    machine = CarMachine(car)
-    assert not machine.occupied()
+    seen = machine(car)
+    assert not seen.occupied()
     do(car, "remote_start_drive")
     assert not car.moving
-    assert machine.occupied()
+    assert seen.occupied()
 
 
 def test_limits_are_those_that_the_car_keeps_and_streams() -> None:

@@ -19,6 +19,7 @@ ALREADY_SET: Final = "already_set"
 NOT_FITTED: Final = "not_supported"
 NO_PIN: Final = "pin_required"
 WRONG_PIN: Final = "wrong_pin"
+PIN_LOCKED: Final = "pin_locked"  # too many wrong ones
 BATTERY_LOW: Final = "battery_low"
 COMFORT_OFF: Final = "cabin comfort remote settings not enabled"
 NOBODY: Final = "user_not_present"
@@ -34,6 +35,7 @@ class Action:
 
     refuse: Callable[[Car, Parameters], str]
     apply: Callable[[Car, Parameters], None]
+    pin_of: str = ""  # of `PIN_MODES`: whose PIN is compared with what is given
 
 
 def never(_car: Car, _parameters: Parameters) -> str:

@@ -1,11 +1,11 @@
 """Who may do what with the car: sentry, valet, PINs, speed limits, parents, guests.
 
-A PIN that is set is needed to switch off what it protects. The `..._admin` commands are for owners
+A PIN that is set is needed to switch off what it protects; after too many wrong ones none is looked
+at for a while (`vehicle/pins.py` counts and remembers). The `..._admin` commands are for owners
 and fleet managers, who may forget a PIN: the API's scopes and the signed protocol's roles see to it
 that nobody else sends them.
 """
 
-from collections.abc import Callable
 from typing import Final
 
 from motorcade.vehicle.actions.action import (
@@ -15,6 +15,7 @@ from motorcade.vehicle.actions.action import (
     DRIVING,
     INVALID,
     NO_PIN,
+    PIN_LOCKED,
     WRONG_PIN,
     Action,
     Parameters,
@@ -24,7 +25,7 @@ from motorcade.vehicle.actions.action import (
     pin,
     whole,
 )
-from motorcade.vehicle.body import MPH_MPS, PARENTAL_SETTINGS, Security, Settings
+from motorcade.vehicle.body import MPH_MPS, PARENTAL_SETTINGS, PinLock, Settings
 from motorcade.vehicle.climate import LOW_SOC
 from motorcade.vehicle.model import Car
 from motorcade.wire.command.limits import LIMIT_MPH
@@ -46,136 +47,104 @@ def _sentry(car: Car, parameters: Parameters) -> None:
     car.body.security.sentry = parameters["on"]
 
 
-def _check(known: str, parameters: Parameters, name: str) -> str:
+def _check(car: Car, mode: str, parameters: Parameters, name: str) -> str:
     """Whether the PIN given is the one that is set; the first one given is set."""
-    given = pin(parameters, name)
+    security = car.body.security
+    given, known = pin(parameters, name), getattr(security, f"{mode}_pin")
     if given is None:
         return INVALID
+    if known and car.unix_s < security.pin_locks[mode].until_unix_s:
+        return PIN_LOCKED
     return ACCEPTED if known in ("", given) else WRONG_PIN
 
 
-def _refuse_valet(car: Car, parameters: Parameters) -> str:
-    security, on = car.body.security, flag(parameters, "on")
-    if on is None:
-        return INVALID
-    if on == security.valet:
-        return ALREADY_SET
-    if parameters.get("password") is None:
-        # Who set a PIN before need not say it to hand the car over, only to have it back.
-        return ACCEPTED if on and security.valet_pin else NO_PIN
-    return _check(security.valet_pin, parameters, "password")
-
-
-def _valet(car: Car, parameters: Parameters) -> None:
+def _set(car: Car, mode: str, on: bool, given: str | None = None) -> None:
+    """On or off, by the right PIN or by one that is set now."""
     security = car.body.security
-    security.valet = parameters["on"]
-    security.valet_pin = parameters.get("password") or security.valet_pin
+    setattr(security, mode, on)
+    if given is not None:
+        setattr(security, f"{mode}_pin", given)
+        security.pin_locks[mode] = PinLock()
 
 
-def _refuse_reset_valet(car: Car, _parameters: Parameters) -> str:
-    return ACTIVE if car.body.security.valet else ACCEPTED
+def _forget(car: Car, mode: str) -> None:
+    setattr(car.body.security, f"{mode}_pin", "")
+    car.body.security.pin_locks[mode] = PinLock()
 
 
-def _reset_valet(car: Car, _parameters: Parameters) -> None:
-    car.body.security.valet_pin = ""
+def _switch(mode: str) -> Action:
+    """One command both ways: `on`, and `password`."""
+
+    def refuse(car: Car, parameters: Parameters) -> str:
+        security, on = car.body.security, flag(parameters, "on")
+        if on is None:
+            return INVALID
+        if on == getattr(security, mode):
+            return ALREADY_SET
+        if parameters.get("password") is None:
+            # Who set a PIN before need not say it to hand the car over, only to have it back.
+            return ACCEPTED if on and getattr(security, f"{mode}_pin") else NO_PIN
+        return _check(car, mode, parameters, "password")
+
+    def apply(car: Car, parameters: Parameters) -> None:
+        _set(car, mode, parameters["on"], parameters.get("password"))
+
+    return Action(refuse, apply, mode)
 
 
-def _refuse_pin_to_drive(car: Car, parameters: Parameters) -> str:
-    security, on = car.body.security, flag(parameters, "on")
-    if on is None:
-        return INVALID
-    if on == security.pin_to_drive:
-        return ALREADY_SET
-    if parameters.get("password") is None:
-        return ACCEPTED if on and security.pin_to_drive_pin else NO_PIN
-    return _check(security.pin_to_drive_pin, parameters, "password")
+def _turn(mode: str, *, on: bool) -> Action:
+    """A command for each way, with `pin`."""
+
+    def refuse(car: Car, parameters: Parameters) -> str:
+        wrong = _check(car, mode, parameters, "pin")
+        if wrong or getattr(car.body.security, mode) != on:
+            return wrong
+        return ALREADY_SET if on else NOT_ACTIVE
+
+    def apply(car: Car, parameters: Parameters) -> None:
+        _set(car, mode, on, parameters["pin"])
+
+    return Action(refuse, apply, mode)
 
 
-def _pin_to_drive(car: Car, parameters: Parameters) -> None:
-    security = car.body.security
-    security.pin_to_drive = parameters["on"]
-    security.pin_to_drive_pin = parameters.get("password") or security.pin_to_drive_pin
+def _reset(mode: str, *, unless: str = "") -> Action:
+    """Forget the PIN of a mode that is not in use, nor `unless` in use; as Tesla's."""
+
+    def refuse(car: Car, _parameters: Parameters) -> str:
+        security = car.body.security
+        if unless and getattr(security, unless):
+            return f"{unless}_mode"
+        return ACTIVE if getattr(security, mode) else ACCEPTED
+
+    return Action(refuse, lambda car, _parameters: _forget(car, mode))
 
 
-def _refuse_reset_pin_to_drive(car: Car, _parameters: Parameters) -> str:
-    """As Tesla's: only while it is not in use, and no valet drives."""
-    security = car.body.security
-    if security.valet:
-        return "valet_mode"
-    return ACTIVE if security.pin_to_drive else ACCEPTED
+def _clear(mode: str, *, admin: bool) -> Action:
+    """Off, and its PIN forgotten; an administrator need not know it."""
+
+    def refuse(car: Car, parameters: Parameters) -> str:
+        wrong = _check(car, mode, parameters, "pin")
+        return wrong or (ACCEPTED if getattr(car.body.security, f"{mode}_pin") else NO_PIN)
+
+    def apply(car: Car, _parameters: Parameters) -> None:
+        _set(car, mode, on=False)
+        _forget(car, mode)
+
+    return Action(never, apply) if admin else Action(refuse, apply, mode)
 
 
-def _reset_pin_to_drive(car: Car, _parameters: Parameters) -> None:
-    car.body.security.pin_to_drive_pin = ""
+def _limit(mode: str, member: str) -> Action:
+    """The speed that a mode allows; not while it is in use."""
 
+    def refuse(car: Car, parameters: Parameters) -> str:
+        if number(parameters, "limit_mph", *LIMIT_MPH) is None:
+            return INVALID
+        return ACTIVE if getattr(car.body.security, mode) else ACCEPTED
 
-def _clear_pin_to_drive(car: Car, _parameters: Parameters) -> None:
-    car.body.security.pin_to_drive = False
-    car.body.security.pin_to_drive_pin = ""
+    def apply(car: Car, parameters: Parameters) -> None:
+        setattr(car.body.security, member, float(parameters["limit_mph"]) * MPH_MPS)
 
-
-def _refuse_limit_on(car: Car, parameters: Parameters) -> str:
-    security = car.body.security
-    wrong = _check(security.speed_limit_pin, parameters, "pin")
-    return wrong or (ALREADY_SET if security.speed_limit else ACCEPTED)
-
-
-def _limit_on(car: Car, parameters: Parameters) -> None:
-    car.body.security.speed_limit = True
-    car.body.security.speed_limit_pin = parameters["pin"]
-
-
-def _refuse_limit_off(car: Car, parameters: Parameters) -> str:
-    security = car.body.security
-    wrong = _check(security.speed_limit_pin, parameters, "pin")
-    return wrong or (ACCEPTED if security.speed_limit else NOT_ACTIVE)
-
-
-def _limit_off(car: Car, _parameters: Parameters) -> None:
-    car.body.security.speed_limit = False
-
-
-def _refuse_limit(car: Car, parameters: Parameters) -> str:
-    if number(parameters, "limit_mph", *LIMIT_MPH) is None:
-        return INVALID
-    return ACTIVE if car.body.security.speed_limit else ACCEPTED
-
-
-def _limit(car: Car, parameters: Parameters) -> None:
-    car.body.security.speed_limit_mps = float(parameters["limit_mph"]) * MPH_MPS
-
-
-def _refuse_clear_limit(car: Car, parameters: Parameters) -> str:
-    security = car.body.security
-    wrong = _check(security.speed_limit_pin, parameters, "pin")
-    return wrong or (ACCEPTED if security.speed_limit_pin else NO_PIN)
-
-
-def _clear_limit(car: Car, _parameters: Parameters) -> None:
-    """Off, and its PIN forgotten."""
-    car.body.security.speed_limit = False
-    car.body.security.speed_limit_pin = ""
-
-
-def _refuse_parental_on(car: Car, parameters: Parameters) -> str:
-    security = car.body.security
-    wrong = _check(security.parental_pin, parameters, "pin")
-    return wrong or (ALREADY_SET if security.parental else ACCEPTED)
-
-
-def _parental_on(car: Car, parameters: Parameters) -> None:
-    car.body.security.parental = True
-    car.body.security.parental_pin = parameters["pin"]
-
-
-def _refuse_parental_off(car: Car, parameters: Parameters) -> str:
-    security = car.body.security
-    wrong = _check(security.parental_pin, parameters, "pin")
-    return wrong or (ACCEPTED if security.parental else NOT_ACTIVE)
-
-
-def _parental_off(car: Car, _parameters: Parameters) -> None:
-    car.body.security.parental = False
+    return Action(refuse, apply)
 
 
 def _refuse_setting(car: Car, parameters: Parameters) -> str:
@@ -189,21 +158,6 @@ def _setting(car: Car, parameters: Parameters) -> None:
     settings = car.body.security.parental_settings
     change = settings.add if parameters["enable"] else settings.discard
     change(PARENTAL_SETTINGS[int(parameters["setting"])])
-
-
-def _refuse_parental_limit(car: Car, parameters: Parameters) -> str:
-    if number(parameters, "limit_mph", *LIMIT_MPH) is None:
-        return INVALID
-    return ACTIVE if car.body.security.parental else ACCEPTED
-
-
-def _parental_limit(car: Car, parameters: Parameters) -> None:
-    car.body.security.parental_limit_mps = float(parameters["limit_mph"]) * MPH_MPS
-
-
-def _clear_parental(car: Car, _parameters: Parameters) -> None:
-    car.body.security.parental = False
-    car.body.security.parental_pin = ""
 
 
 def _refuse_guest(car: Car, parameters: Parameters) -> str:
@@ -237,37 +191,23 @@ def _erase(car: Car, _parameters: Parameters) -> None:
     body.media = type(body.media)()
 
 
-def _pinless(forget: Callable[[Car, Parameters], None]) -> Action:
-    return Action(never, forget)
-
-
-def pin_set(security: Security) -> dict[str, bool]:
-    """Which PINs there are; for telemetry, which never tells the PINs."""
-    return {
-        "valet": bool(security.valet_pin),
-        "pin_to_drive": bool(security.pin_to_drive_pin),
-        "speed_limit": bool(security.speed_limit_pin),
-        "parental": bool(security.parental_pin),
-    }
-
-
 ACTIONS: Final[dict[str, Action]] = {
     "set_sentry_mode": Action(_refuse_sentry, _sentry),
-    "set_valet_mode": Action(_refuse_valet, _valet),
-    "reset_valet_pin": Action(_refuse_reset_valet, _reset_valet),
-    "set_pin_to_drive": Action(_refuse_pin_to_drive, _pin_to_drive),
-    "reset_pin_to_drive_pin": Action(_refuse_reset_pin_to_drive, _reset_pin_to_drive),
-    "clear_pin_to_drive_admin": _pinless(_clear_pin_to_drive),
-    "speed_limit_activate": Action(_refuse_limit_on, _limit_on),
-    "speed_limit_deactivate": Action(_refuse_limit_off, _limit_off),
-    "speed_limit_set_limit": Action(_refuse_limit, _limit),
-    "speed_limit_clear_pin": Action(_refuse_clear_limit, _clear_limit),
-    "speed_limit_clear_pin_admin": _pinless(_clear_limit),
-    "parental_controls_activate": Action(_refuse_parental_on, _parental_on),
-    "parental_controls_deactivate": Action(_refuse_parental_off, _parental_off),
+    "set_valet_mode": _switch("valet"),
+    "reset_valet_pin": _reset("valet"),
+    "set_pin_to_drive": _switch("pin_to_drive"),
+    "reset_pin_to_drive_pin": _reset("pin_to_drive", unless="valet"),
+    "clear_pin_to_drive_admin": _clear("pin_to_drive", admin=True),
+    "speed_limit_activate": _turn("speed_limit", on=True),
+    "speed_limit_deactivate": _turn("speed_limit", on=False),
+    "speed_limit_set_limit": _limit("speed_limit", "speed_limit_mps"),
+    "speed_limit_clear_pin": _clear("speed_limit", admin=False),
+    "speed_limit_clear_pin_admin": _clear("speed_limit", admin=True),
+    "parental_controls_activate": _turn("parental", on=True),
+    "parental_controls_deactivate": _turn("parental", on=False),
     "parental_controls_enable_setting": Action(_refuse_setting, _setting),
-    "parental_controls_set_speed_limit": Action(_refuse_parental_limit, _parental_limit),
-    "parental_controls_clear_pin_admin": _pinless(_clear_parental),
+    "parental_controls_set_speed_limit": _limit("parental", "parental_limit_mps"),
+    "parental_controls_clear_pin_admin": _clear("parental", admin=True),
     "guest_mode": Action(_refuse_guest, _guest),
     "erase_user_data": Action(_refuse_erase, _erase),
 }
