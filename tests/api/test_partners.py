@@ -9,7 +9,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from motorcade.api import domain_keys
-from motorcade.api.domain_keys import KeyFetchError, fetch_key, is_public
+from motorcade.api.domain_keys import KeyFetchError, fetch_key, is_nobodys, is_public
+from motorcade.registry.people.names import public_point
 from motorcade.registry.people.port import App, AppRequest
 from tests.api.standins import Platform, running
 
@@ -35,11 +36,17 @@ def client(platform: Platform) -> Iterator[httpx.Client]:
         yield client
 
 
-def add_app(platform: Platform, *, domain: str = "", pem: str = "") -> dict[str, str]:
-    """An app; the header of its partner token."""
+def add_person(platform: Platform) -> int:
+    return platform.registry.people.add_person("eve@x.org", "Eve", "long enough")[0].id
+
+
+def add_app(
+    platform: Platform, *, domain: str = "", pem: str = "", person_id: int | None = None
+) -> dict[str, str]:
+    """An app, the operator's or somebody's; the header of its partner token."""
     redirects, scopes = ("https://app.example/callback",), ("vehicle_device_data",)
     asked = AppRequest("Charger", redirects, scopes, "charges", domain, pem)
-    app: App = platform.registry.people.add_app(asked)[0]
+    app: App = platform.registry.people.add_app(asked, person_id)[0]
     bearer = f"{app.client_id}:openid"
     platform.tokens.clients[bearer] = app.client_id
     return {"Authorization": f"Bearer {bearer}"}
@@ -66,6 +73,77 @@ def test_without_one_it_comes_from_the_domain(client: httpx.Client, platform: Pl
     answer = client.post(URL, json={"domain": "app.example"}, headers=add_app(platform))
     assert answer.json()["response"]["public_key"] == POINT
     assert asked == ["app.example"]
+
+
+OTHER_PEM = (
+    ec.derive_private_key(8, ec.SECP256R1())
+    .public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
+
+
+@pytest.mark.parametrize("domain", ["", "tesla.com"])
+def test_nobody_claims_a_foreign_domain_with_a_key_of_their_own(
+    client: httpx.Client, platform: Platform, domain: str
+) -> None:
+    headers = add_app(platform, domain=domain, pem=PEM, person_id=add_person(platform))
+    answer = client.post(URL, json={"domain": "tesla.com"}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (424, "Public key download failed")
+    platform.counter.fetch_key = lambda domain: OTHER_PEM.encode()
+    answer = client.post(URL, json={"domain": "tesla.com"}, headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (422, "public key mismatch")
+    assert platform.registry.sharing.registration_of("tesla.com") is None
+    platform.counter.fetch_key = lambda domain: PEM.encode()
+    answer = client.post(URL, json={"domain": "tesla.com"}, headers=headers)
+    assert answer.json()["response"]["public_key"] == POINT
+
+
+def test_the_operator_vouches_for_domains_that_cannot_be_asked(
+    client: httpx.Client, platform: Platform
+) -> None:
+    """By adding the app with domain and key, or by registering somebody's; else it is asked."""
+    headers = add_app(platform, domain="fleet.net", pem=PEM)
+    assert client.post(URL, json={"domain": "eu.fleet.net"}, headers=headers).status_code == 200
+    unnamed = add_app(platform, pem=OTHER_PEM)
+    assert client.post(URL, json={"domain": "eve.net"}, headers=unnamed).status_code == 424
+    eves = add_app(platform, pem=OTHER_PEM, person_id=add_person(platform))
+    (client_id,) = (app.client_id for app in platform.registry.people.apps() if app.person_id)
+    assert client.post(URL, json={"domain": "eve.net"}, headers=eves).status_code == 424
+    (own,) = (
+        app.client_id
+        for app in platform.registry.people.apps_with_key(OTHER_PEM)
+        if app.person_id is None
+    )
+    platform.registry.people.revoke_app(own)
+    point = public_point(OTHER_PEM)
+    platform.registry.sharing.register(client_id, "eve.net", point)
+    answer = client.post(URL, json={"domain": "eve.net"}, headers=eves)
+    assert answer.json()["response"]["public_key"] == point
+    assert client.post(URL, json={"domain": "other.net"}, headers=eves).status_code == 424
+
+
+def test_nobody_registers_with_a_key_of_the_operators(
+    client: httpx.Client, platform: Platform
+) -> None:
+    """A key is public; what cars tell about its configurations is for its owner."""
+    add_app(platform, domain="fleet.net", pem=PEM)
+    eves = add_app(platform, pem=PEM, person_id=add_person(platform))
+    answer = client.post(URL, json={"domain": "eve.test"}, headers=eves)
+    assert (answer.status_code, answer.json()["error"]) == (422, "public key taken")
+
+
+@pytest.mark.parametrize(
+    ("domain", "nobodys"),
+    [
+        *(("app.example", True), ("a.b.test", True), ("car.local", True), ("example.com", True)),
+        *(("app.home.arpa", True), ("x.internal", True)),
+        *(("arpa", False), ("myexample.com", False), ("example.com.evil.net", False)),
+        *(("test.net", False), ("mytest", False)),
+    ],
+)
+def test_names_that_nobody_can_own(domain: str, nobodys: bool) -> None:
+    assert is_nobodys(domain) is nobodys
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"-----BEGIN PUBLIC KEY-----", b"<html>"])

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from motorcade.cli.data import opened_registry
 from motorcade.identity.authority import open_authority
@@ -137,3 +139,27 @@ def test_forgetting_a_key_says_what_ends_and_what_goes_on(
     (data / "ready.json").write_text(json.dumps({"pid": os.getpid()}))
     run("app", "rotate-key", "--forget", "--data", data)
     assert "the admin token in" in capsys.readouterr().out
+
+
+def test_the_operator_gives_and_takes_domains(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = ec.derive_private_key(7, ec.SECP256R1()).public_key()
+    pem = data.with_name("key.pem")
+    pem.write_bytes(
+        key.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+    )
+    keyless = add_app(data, capsys)["client_id"]
+    first, second = (add_app(data, capsys, "--public-key", pem)["client_id"] for _ in range(2))
+    run("app", "register", "--data", data, first, "App.net")
+    assert "app.net" in capsys.readouterr().out
+    run("app", "register", "--data", data, second, "app.net", status=1)
+    assert "motorcade app release" in capsys.readouterr().err
+    for wrong in ((keyless, "other.net"), ("none", "other.net"), (first, "https://other.net")):
+        run("app", "register", "--data", data, *wrong, status=1)
+    run("app", "release", "--data", data, "app.net")
+    assert first in capsys.readouterr().out
+    run("app", "release", "--data", data, "app.net", status=1)
+    run("app", "register", "--data", data, second, "app.net")

@@ -9,6 +9,7 @@ from motorcade.clock import SimulatedClock
 from motorcade.config import RegistryConfig
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.registry.errors import AlreadyExistsError, NotFoundError, TooManyError
+from motorcade.registry.people.port import AppRequest
 from motorcade.registry.port import Vehicle
 from motorcade.registry.sharing.port import Home, NamedKey, Sharing
 
@@ -187,7 +188,15 @@ def test_an_account_lives_here_unless_it_was_moved(sharing: Sharing, open_again:
     assert sharing.home("bob") is None
 
 
-def test_an_app_is_registered_with_one_domain_that_no_other_has(sharing: Sharing) -> None:
+def add_app(registry: EmbeddedRegistry, client_id: str, person_id: int | None = None) -> None:
+    redirects, scopes = ("https://app.example/callback",), ("openid",)
+    registry.people.add_app(AppRequest("A", redirects, scopes, client_id=client_id), person_id)
+
+
+def test_an_app_is_registered_with_one_domain_that_no_other_has(registry: EmbeddedRegistry) -> None:
+    sharing = registry.sharing
+    add_app(registry, "app")
+    add_app(registry, "thief")
     assert sharing.registration("app") is None
     sharing.register("app", "old.example", "04aa")
     row = sharing.register("app", "app.example", "04bb")
@@ -197,6 +206,55 @@ def test_an_app_is_registered_with_one_domain_that_no_other_has(sharing: Sharing
     with pytest.raises(AlreadyExistsError):
         sharing.register("thief", "app.example", "04cc")
     assert sharing.registration("thief") is None
+    with pytest.raises(NotFoundError):
+        sharing.register("none", "none.example", "04dd")
+
+
+def test_a_revoked_app_holds_no_domain(registry: EmbeddedRegistry, open_again: Open) -> None:
+    sharing = registry.sharing
+    add_app(registry, "app")
+    add_app(registry, "next")
+    sharing.register("app", "app.example", "04aa")
+    registry.people.revoke_app("app")
+    assert sharing.registration("app") is None
+    assert sharing.registration_of("app.example") is None
+    with pytest.raises(NotFoundError):
+        sharing.register("app", "app.example", "04aa")
+    row = sharing.register("next", "app.example", "04aa")
+    assert open_again().sharing.registration_of("app.example") == row
+
+
+def test_a_domain_can_be_released(registry: EmbeddedRegistry) -> None:
+    sharing = registry.sharing
+    add_app(registry, "thief")
+    add_app(registry, "app")
+    row = sharing.register("thief", "app.example", "04aa")
+    assert sharing.release("app.example") == row
+    assert sharing.registration("thief") is None
+    with pytest.raises(NotFoundError):
+        sharing.release("app.example")
+    sharing.register("app", "app.example", "04bb")
+
+
+def test_a_key_is_one_persons(registry: EmbeddedRegistry) -> None:
+    """Whose key it is says what cars tell: nobody may name another's, which is public."""
+    sharing = registry.sharing
+    ann, bob = (
+        registry.people.add_person(f"{name}@example.org", name, "long enough")[0].id
+        for name in ("ann", "bob")
+    )
+    add_app(registry, "anns", ann)
+    add_app(registry, "anns-second", ann)
+    add_app(registry, "bobs", bob)
+    add_app(registry, "operators")
+    sharing.register("anns", "ann.example", "04aa")
+    sharing.register("anns-second", "second.ann.example", "04aa")
+    for thief in ("bobs", "operators"):
+        with pytest.raises(AlreadyExistsError, match="key"):
+            sharing.register(thief, f"{thief}.example", "04aa")
+    registry.people.revoke_app("anns")
+    registry.people.revoke_app("anns-second")
+    sharing.register("bobs", "bob.example", "04aa")
 
 
 def test_keys_have_names(sharing: Sharing, clock: SimulatedClock) -> None:

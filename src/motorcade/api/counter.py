@@ -50,7 +50,7 @@ VIN_CHARACTERS: Final = 17
 
 def no_key(domain: str) -> bytes:
     """Stands where the composition root gives nothing that fetches. Raises `KeyFetchError`."""
-    raise KeyFetchError(f"{domain}: this server fetches no keys: upload it instead")
+    raise KeyFetchError(f"{domain}: this server fetches no keys: the operator vouches")
 
 
 @dataclass(slots=True)

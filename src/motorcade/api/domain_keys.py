@@ -13,6 +13,11 @@ from typing import Final
 PATH: Final = "/.well-known/appspecific/com.tesla.3p.public-key.pem"
 PORT: Final = 443
 KEY_BYTES_MAX: Final = 16_384
+NOBODYS: Final = (
+    *("test", "example", "invalid", "localhost", "example.com", "example.net", "example.org"),
+    *("local", "home.arpa", "internal"),
+)
+"""Names that are not given out: RFC 6761 and 2606, RFC 6762, RFC 8375, ICANN's `internal`."""
 
 
 class KeyFetchError(Exception):
@@ -41,8 +46,13 @@ def _public_address(domain: str) -> str:
         if is_public(str(address[0])):
             return str(address[0])
     raise KeyFetchError(
-        f"{domain} has no public address: upload the key on the developer's page instead"
+        f"{domain} has no public address: `motorcade app register` vouches for it instead"
     )
+
+
+def is_nobodys(domain: str) -> bool:
+    """Whether nobody on the internet can own this name, so that nobody there can lose it."""
+    return any(domain == name or domain.endswith(f".{name}") for name in NOBODYS)
 
 
 def is_public(address: str) -> bool:

@@ -4,21 +4,20 @@ import asyncio
 import re
 from typing import Final
 
-from cryptography.hazmat.primitives import serialization
 from litestar import Response, get, post
 from litestar.di import NamedDependency
 from msgspec import Struct
 
 from motorcade import zones
 from motorcade.api.counter import AnyRequest, Counter, read_body, read_text
-from motorcade.api.domain_keys import KeyFetchError
+from motorcade.api.domain_keys import KeyFetchError, is_nobodys
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, not_found, unprocessable, unregistered
 from motorcade.api.shapes import Envelope
 from motorcade.identity.port import AccessToken
 from motorcade.identity.region import fleet_base_url
 from motorcade.registry.errors import AlreadyExistsError, InvalidNameError
-from motorcade.registry.people.names import check_public_key
+from motorcade.registry.people.names import check_public_key, public_point
 from motorcade.registry.people.port import App
 from motorcade.registry.sharing.port import Registration
 
@@ -53,7 +52,11 @@ class PublicKey(Struct):
 async def register(
     request: AnyRequest, counter: NamedDependency[Counter]
 ) -> Response[Envelope[PartnerAccount]]:
-    """Register the app with a domain; its key is the uploaded one, else the domain's (424)."""
+    """Register the app with a domain, whose key is fetched from it (424).
+
+    An uploaded key must be the same (422). It is taken unasked where the operator named the domain,
+    and for names that nobody on the internet can own, such as `.test` or `.local`.
+    """
     access = counter.allow(request)
     app = _app(counter, access.client_id)
     domain = read_text(await read_body(request), "domain", characters_max=DOMAIN_CHARACTERS_MAX)
@@ -62,12 +65,15 @@ async def register(
         raise ApiError(400, f"Invalid domain: {domain[:80]}. {text}")
     if app.domain and domain != app.domain and not domain.endswith(f".{app.domain}"):
         raise unprocessable("domain mismatch", {"domain": [f"this app's domain is {app.domain}"]})
-    point = _point(await _key_pem(counter, app, domain))
+    pem = await _key_pem(counter, app, domain)
+    point = public_point(pem)
+    if app.person_id is not None and _is_operators(counter, pem):
+        raise unprocessable("public key taken", {"public_key": ["it is an app's of the operator"]})
     assert counter.sharing is not None  # the composition root gives one
     try:
         row = await asyncio.to_thread(counter.sharing.register, app.client_id, domain, point)
     except AlreadyExistsError as error:
-        raise unprocessable("domain taken", {"domain": [str(error)]}) from error
+        raise unprocessable("domain or key taken", {"domain": [str(error)]}) from error
     counter.residence.forget()
     return ok(_shown(app, row))
 
@@ -110,11 +116,16 @@ def point_of(counter: Counter, access: AccessToken) -> str:
     if row is not None:
         return row.public_key
     app = counter.people.app(access.client_id) if counter.people is not None else None
-    return _point(app.public_key_pem) if app is not None and app.public_key_pem else ""
+    return public_point(app.public_key_pem) if app is not None and app.public_key_pem else ""
 
 
 async def _key_pem(counter: Counter, app: App, domain: str) -> str:
-    if app.public_key_pem:
+    """What the domain is registered with. Raises the 422 and 424.
+
+    A key is public, and whoever registers an app names any domain: only the domain itself, or the
+    operator, can say that both belong together.
+    """
+    if app.public_key_pem and (_is_vouched_for(counter, app, domain) or is_nobodys(domain)):
         return app.public_key_pem
     try:
         content = await asyncio.to_thread(counter.fetch_key, domain)
@@ -123,13 +134,25 @@ async def _key_pem(counter: Counter, app: App, domain: str) -> str:
         raise ApiError(424, "Public key download failed", str(error)) from error
     if not pem:
         raise ApiError(424, "Public key download failed", f"{domain} has an empty key")
+    if app.public_key_pem and pem != app.public_key_pem:
+        text = f"{domain} serves another key than the one uploaded for this app"
+        raise unprocessable("public key mismatch", {"public_key": [text]})
     return pem
 
 
-def _point(pem: str) -> str:
-    key = serialization.load_pem_public_key(pem.encode())
-    form = serialization.PublicFormat.UncompressedPoint
-    return key.public_bytes(serialization.Encoding.X962, form).hex()
+def _is_vouched_for(counter: Counter, app: App, domain: str) -> bool:
+    """The operator named app, domain and key, or registered them (`motorcade app register`)."""
+    if app.person_id is None and app.domain:  # the domain is that one or below it
+        return True
+    row = counter.sharing.registration(app.client_id) if counter.sharing is not None else None
+    key = public_point(app.public_key_pem)
+    return row is not None and (row.domain, row.public_key) == (domain, key)
+
+
+def _is_operators(counter: Counter, pem: str) -> bool:
+    """Whether an app of `motorcade app add` has this key, which it need not register."""
+    assert counter.people is not None  # the caller's app is of it
+    return any(app.person_id is None for app in counter.people.apps_with_key(pem))
 
 
 def _shown(app: App, row: Registration) -> PartnerAccount:

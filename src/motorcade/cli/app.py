@@ -22,6 +22,9 @@ app = new_app(
 )
 
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DomainArgument = Annotated[
+    str, typer.Argument(help="Such as app.example, without https://.", show_default=False)
+]
 ClientArgument = Annotated[str, typer.Argument(help="The app's client id.", show_default=False)]
 
 
@@ -121,6 +124,39 @@ def revoke(client_id: ClientArgument, data: DataOption = DEFAULT_DATA) -> None:
     with opened_registry(data, open_authority(data)) as registry:
         revoked = registry.people.revoke_app(client_id)
     print(f"{revoked.name} revoked: whatever it holds is refused from now on")
+
+
+@app.command(epilog="Example: motorcade app register 3f2a... app.example")
+def register(
+    client_id: ClientArgument, domain: DomainArgument, data: DataOption = DEFAULT_DATA
+) -> None:
+    """Register an app with a domain and its uploaded key, without asking the domain for it."""
+    from motorcade.identity.authority import open_authority
+    from motorcade.registry.people.names import check_domain, public_point
+
+    require_data(data)
+    with opened_registry(data, open_authority(data)) as registry:
+        found = registry.people.app(client_id)
+        if found is None:
+            raise CommandError(
+                f"no app has the client id {client_id!r}: `motorcade app list` shows all"
+            )
+        if not found.public_key_pem:
+            raise CommandError("the app has no public key: upload one on the page /developer")
+        point = public_point(found.public_key_pem)
+        row = registry.sharing.register(client_id, check_domain(domain), point)
+    print(f"{found.name} is registered with {row.domain}")
+
+
+@app.command(epilog="Example: motorcade app release app.example")
+def release(domain: DomainArgument, data: DataOption = DEFAULT_DATA) -> None:
+    """Take a domain from the app that registered with it, so that another can."""
+    from motorcade.identity.authority import open_authority
+
+    require_data(data)
+    with opened_registry(data, open_authority(data)) as registry:
+        row = registry.sharing.release(domain.strip().lower())
+    print(f"{row.domain} is free: app {row.client_id} must register again")
 
 
 @app.command(epilog="Example: motorcade app rotate-key")

@@ -124,12 +124,11 @@ async def _show_all(
     fields: dict[str, str] | None = None,
     ticked: tuple[str, ...] = (),
 ) -> AnyPage:
-    apps = await asyncio.to_thread(visit.desk.people.apps)
     return visit.page(
         "developer",
         400 if trouble else 200,
         person=visit.person,
-        apps=[app for app in apps if app.person_id == visit.person.id],
+        apps=await asyncio.to_thread(visit.desk.people.apps_of, visit.person.id),
         problem=trouble,
         fields=fields or {},
         scopes=[(scope, SCOPES[scope], scope in ticked) for scope in APP_SCOPES],

@@ -57,6 +57,12 @@ class Apps:
     def apps(self) -> list[App]:
         return [_app(row) for row in self._store.rows(statements.APPS_ALL)]
 
+    def apps_of(self, person_id: int) -> list[App]:
+        return [_app(row) for row in self._store.rows(statements.BY_PERSON, person_id)]
+
+    def apps_with_key(self, public_key_pem: str) -> list[App]:
+        return [_app(row) for row in self._store.rows(statements.BY_KEY, public_key_pem)]
+
     def app(self, client_id: str) -> App | None:
         rows = self._store.rows(statements.BY_CLIENT_ID, client_id)
         return _app(rows[0]) if rows else None

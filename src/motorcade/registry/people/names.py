@@ -120,3 +120,10 @@ def check_public_key(pem: str) -> str:
     return key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     ).decode()
+
+
+def public_point(pem: str) -> str:
+    """The uncompressed point of a key that `check_public_key` returned, in hex (SEC 1 §2.3.3)."""
+    key = serialization.load_pem_public_key(pem.encode())
+    form = serialization.PublicFormat.UncompressedPoint
+    return key.public_bytes(serialization.Encoding.X962, form).hex()

@@ -189,6 +189,12 @@ class People(Protocol):
     def apps(self) -> list[App]:
         """Every app that stands, in the order they were added."""
 
+    def apps_of(self, person_id: int) -> list[App]:
+        """Those of one person, at most `registry.apps_per_person_max`."""
+
+    def apps_with_key(self, public_key_pem: str) -> list[App]:
+        """Those for which this key was uploaded, which proves nobody; the PEM as it is kept."""
+
     def app(self, client_id: str) -> App | None:
         """By client id; `None` if there is none or it was revoked."""
 

@@ -64,6 +64,10 @@ APP_COLUMNS: Final = (
 )
 APP: Final = select(*APP_COLUMNS).where(APP_STANDS)
 APPS_ALL: Final = text_of(APP.order_by(APPS.c.id))
+BY_KEY: Final = text_of(APP.where(APPS.c.public_key_pem == bindparam("public_key_pem")))
+BY_PERSON: Final = text_of(
+    APP.where(APPS.c.person_id == bindparam("person_id")).order_by(APPS.c.id)
+)
 BY_CLIENT_ID: Final = text_of(APP.where(APPS.c.client_id == bindparam("client_id")))
 
 GRANTS_OF: Final = text_of(

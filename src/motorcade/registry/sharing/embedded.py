@@ -5,7 +5,10 @@ from typing import Final
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from motorcade.registry.errors import AlreadyExistsError, NotFoundError, TooManyError
+from motorcade.registry.people.apps import find_app
+from motorcade.registry.people.statements import APP_STANDS
 from motorcade.registry.people.store import Store
+from motorcade.registry.people.tables import APPS
 from motorcade.registry.port import Vehicle
 from motorcade.registry.sharing import statements
 from motorcade.registry.sharing.port import Driver, Home, Invitation, NamedKey, Registration
@@ -172,13 +175,12 @@ class EmbeddedSharing:
 
     def register(self, client_id: str, domain: str, public_key: str) -> Registration:
         row = Registration(client_id, domain, public_key, self._clock.now_us())
-        taken = select(REGISTRATIONS.c.client_id).where(
-            REGISTRATIONS.c.domain == domain, REGISTRATIONS.c.client_id != client_id
-        )
+        standing = select(APPS.c.client_id).where(APP_STANDS)
+        gone = REGISTRATIONS.c.client_id.not_in(standing) | (REGISTRATIONS.c.client_id == client_id)
         with self._changing() as connection:
-            if connection.execute(taken).first() is not None:
-                raise AlreadyExistsError(f"another app is registered with the domain {domain}")
-            connection.execute(delete(REGISTRATIONS).where(REGISTRATIONS.c.client_id == client_id))
+            app = find_app(connection, client_id)
+            connection.execute(delete(REGISTRATIONS).where(gone))
+            _refuse_anothers(connection, row, app.person_id)
             connection.execute(
                 insert(REGISTRATIONS).values(
                     client_id=row.client_id,
@@ -188,6 +190,15 @@ class EmbeddedSharing:
                 )
             )
         return row
+
+    def release(self, domain: str) -> Registration:
+        mine = REGISTRATIONS.c.domain == domain
+        with self._changing() as connection:
+            found = connection.execute(statements.REGISTERED.where(mine)).one_or_none()
+            connection.execute(delete(REGISTRATIONS).where(mine))
+        if found is None:
+            raise NotFoundError(f"no app is registered with the domain {domain[:80]!r}")
+        return Registration(*found)
 
     def registration(self, client_id: str) -> Registration | None:
         rows = self._rows(statements.REGISTRATION, client_id)
@@ -221,3 +232,17 @@ class EmbeddedSharing:
 
     def named_keys(self, subject: str) -> list[NamedKey]:
         return [NamedKey(*row) for row in self._rows(statements.KEYS_OF, subject)]
+
+
+def _refuse_anothers(connection: Connection, row: Registration, person_id: int | None) -> None:
+    """A domain is one app's, a key one person's: a public key proves nobody."""
+    taken = statements.REGISTERED.where(REGISTRATIONS.c.domain == row.domain)
+    release = "`motorcade app release` frees one that was taken wrongly"
+    if connection.execute(taken).first() is not None:
+        raise AlreadyExistsError(
+            f"another app is registered with the domain {row.domain}: {release}"
+        )
+    others = APPS.c.person_id.is_distinct_from(person_id)
+    taken = statements.REGISTERED.where(REGISTRATIONS.c.public_key == row.public_key, others)
+    if connection.execute(taken).first() is not None:
+        raise AlreadyExistsError(f"somebody else's app is registered with this key: {release}")

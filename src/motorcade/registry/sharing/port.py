@@ -121,13 +121,21 @@ class Sharing(Protocol):
         """Move an account to another region, or back here."""
 
     def register(self, client_id: str, domain: str, public_key: str) -> Registration:
-        """Register an app here, or anew. Raises `AlreadyExistsError`: another app's domain."""
+        """Register an app here, or anew. A revoked app's registration is none.
+
+        Raises:
+            NotFoundError: no such app.
+            AlreadyExistsError: another app's domain, or the key of another person's app.
+        """
+
+    def release(self, domain: str) -> Registration:
+        """End the registration that holds a domain. Raises `NotFoundError`."""
 
     def registration(self, client_id: str) -> Registration | None:
-        """By app."""
+        """By app; `None` also once it was revoked."""
 
     def registration_of(self, domain: str) -> Registration | None:
-        """By domain."""
+        """By domain; `None` also where the app was revoked."""
 
     def name_key(self, subject: str, key: NamedKey) -> None:
         """Name a public key. Raises `TooManyError` beyond `registry.named_keys_max`."""

@@ -4,6 +4,8 @@ from typing import Final
 
 from sqlalchemy import bindparam, func, select
 
+from motorcade.registry.people.statements import APP_STANDS
+from motorcade.registry.people.tables import APPS
 from motorcade.registry.sharing.tables import (
     DRIVERS,
     HOMES,
@@ -73,12 +75,10 @@ DRIVEN_COUNT: Final = text_of(select(func.count()).select_from(_driven).where(PR
 HOME: Final = text_of(
     select(HOMES.c.region, HOMES.c.base_url).where(HOMES.c.subject == bindparam("subject"))
 )
-REGISTRATION: Final = text_of(
-    select(*REGISTRATION_COLUMNS).where(REGISTRATIONS.c.client_id == bindparam("client_id"))
-)
-REGISTRATION_OF: Final = text_of(
-    select(*REGISTRATION_COLUMNS).where(REGISTRATIONS.c.domain == bindparam("domain"))
-)
+_registered: Final = REGISTRATIONS.join(APPS, APPS.c.client_id == REGISTRATIONS.c.client_id)
+REGISTERED: Final = select(*REGISTRATION_COLUMNS).select_from(_registered).where(APP_STANDS)
+REGISTRATION: Final = text_of(REGISTERED.where(REGISTRATIONS.c.client_id == bindparam("client_id")))
+REGISTRATION_OF: Final = text_of(REGISTERED.where(REGISTRATIONS.c.domain == bindparam("domain")))
 KEYS_OF: Final = text_of(
     select(
         NAMED_KEYS.c.public_key,
