@@ -28,7 +28,13 @@ from motorcade.api.drivers import (
     revoke_invitation,
 )
 from motorcade.api.energy.routes import ROUTES as ENERGY
-from motorcade.api.envelope import WithTxid, framework_refusal, refusal, server_fault
+from motorcade.api.envelope import (
+    WithTxid,
+    framework_refusal,
+    refusal,
+    server_fault,
+    unavailable,
+)
 from motorcade.api.errors import ApiError
 from motorcade.api.fleet import (
     fleet_status,
@@ -40,9 +46,7 @@ from motorcade.api.fleet import (
 )
 from motorcade.api.health import live, metrics, ready
 from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
-from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.routes import PAGES
-from motorcade.api.pages.visit import problem_page
 from motorcade.api.partners import public_key, register
 from motorcade.api.side_data import (
     mobile_enabled,
@@ -56,6 +60,8 @@ from motorcade.api.telemetry_config import configure_telemetry
 from motorcade.api.users import backup_key, feature_config, me, name_key, orders, region
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
+from motorcade.identity.errors import SecretsError
+from motorcade.registry.errors import RegistryUnavailableError
 
 
 @get("/status", media_type=MediaType.TEXT)
@@ -101,7 +107,7 @@ def build_routes(counter: Counter) -> Litestar:
             stream,
             events,
             *OAUTH_ROUTES,
-            *PAGES,
+            PAGES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             *(list_drivers, remove_driver, list_invitations, invite),
             *(revoke_invitation, redeem_invitation),
@@ -117,7 +123,8 @@ def build_routes(counter: Counter) -> Litestar:
         },
         exception_handlers={
             ApiError: refusal,
-            PageError: problem_page,
+            RegistryUnavailableError: unavailable,
+            SecretsError: unavailable,
             HTTPException: framework_refusal,
             Exception: server_fault,
         },

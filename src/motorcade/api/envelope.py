@@ -108,6 +108,12 @@ def framework_refusal(request: Request[Any, Any, Any], error: HTTPException) -> 
     return refusal(request, ApiError(error.status_code, word, headers=headers))
 
 
+def unavailable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
+    """The registry or the file of keys cannot be read just now: logged, told in general."""
+    _log.warning("api_unavailable", path=request.url.path, txid=txid_of(request), error=str(error))
+    return refusal(request, ApiError(503, "service unavailable", "please try again"))
+
+
 def server_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Our fault: logged in full, told in general."""
     _log.error("api_fault", path=request.url.path, txid=txid_of(request), exc_info=error)

@@ -59,15 +59,21 @@ class Standing:
         """
         if self._people is None or not token.token_id:
             return token.scopes
-        changes = self._people.people_changes()
+        self._forget_stale(self._people)
+        return self._scopes(token, self._people)
+
+    def _forget_stale(self, people: People) -> None:
+        changes = people.people_changes()
         if changes != self._changes:
             self._changes = changes
             self._held.clear()
+
+    def _scopes(self, token: AccessToken, people: People) -> frozenset[str] | None:
         key = (token.session, token.token_id, token.client_id)
         if key not in self._held:
             if len(self._held) >= CACHED_MAX:
                 del self._held[next(iter(self._held))]
-            self._held[key] = self._people.standing(*key)
+            self._held[key] = people.standing(*key)
         held = self._held[key]
         if held is None:
             return None
@@ -88,12 +94,18 @@ class Standing:
         self._unlooked.pop(ended, None)
 
     def look(self) -> None:
-        """Tell those whose tokens lost something. After each revocation here, and by the clock."""
-        self._look_at(self._watched)
+        """Tell those whose tokens lost something, after a revocation here.
 
-    def _look_at(self, watched: Mapping[Callable[[], None], AccessToken]) -> None:
+        What fails is logged: the revocation is done, and the watcher looks again.
+        """
+        if self._people is not None:
+            with _logged():
+                self._look_at(self._watched, self._people)
+
+    def _look_at(self, watched: Mapping[Callable[[], None], AccessToken], people: People) -> None:
+        self._forget_stale(people)
         for ended, token in list(watched.items()):
-            lost = self.scopes(token) != token.scopes
+            lost = bool(token.token_id) and self._scopes(token, people) != token.scopes
             self._unlooked.pop(ended, None)
             if lost:
                 self.unwatch(ended)
@@ -114,10 +126,10 @@ class Standing:
             return
         changes = self._people.people_changes()
         if changes != self._looked:
-            self.look()
+            self._look_at(self._watched, self._people)
             self._looked = changes
         elif self._unlooked:
-            self._look_at(self._unlooked)
+            self._look_at(self._unlooked, self._people)
 
     def _look_at_keys(self) -> None:
         """A forgotten key may have signed any token: all connect again, and are asked."""

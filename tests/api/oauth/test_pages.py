@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from motorcade.api.pages.dates import date_of
+from motorcade.identity.errors import SecretsError
+from motorcade.registry.errors import NotFoundError, RegistryUnavailableError
 from tests.api.oauth.house import (
     EMAIL,
     PASSWORD,
@@ -346,3 +348,61 @@ def test_another_developers_app_is_not_there(house: House, browser: Browser) -> 
 )
 def test_dates(time_us: int, shown: str) -> None:
     assert date_of(time_us) == shown
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "heading"),
+    [
+        (RegistryUnavailableError("registry database is locked"), 503, "Please try again"),
+        (SecretsError("cannot read /secrets/x"), 503, "Please try again"),
+        (NotFoundError("locked: `motorcade app list` shows all /secrets"), 404, "Not there"),
+    ],
+)
+def test_what_the_registry_refuses_is_told_on_a_page(
+    house: House,
+    browser: Browser,
+    monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
+    status: int,
+    heading: str,
+) -> None:
+    enter(browser, "/account")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    for name, path in (
+        ("sign_in", "/account"),
+        ("sign_in", "/developer"),
+        ("grants", "/account"),
+        ("apps_of", "/developer"),
+        ("app", "/developer/apps/x"),
+        ("app", "/oauth2/v3/authorize?client_id=x"),
+    ):
+        monkeypatch.setattr(type(house.people), name, fail)
+        answer = browser.client.get(path)
+        monkeypatch.undo()
+        assert (answer.status_code, heading in answer.text) == (status, True), (name, path)
+        assert answer.headers["content-type"].startswith("text/html")
+        assert "default-src" in answer.headers["content-security-policy"]
+        assert not re.search("locked|motorcade app|secrets", answer.text)
+
+
+def test_the_developers_page_reads_ones_own_apps_alone(
+    house: House, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many there are in all."""
+    monkeypatch.setattr(type(house.people), "apps", None)
+    assert "Register an app" in enter(browser, "/developer").text
+
+
+def test_an_app_is_told_when_the_registry_cannot_be_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RegistryUnavailableError("registry database is locked")
+
+    monkeypatch.setattr(type(house.people), "app", fail)
+    answer = house.token(grant_type="client_credentials")
+    assert (answer.status_code, answer.json()["error"]) == (503, "service unavailable")
+    assert "locked" not in answer.text

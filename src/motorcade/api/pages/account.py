@@ -8,11 +8,9 @@ from litestar.di import NamedDependency
 
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.pages.dates import date_of
-from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import see_other
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
 from motorcade.identity.scopes import SCOPES
-from motorcade.registry.errors import NotFoundError
 
 PATH: Final = "/account"
 REVOKE_PATH: Final = "/user/revoke/consent"  # Tesla's, to which apps lead
@@ -36,7 +34,9 @@ async def change_account(request: AnyRequest, counter: NamedDependency[Counter])
     if answer is not None:
         return answer
     if fields.get("step") == "revoke":
-        await _revoke(visit, fields.get("client_id", ""))
+        revoke = visit.desk.people.revoke_grant
+        await asyncio.to_thread(revoke, visit.person.id, fields.get("client_id", ""))
+        visit.counter.standing.look()
     return see_other(PATH, visit.browser.cookies)
 
 
@@ -66,12 +66,3 @@ async def _show(visit: Visit, client_id: str = "") -> AnyPage:
         if client_id in ("", grant.client_id)
     ]
     return visit.page("account", person=visit.person, grants=shown, one=bool(client_id))
-
-
-async def _revoke(visit: Visit, client_id: str) -> None:
-    try:
-        await asyncio.to_thread(visit.desk.people.revoke_grant, visit.person.id, client_id)
-    except NotFoundError as error:
-        text = "This app holds nothing of yours, perhaps no longer."
-        raise PageError(404, "Nothing to take back", text, "Load your page anew.") from error
-    visit.counter.standing.look()

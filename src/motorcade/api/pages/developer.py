@@ -13,7 +13,7 @@ from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import see_other
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
 from motorcade.identity.scopes import APP_SCOPES, SCOPES
-from motorcade.registry.errors import InvalidNameError, RegistryError
+from motorcade.registry.errors import InvalidNameError
 from motorcade.registry.people.port import App, AppRequest
 
 PATH: Final = "/developer"
@@ -108,10 +108,7 @@ def _change(change: Callable[..., App], app: App, fields: dict[str, str]) -> Cal
 
 async def _own(visit: Visit, client_id: str) -> App:
     """The same answer for another's app as for one that is not there."""
-    try:
-        app = await asyncio.to_thread(visit.desk.people.app, client_id)
-    except RegistryError as error:
-        raise PageError(503, "Please try again", "The registry is busy.", "Reload.") from error
+    app = await asyncio.to_thread(visit.desk.people.app, client_id)
     if app is None or app.person_id != visit.person.id:
         text = "None of your apps has this client id."
         raise PageError(404, "No such app", text, "Your apps are listed on /developer.")

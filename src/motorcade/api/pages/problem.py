@@ -1,4 +1,17 @@
-"""What goes wrong on a page, told to the person before it."""
+"""What goes wrong on a page, told to the person before it, on a page."""
+
+from typing import Any, Final
+
+import structlog
+from litestar import Request, Response
+from litestar.types import ExceptionHandlersMap
+
+from motorcade.api.pages.render import page
+from motorcade.identity.errors import SecretsError
+from motorcade.registry.errors import NotFoundError, RegistryUnavailableError
+
+_log = structlog.get_logger()
+_Request = Request[Any, Any, Any]
 
 
 class PageError(Exception):
@@ -18,3 +31,34 @@ class ForeignFormError(PageError):
     def __init__(self, text: str) -> None:
         advice = "Nothing was changed. Go back, load the page anew and try again."
         super().__init__(403, "This form was not taken", text, advice)
+
+
+def _told(_: _Request, error: PageError) -> Response[str]:
+    return page(
+        "problem",
+        status=error.status,
+        heading=error.heading,
+        problem=error.text,
+        advice=error.advice,
+    )
+
+
+def _gone(request: _Request, _: NotFoundError) -> Response[str]:
+    """The registry's own words are for the command line."""
+    text = "What you asked for is not there, perhaps no longer."
+    return _told(request, PageError(404, "Not there", text, "Load your page anew."))
+
+
+def _unavailable(request: _Request, error: Exception) -> Response[str]:
+    _log.warning("page_unavailable", path=request.url.path, error=str(error))
+    text = "This server cannot read its accounts just now."
+    return _told(request, PageError(503, "Please try again", text, "Wait a moment, then reload."))
+
+
+PROBLEMS: Final[ExceptionHandlersMap] = {
+    PageError: _told,
+    NotFoundError: _gone,
+    RegistryUnavailableError: _unavailable,
+    SecretsError: _unavailable,
+}
+"""For every page: what its code raises and does not catch."""

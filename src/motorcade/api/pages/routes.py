@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Final
 
-from litestar import Response, get
+from litestar import Response, Router, get
 
 from motorcade.api.pages.account import account, ask_to_revoke, change_account
 from motorcade.api.pages.authorize import authorize, decide
 from motorcade.api.pages.developer import change_app, developer, register, show_app
+from motorcade.api.pages.problem import PROBLEMS
 from motorcade.api.pages.render import STYLE_PATH, safe_headers
 
 _STYLE: Final = (Path(__file__).parent / "templates" / "style.css").read_bytes()
@@ -20,15 +21,19 @@ async def style() -> Response[bytes]:
     return Response(_STYLE, media_type="text/css; charset=utf-8", headers=headers)
 
 
-PAGES: Final = [
-    style,
-    authorize,
-    decide,
-    account,
-    change_account,
-    ask_to_revoke,
-    developer,
-    register,
-    show_app,
-    change_app,
-]
+PAGES: Final = Router(
+    path="/",
+    route_handlers=[
+        style,
+        authorize,
+        decide,
+        account,
+        change_account,
+        ask_to_revoke,
+        developer,
+        register,
+        show_app,
+        change_app,
+    ],
+    exception_handlers=PROBLEMS,
+)

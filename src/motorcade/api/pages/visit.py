@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from litestar import Request, Response
+from litestar import Response
 from litestar.datastructures import UploadFile
 
 from motorcade.api.counter import AnyRequest, Counter
@@ -112,14 +112,3 @@ async def entered(visit: Visit, fields: dict[str, str]) -> AnyPage | None:
         await asyncio.to_thread(visit.desk.people.end_sign_in, secret)
         return see_other(visit.path, visit.browser.cookies)
     return None
-
-
-def problem_page(_: Request[Any, Any, Any], error: PageError) -> AnyPage:
-    """What the framework shows for a `PageError`."""
-    return page(
-        "problem",
-        status=error.status,
-        heading=error.heading,
-        problem=error.text,
-        advice=error.advice,
-    )
