@@ -64,6 +64,8 @@ WHERE excluded.time_us >= tariffs.time_us
 """
 _CURSOR: Final = "energy"
 _POINT: Final = f"SELECT time_us, {_JOULES} FROM points WHERE site = ?"
+_POINT_BEFORE: Final = f"{_POINT} AND slot < ? ORDER BY slot DESC LIMIT 1"
+_POINTS_AFTER: Final = f"{_POINT} AND slot >= ? ORDER BY slot LIMIT 2"
 
 _log = structlog.get_logger()
 
@@ -97,15 +99,12 @@ class EmbeddedMeters:
 
     def around(self, site: VehicleToken, times_us: Sequence[int]) -> list[Point]:
         found: dict[int, Point] = {}
-        with self._read_lock:
-            for slot in sorted({time_us // SLOT_US for time_us in times_us}):
-                for condition in (
-                    "slot < ? ORDER BY slot DESC LIMIT 1",
-                    "slot >= ? ORDER BY slot LIMIT 2",
-                ):
-                    rows = self._reading.execute(f"{_POINT} AND {condition}", (site, slot))
-                    for time_us, *joules in rows:
-                        found[time_us] = Point(time_us, tuple(joules))
+        for slot in sorted({time_us // SLOT_US for time_us in times_us}):
+            with self._read_lock:  # for each by itself: others wait for microseconds
+                before = self._reading.execute(_POINT_BEFORE, (site, slot)).fetchall()
+                after = self._reading.execute(_POINTS_AFTER, (site, slot)).fetchall()
+            for time_us, *joules in before + after:
+                found[time_us] = Point(time_us, tuple(joules))
         return [found[time_us] for time_us in sorted(found)]
 
     def outages(

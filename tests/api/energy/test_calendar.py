@@ -28,7 +28,7 @@ def test_a_period_ends_now_and_begins_with_the_calendar(
     period: str, begins: str, intervals: int
 ) -> None:
     asked = span(period)
-    cuts = edges(asked, edges_max=10_000)
+    cuts = edges(asked, intervals_max=10_000)
     assert shown(cuts[0], BERLIN) == begins
     assert cuts[-1] == NOW
     assert len(cuts) - 1 == intervals
@@ -39,14 +39,18 @@ def test_a_period_ends_now_and_begins_with_the_calendar(
 
 def test_dates_bound_the_span_and_the_future_is_left_out() -> None:
     asked = span("day", "2026-10-24T00:00:00+02:00", "2026-10-24T23:59:59+02:00")
-    assert len(edges(asked, edges_max=10_000)) == 288 + 1
-    assert edges(span("day", "2026-10-26"), edges_max=10) == []
-    assert edges(span("day", "2026-10-25T12:00", "2026-10-25T11:00"), edges_max=10) == []
-    assert edges(span("day", "2026-10-25", "2026-10-26"), edges_max=10_000)[-1] == NOW
+    assert len(edges(asked, intervals_max=10_000)) == 288 + 1
+    assert edges(span("day", "2026-10-26"), intervals_max=10) == []
+    assert edges(span("day", "2026-10-25T12:00", "2026-10-25T11:00"), intervals_max=10) == []
+    assert edges(span("day", "2026-10-25", "2026-10-26"), intervals_max=10_000)[-1] == NOW
     whole = span("month", end="2026-09-30T23:59:59")
-    assert len(edges(whole, edges_max=100)) == 31
+    assert len(edges(whole, intervals_max=100)) == 31
+    day = span("day", "2026-10-24T00:00:00+02:00", "2026-10-25T00:00:00+02:00")
+    assert len(edges(day, intervals_max=288)) == 288 + 1
+    with pytest.raises(ValueError, match="more than 287"):
+        edges(day, intervals_max=287)
     with pytest.raises(ValueError, match="more than 100"):
-        edges(span("day", "2026-10-01"), edges_max=100)
+        edges(span("day", "2026-10-01"), intervals_max=100)
 
 
 def test_an_unescaped_plus_is_read_too() -> None:

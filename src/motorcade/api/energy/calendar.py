@@ -52,11 +52,11 @@ def asked_span(
     return Asked(period, zone, from_us, min(until_us, now_us))
 
 
-def edges(asked: Asked, *, edges_max: int) -> list[int]:
+def edges(asked: Asked, *, intervals_max: int) -> list[int]:
     """Where the span is cut, both ends included; empty for an empty span.
 
     A day is cut every five minutes, weeks and months by days, years by months, a lifetime by years.
-    Raises `ValueError` when there would be more than `edges_max`.
+    Raises `ValueError` when there would be more than `intervals_max` of them.
     """
     if asked.from_us >= asked.until_us:
         return []
@@ -64,8 +64,8 @@ def edges(asked: Asked, *, edges_max: int) -> list[int]:
     cut = _next(asked, asked.from_us)
     while cut < asked.until_us:
         found.append(cut)
-        if len(found) >= edges_max:
-            raise ValueError(f"more than {edges_max} intervals: ask for a shorter time")
+        if len(found) > intervals_max:
+            raise ValueError(f"more than {intervals_max} intervals: ask for a shorter time")
         cut = _next(asked, cut)
     return [*found, asked.until_us]
 

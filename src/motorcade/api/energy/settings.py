@@ -152,7 +152,7 @@ async def tariff_of(counter: Counter, site: Site, reading: Reading) -> dict[str,
         return {}
     left_s = counter.config.energy.confirm_s_max
     while True:
-        text = counter.meters.tariff(site.token)
+        text = await asyncio.to_thread(counter.meters.tariff, site.token)
         named = f"{fnv1a_64(text.encode()):016x}" == reading.text("tariff_digest")
         if named or left_s <= 0:
             content = msgspec.json.decode(text)
