@@ -13,7 +13,6 @@ import select
 import sys
 from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -145,7 +144,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
     from motorcade.api.build import build_api
     from motorcade.api.counter import Counter
-    from motorcade.api.domain_keys import fetch_key
+    from motorcade.api.domain_keys import DomainKeys
     from motorcade.api.oauth.desk import Desk
     from motorcade.api.server import Listener, serve
     from motorcade.commands.courier import Courier
@@ -226,6 +225,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     )
     metering.start()
     tokens = token_authority(parts.authority)
+    keys = DomainKeys(timeout_s=config.api.key_fetch_s_max, lookups_max=config.api.key_lookups_max)
     counter = Counter(
         config,
         clock,
@@ -239,7 +239,7 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
         people=parts.registry.people,
         sharing=parts.registry.sharing,
         meters=meters,
-        fetch_key=partial(fetch_key, timeout_s=config.api.key_fetch_s_max),
+        fetch_key=keys.fetch,
     )
     report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
     if traces is not None:

@@ -182,7 +182,8 @@ class ApiConfig:
     stream_parked_s_max: float = 60.0  # so long a client may be away and go on where it was
     streams_parked_max: int = 2_000  # ... of so many clients
     stream_comment_s: float = 15.0  # server-sent events: silence is broken this often
-    key_fetch_s_max: float = 5.0  # per step, for an app's key from its domain; beyond: 424
+    key_fetch_s_max: float = 5.0  # in all, for an app's key from its domain; beyond: 424
+    key_lookups_max: int = 4  # names of such domains looked up at once; more wait
     residence_s_max: float = 1.0  # an account's move, an app's registration show within this
     token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise
     sign_ins_concurrent_max: int = 2  # passwords checked at once; more wait
@@ -204,6 +205,7 @@ class RatesConfig:
     data_per_minute: int = 300  # answers about it; beyond: 429 with Retry-After; 0: no limit
     commands_per_minute: int = 120  # commands to it; as above
     wakes_per_minute: int = 15  # wake_up, which Go clients repeat every 10 s; as above
+    registrations_per_minute: int = 10  # of the app itself, each a look at its domain; as above
     entries_max: int = 100_000  # beyond, who has not asked for longest is forgotten: starts anew
 
 

@@ -1,6 +1,6 @@
 """An app registers itself in this region: its domain, its key, and what is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -8,8 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from motorcade.api import domain_keys
-from motorcade.api.domain_keys import KeyFetchError, fetch_key, is_nobodys, is_public
+from motorcade.api.domain_keys import KeyFetchError, is_nobodys
 from motorcade.registry.people.names import public_point
 from motorcade.registry.people.port import App, AppRequest
 from tests.api.standins import Platform, running
@@ -52,6 +51,15 @@ def add_app(
     return {"Authorization": f"Bearer {bearer}"}
 
 
+def serving(content: bytes) -> Callable[[str], Awaitable[bytes]]:
+    """Every domain has this."""
+
+    async def fetch(_domain: str) -> bytes:
+        return content
+
+    return fetch
+
+
 def test_an_uploaded_key_is_taken(client: httpx.Client, platform: Platform) -> None:
     headers = add_app(platform, domain="app.example", pem=PEM)
     answer = client.post(URL, json={"domain": "app.example"}, headers=headers)
@@ -65,7 +73,7 @@ def test_an_uploaded_key_is_taken(client: httpx.Client, platform: Platform) -> N
 def test_without_one_it_comes_from_the_domain(client: httpx.Client, platform: Platform) -> None:
     asked: list[str] = []
 
-    def fetch(domain: str) -> bytes:
+    async def fetch(domain: str) -> bytes:
         asked.append(domain)
         return PEM.encode()
 
@@ -90,11 +98,11 @@ def test_nobody_claims_a_foreign_domain_with_a_key_of_their_own(
     headers = add_app(platform, domain=domain, pem=PEM, person_id=add_person(platform))
     answer = client.post(URL, json={"domain": "tesla.com"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (424, "Public key download failed")
-    platform.counter.fetch_key = lambda domain: OTHER_PEM.encode()
+    platform.counter.fetch_key = serving(OTHER_PEM.encode())
     answer = client.post(URL, json={"domain": "tesla.com"}, headers=headers)
     assert (answer.status_code, answer.json()["error"]) == (422, "public key mismatch")
     assert platform.registry.sharing.registration_of("tesla.com") is None
-    platform.counter.fetch_key = lambda domain: PEM.encode()
+    platform.counter.fetch_key = serving(PEM.encode())
     answer = client.post(URL, json={"domain": "tesla.com"}, headers=headers)
     assert answer.json()["response"]["public_key"] == POINT
 
@@ -148,13 +156,13 @@ def test_names_that_nobody_can_own(domain: str, nobodys: bool) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"-----BEGIN PUBLIC KEY-----", b"<html>"])
 def test_what_is_no_key_is_424(client: httpx.Client, platform: Platform, content: bytes) -> None:
-    platform.counter.fetch_key = lambda domain: content
+    platform.counter.fetch_key = serving(content)
     answer = client.post(URL, json={"domain": "app.example"}, headers=add_app(platform))
     assert (answer.status_code, answer.json()["error"]) == (424, "Public key download failed")
 
 
 def test_a_domain_that_does_not_answer_is_424(client: httpx.Client, platform: Platform) -> None:
-    def fetch(domain: str) -> bytes:
+    async def fetch(domain: str) -> bytes:
         raise KeyFetchError(f"{domain} has no address")
 
     platform.counter.fetch_key = fetch
@@ -206,28 +214,22 @@ def test_a_token_of_no_app_registers_nothing(client: httpx.Client) -> None:
     assert (answer.status_code, answer.json()["error"]) == (403, "Expected partner account")
 
 
-@pytest.mark.parametrize(
-    "address",
-    [
-        *("127.0.0.1", "10.1.2.3", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
-        *("::1", "fe80::1%lo", "fd00::1", "::ffff:127.0.0.1", "224.0.0.1", "ff02::1"),
-    ],
-)
-def test_no_request_goes_to_addresses_of_ones_own(
-    address: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert not is_public(address)
-    found = [(0, 0, 0, "", (address, 443))]
-    monkeypatch.setattr(domain_keys.socket, "getaddrinfo", lambda *_, **__: found)
-    with pytest.raises(KeyFetchError, match="no public address"):
-        fetch_key("app.example", timeout_s=0.1)
+def test_an_app_registers_a_few_times_a_minute(tmp_path: Path) -> None:
+    """Each is a look at a domain that the app chose."""
+    with running(tmp_path, "rates.registrations_per_minute=2") as platform:
+        asked: list[str] = []
 
+        async def fetch(domain: str) -> bytes:
+            asked.append(domain)
+            raise KeyFetchError("no")
 
-@pytest.mark.parametrize("address", ["9.9.9.9", "2620:fe::fe"])
-def test_public_addresses_are_public(address: str) -> None:
-    assert is_public(address)
-
-
-def test_a_domain_without_address_says_so() -> None:
-    with pytest.raises(KeyFetchError, match="has no address"):
-        fetch_key("no-such-host.invalid", timeout_s=0.1)
+        platform.counter.fetch_key = fetch
+        headers, other = add_app(platform), add_app(platform)
+        body = {"domain": "app.example"}
+        with httpx.Client(base_url=platform.url) as client:
+            answers = [client.post(URL, json=body, headers=headers) for _ in range(3)]
+            assert [answer.status_code for answer in answers] == [424, 424, 429]
+            assert answers[0].headers["ratelimit-remaining"] == "1"
+            assert answers[2].json()["error_description"].endswith("registrations in a minute")
+            assert client.post(URL, json=body, headers=other).status_code == 424
+        assert len(asked) == 3

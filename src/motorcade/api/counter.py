@@ -1,6 +1,6 @@
 """What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -48,7 +48,7 @@ TOKENS_CACHED_MAX: Final = 4_096  # a check of the signature costs some 200 µs,
 VIN_CHARACTERS: Final = 17
 
 
-def no_key(domain: str) -> bytes:
+async def no_key(domain: str) -> bytes:
     """Stands where the composition root gives nothing that fetches. Raises `KeyFetchError`."""
     raise KeyFetchError(f"{domain}: this server fetches no keys: the operator vouches")
 
@@ -66,7 +66,7 @@ class Counter:
     entropy: Callable[[int], bytes]
     people: People | None = None
     sharing: Sharing | None = None  # drivers, invitations, homes, registered apps
-    fetch_key: Callable[[str], bytes] = no_key  # of a domain: `domain_keys.py`; blocks
+    fetch_key: Callable[[str], Awaitable[bytes]] = no_key  # of a domain: `domain_keys.py`
     meters: Meters | None = None  # the past of energy sites
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
@@ -112,14 +112,21 @@ class Counter:
 
     def count(self, request: AnyRequest, access: AccessToken, vehicle: Vehicle | Site) -> None:
         """Take one from the app's allowance for the vehicle or site. Raises the 429."""
+        self._count(request, access, vehicle.token, " of this vehicle")
+
+    def count_app(self, request: AnyRequest, access: AccessToken) -> None:
+        """Take one from the app's allowance for what is of no vehicle. Raises the 429."""
+        self._count(request, access, "", "")
+
+    def _count(self, request: AnyRequest, access: AccessToken, token: str, whose: str) -> None:
         pace = row_of_route(request).pace
         if pace is None or access.client_id in OPERATOR_CLIENTS:
             return
         now_us = self.clock.now_us()
-        allowance = self.rates.take(access.client_id, vehicle.token, pace, now_us)
+        allowance = self.rates.take(access.client_id, token, pace, now_us)
         note_allowance(request, allowance)
         if allowance.retry_s:
-            what = f"at most {allowance.limit} {pace.value} of this vehicle in a minute"
+            what = f"at most {allowance.limit} {pace.value}{whose} in a minute"
             raise too_fast(allowance.retry_s, f"this app asks too often: {what}")
 
     def access(self, connection: Connection) -> AccessToken:

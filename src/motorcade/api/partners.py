@@ -59,6 +59,7 @@ async def register(
     """
     access = counter.allow(request)
     app = _app(counter, access.client_id)
+    counter.count_app(request, access)
     domain = read_text(await read_body(request), "domain", characters_max=DOMAIN_CHARACTERS_MAX)
     if not _DOMAIN.fullmatch(domain):
         text = "Ensure that domain is lowercase and starts without https://"
@@ -128,7 +129,7 @@ async def _key_pem(counter: Counter, app: App, domain: str) -> str:
     if app.public_key_pem and (_is_vouched_for(counter, app, domain) or is_nobodys(domain)):
         return app.public_key_pem
     try:
-        content = await asyncio.to_thread(counter.fetch_key, domain)
+        content = await counter.fetch_key(domain)
         pem = check_public_key(content.decode("utf-8", "replace"))
     except (KeyFetchError, InvalidNameError) as error:
         raise ApiError(424, "Public key download failed", str(error)) from error

@@ -20,6 +20,7 @@ class Pace(Enum):
     DATA = "data"
     COMMAND = "commands"
     WAKE = "wakes"
+    REGISTRATION = "registrations"  # of no vehicle: of the app itself
 
 
 class Allowance(NamedTuple):
@@ -39,12 +40,13 @@ class Rates:
             Pace.DATA: config.data_per_minute,
             Pace.COMMAND: config.commands_per_minute,
             Pace.WAKE: config.wakes_per_minute,
+            Pace.REGISTRATION: config.registrations_per_minute,
         }
         self._entries_max = config.entries_max
         self._full_us: dict[tuple[str, str, Pace], float] = {}  # when all is there again
 
     def take(self, app: str, token: str, pace: Pace, now_us: int) -> Allowance:
-        """Count one request for the vehicle or site of this token.
+        """Count one request for the vehicle or site of this token, or for none ("").
 
         One too many costs nothing.
         """

@@ -44,7 +44,7 @@ class Right:
     path: str  # the template, as it is registered, without the types of its parameters
     scopes: tuple[str, ...] = ()  # any one of them is enough; none: any token of the right kind
     token: Token = Token.PERSON
-    pace: Pace | None = None  # what of the app's allowance for the vehicle it takes
+    pace: Pace | None = None  # what of the app's allowance, mostly for the vehicle, it takes
     everywhere: bool = False  # also for accounts of other regions and apps not registered here
     note: str = ""
 
@@ -135,6 +135,7 @@ _RIGHTS: Final = (
         "POST",
         "/api/1/partner_accounts",
         token=Token.PARTNER,
+        pace=Pace.REGISTRATION,
         everywhere=True,
         note="registers the app: no 412",
     ),
