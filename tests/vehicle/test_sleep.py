@@ -8,9 +8,9 @@ import pytest
 from motorcade.clock import SimulatedClock
 from motorcade.config import VehicleConfig
 from motorcade.vehicle import actions, charging
-from motorcade.vehicle.agent import WAITING_MAX, WAKING_CHECK_S
 from motorcade.vehicle.body import Charge
 from motorcade.vehicle.model import ASLEEP_W, Car, Habits
+from motorcade.vehicle.sleeper import HELD_MAX, WAKING_CHECK_S
 from tests.vehicle.actions.cars import Change, do, plugged_car, put, staying_car
 from tests.vehicle.cloud import START_US, Conversation, agent_of, command
 
@@ -224,10 +224,10 @@ def test_a_wake_that_is_refused_says_why() -> None:
 
 def test_no_more_is_held_than_the_limit() -> None:
     town = Talk()
-    for number in range(1, WAITING_MAX + 3):
+    for number in range(1, HELD_MAX + 3):
         town.send(number, "honk_horn", wake=True)
     town.wait(WAKE_S + 0.5)
-    assert len(town.said()) == WAITING_MAX
+    assert len(town.said()) == HELD_MAX
 
 
 def test_a_sleeping_car_says_so_and_then_seldom_anything() -> None:

@@ -8,12 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import msgspec
-
 from motorcade.clock import Clock
 from motorcade.config import VehicleConfig
 from motorcade.events import Topic
 from motorcade.vehicle import actions
+from motorcade.vehicle.answers import Answers
 from motorcade.vehicle.buffer import STREAM_BYTES, Buffer
 from motorcade.vehicle.commands import (
     Decision,
@@ -26,17 +25,18 @@ from motorcade.vehicle.commands import (
     decide,
 )
 from motorcade.vehicle.disk import Disk
+from motorcade.vehicle.duties import Apply, Duties
 from motorcade.vehicle.journal import Journal
 from motorcade.vehicle.outbox import Outbox
-from motorcade.vehicle.program import Ended, Moment, Program
+from motorcade.vehicle.program import Moment, Program
 from motorcade.vehicle.samples import Sampler, Signals
 from motorcade.vehicle.server_time import ServerNow, ServerTimeKeeper
+from motorcade.vehicle.sleeper import HELD_MAX, Held, Sleeper
 from motorcade.vehicle.stations import Stations, Traced
 from motorcade.vehicle.vehicle_file import VehicleFile
 from motorcade.wire.command.answers import write_up
 from motorcade.wire.command.errors import CommandCodecError
 from motorcade.wire.command.messages import (
-    Answer,
     Command,
     DownMessage,
     Hello,
@@ -45,17 +45,11 @@ from motorcade.wire.command.messages import (
     Outcome,
     Query,
     ServerTime,
-    UpMessage,
 )
-from motorcade.wire.command.messages import Journal as JournalMessage
 from motorcade.wire.command.signing import verify
 
-WAITING_MAX: Final = 64  # commands held until the time is known; the server keeps the others
 HELLO_S: Final = 5.0  # between hellos while the time is unknown
-WAKING_CHECK_S: Final = 0.25  # between looks whether a car that was called is awake
 HELLO_AGAIN_S: Final = 15.0  # while it is known, but nobody has answered in this connection
-RECALLED_CHARACTERS_MAX: Final = 32 << 10  # of responses in one `Journal`, which is read whole
-_FINAL: Final = ("executed", "refused", "expired")
 
 Acknowledge = Callable[[], None]
 Executed = Callable[[Command, int], None]
@@ -76,13 +70,6 @@ class Counters:
 
 
 @dataclass(slots=True)
-class _Waiting:
-    command: Command
-    acknowledge: Acknowledge
-    stations: Stations | None
-
-
-@dataclass(slots=True)
 class AgentParts:
     """What an agent is made of; everything that touches the world comes in here."""
 
@@ -99,7 +86,7 @@ class AgentParts:
     traced: Traced | None = None  # None: no time is taken for it
     topic: Topic = Topic.TELEMETRY  # of the samples
     refuses: Refusal = actions.refusal
-    apply: Callable[[Any, str, actions.Parameters], None] = actions.apply
+    apply: Apply = actions.apply
     program: Program | None = None  # commands that the machine's program does itself
     also: Callable[[Any, float, int], None] = field(default=lambda _car, _now_s, _time_us: None)
     """Told of each sample, with monotonic seconds and the car's clock: who else wants to look."""
@@ -133,11 +120,12 @@ class Agent:
         little later, so that the answer does not wait for the sample's sync."""
         self.later: Callable[[float, Callable[[], object]], object] = lambda _s, _do: None
         """Asked to call something so many seconds later. Without it `sample` finds what is due."""
-        self._waiting: list[_Waiting] = []  # for the time
-        self._calling: list[_Waiting] = []  # for the car to wake
-        self._rousing = False
-        self._told_asleep = False
-        self._sampled_s = 0.0
+        self._answers = Answers(self.journal, self.outbox)
+        self._duties = Duties(parts.car, parts.refuses, parts.apply, parts.program)
+        self._waiting: list[Held] = []  # for the time
+        self._sleeper = Sleeper(
+            parts.car, self._judge, lambda seconds: self.later(seconds, self._look)
+        )
         self._judging: Stations | None = None  # of the command that is judged now, if traced
         self._started_s = parts.clock.monotonic_s()
         self._hello_s = 0.0
@@ -145,10 +133,10 @@ class Agent:
     def sample(self) -> None:
         """Let the car live until now and store what it says. Raises `OSError`."""
         self._advance()
-        self._go_on()  # first, so that the sample shows it
-        if not self._silent():
-            self._store_sample()
+        self._sleeper.go_on()  # first, so that the sample shows it
         clock = self._parts.clock
+        if not self._sleeper.silent(clock.monotonic_s(), self._parts.config.asleep_sample_s):
+            self._store_sample()
         self._parts.also(self.car, clock.monotonic_s(), clock.now_us())
         if self.online and (self._now() is None or self._waiting):
             self._ask_time(every_s=HELLO_S)
@@ -160,23 +148,8 @@ class Agent:
         parts = self._parts
         payload = parts.sampler.sample(self.car, self._own_signals(), parts.clock.now_us())
         self.counters.samples += 1
-        self._sampled_s, self._told_asleep = parts.clock.monotonic_s(), self._asleep
+        self._sleeper.spoke(parts.clock.monotonic_s())
         self.outbox.store(parts.topic, parts.sampler.encoding, payload)
-
-    @property
-    def _asleep(self) -> bool:
-        return bool(getattr(self.car, "asleep", False))  # homes never sleep
-
-    @property
-    def _waking(self) -> bool:
-        return bool(getattr(self.car, "waking", False))
-
-    def _silent(self) -> bool:
-        """A sleeping car says that it fell asleep, and then seldom anything."""
-        if not (self._asleep and self._told_asleep):
-            return False
-        since_s = self._parts.clock.monotonic_s() - self._sampled_s
-        return since_s < self._parts.config.asleep_sample_s
 
     def _own_signals(self) -> Signals:
         """What the program says about itself rather than the car."""
@@ -196,14 +169,14 @@ class Agent:
         self.online = True
         self.counters.connects += 1
         self._ask_time(every_s=0.0)
-        self._report()
+        self.report()
 
     def disconnected(self, reason: str) -> None:
         self.online = False
         self.counters.disconnects += 1
         self.counters.last_reason = reason
         self._waiting.clear()  # the server sends them again in the next connection
-        self._calling.clear()
+        self._sleeper.forget()
         self.time.forget_asked()
 
     def message(self, payload: bytes, acknowledge: Acknowledge) -> None:
@@ -223,22 +196,25 @@ class Agent:
                 stations = None
                 if self._parts.traced is not None:
                     stations = Stations(message, received_us, self._stamp())
-                self._judge(message, acknowledge, stations)
+                self._judge(Held(message, acknowledge, stations))
             case ServerTime():
                 acknowledge()
                 at_s = self._parts.clock.monotonic_s()
                 self.time.answered(message.nonce, message.server_time_us, at_s)
                 waiting, self._waiting = self._waiting, []
                 for held in waiting:
-                    self._judge(held.command, held.acknowledge, held.stations)
+                    self._judge(held)
             case Query():
-                self._say(JournalMessage(entries=self._recall_all(message.ids)))
+                self._answers.recall(message.ids, self._stamp())
                 acknowledge()
 
-    def _judge(self, command: Command, acknowledge: Acknowledge, stations: Stations | None) -> None:
-        """Decide, do, answer; acknowledge when the journal has it."""
+    def _judge(self, held: Held) -> None:
+        """Decide, do, answer; acknowledge when the journal has it. Raises `OSError`."""
+        command, stations = held.command, held.stations
         self._advance()
-        decision: Decision = decide(command, self.journal, self._now(), self.car, self._refusal)
+        decision: Decision = decide(
+            command, self.journal, self._now(), self.car, self._duties.refusal
+        )
         self._judging = stations
         if stations is not None:
             stations.judged_us = self._stamp()
@@ -248,23 +224,20 @@ class Agent:
             every_s = HELLO_S if self._waiting else 0.0
         match decision:
             case Wait():
-                if len(self._waiting) < WAITING_MAX:
-                    self._waiting.append(_Waiting(command, acknowledge, stations))
+                if len(self._waiting) < HELD_MAX:
+                    self._waiting.append(held)
                 self._ask_time(every_s=every_s)
                 return
             case Wake():
-                if len(self._calling) < WAITING_MAX:
-                    self._calling.append(_Waiting(command, acknowledge, stations))
-                self.car.call()
-                self._rouse()
+                self._sleeper.wake_for(held)
                 return
             case Repeat(entry=entry):
-                self._repeat(entry)
+                self._answers.repeat(entry)
             case Refuse(expired=expired, reason=reason):
                 self._conclude(command, "expired" if expired else "refused", reason)
             case Execute():
                 self._execute(command)
-        acknowledge()
+        held.acknowledge()
 
     def _doubts(self, decision: Decision) -> bool:
         """Whether the server may have set its clock back since it was heard: it is asked first.
@@ -281,62 +254,29 @@ class Agent:
         if now is None or now.latest_us >= command.expires_time_us:
             self._conclude(command, "expired", "")  # the disk took its time; never late (P5)
             return
-        program = self._parts.program
-        ended = Ended()
-        if program is not None and program.knows(command.name):
-            moment = Moment(self._parts.clock.monotonic_s(), begun_us)
-            ended = program.run(command.name, command.parameters, moment)
-        else:
-            self._parts.apply(self.car, command.name, command.parameters)
+        moment = Moment(self._parts.clock.monotonic_s(), begun_us)
+        ended = self._duties.run(command.name, command.parameters, moment)
         if self._judging is not None:
             self._judging.executed_us = self._stamp()
         if ended.reports:
-            self._report()  # first: whoever waits for the answer finds what it changed
+            self.report()  # first: whoever waits for the answer finds what it changed
         if ended.reason:
             self._conclude(command, "refused", ended.reason, begun_us, ended.response)
             return
         self.counters.executed += 1
         self._parts.executed(command, now.latest_us)
         self._conclude(command, "executed", "", begun_us, ended.response)
-        if self._waking:
-            self._rouse()
+        if self._sleeper.waking:
+            self._sleeper.rouse()
         if ended.acted:
-            self._told_asleep = False  # a sleeping car has something to say, too
+            self._sleeper.has_news()
             self.changed()  # so that whoever watches sees the effect at once
-
-    def _refusal(self, machine: Any, name: str, parameters: actions.Parameters) -> str:
-        """Why a command is not carried out now; the program's own, and what it lets pass."""
-        program = self._parts.program
-        if program is not None:
-            if program.knows(name):
-                return actions.ACCEPTED
-            reason = program.refuses(name)
-            if reason:
-                return reason
-        return self._parts.refuses(machine, name, parameters)
-
-    def _rouse(self) -> None:
-        """Look soon whether the car that was called is awake."""
-        if not self._rousing:
-            self._rousing = True
-            self.later(WAKING_CHECK_S, self._look)
 
     def _look(self) -> None:
         """Raises `OSError`."""
-        self._rousing = False
         self._advance()
-        if self._waking:
-            self._rouse()
-            return
-        self._go_on()
-        self.changed()
-
-    def _go_on(self) -> None:
-        """An awake car judges what it was woken for. Raises `OSError`."""
-        if self._calling and not self._asleep:
-            calling, self._calling = self._calling, []
-            for held in calling:
-                self._judge(held.command, held.acknowledge, held.stations)
+        if self._sleeper.looked():
+            self.changed()
 
     def _conclude(
         self,
@@ -347,7 +287,7 @@ class Agent:
         response: str = "",
     ) -> None:
         self.counters.refused += state == "refused"
-        self._repeat(self._write(command, state, reason, time_us, response))
+        self._answers.repeat(self._write(command, state, reason, time_us, response))
         stations, self._judging = self._judging, None
         if stations is not None and self._parts.traced is not None:
             stations.answered_us = self._stamp()
@@ -375,47 +315,10 @@ class Agent:
             self._judging.journaled_us = self._stamp()
         return entry
 
-    def _repeat(self, entry: JournalEntry) -> None:
-        """Say what the journal knows: an answer if it is an outcome."""
-        if entry.state not in _FINAL:
-            self._say(JournalMessage(entries=[entry]))
-            return
-        self._say(
-            Answer(
-                id=entry.id,
-                state=entry.state,
-                reason=entry.reason,
-                time_us=entry.time_us,
-                counter=entry.counter,
-                response=entry.response,
-            )
-        )
-
-    def _recall_all(self, ids: list[str]) -> list[JournalEntry]:
-        """The responses of signed commands go with their outcome while there is room."""
-        room = RECALLED_CHARACTERS_MAX
-        entries = []
-        for command_id in ids:
-            entry = self._recall(command_id)
-            if len(entry.response) > room:
-                entry = msgspec.structs.replace(entry, response="")
-            room -= len(entry.response)
-            entries.append(entry)
-        return entries
-
-    def _recall(self, command_id: str) -> JournalEntry:
-        """What the journal knows; an id it does not know gets a tombstone first."""
-        known = self.journal.find(command_id)
-        if known is not None:
-            return known
-        return self.journal.write(
-            command_id, "unknown", reason="", time_us=self._stamp(), counter=0
-        )
-
-    def _report(self) -> None:
+    def report(self) -> None:
         """Tell what the program has to tell of itself, where commands come from."""
         if self._parts.program is not None and self._parts.commanded:
-            self._say(self._parts.program.report())
+            self._answers.say(self._parts.program.report())
 
     def _ask_time(self, *, every_s: float) -> None:
         now_s = self._parts.clock.monotonic_s()
@@ -423,9 +326,6 @@ class Agent:
             return
         self._hello_s = now_s
         self.outbox.hello(write_up(Hello(nonce=self.time.ask(now_s), stream=self._answer_stream)))
-
-    def _say(self, message: UpMessage) -> None:
-        self.outbox.answer(write_up(message))
 
     def _stamp(self) -> int:
         """The car's own clock, which commands are not judged by."""

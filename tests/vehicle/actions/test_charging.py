@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from motorcade.vehicle import actions, charging
-from motorcade.vehicle.actions.charging import SCHEDULES_MAX
+from motorcade.vehicle.actions.schedules import SCHEDULES_MAX
 from motorcade.vehicle.body import CHARGER_PHASES, CHARGER_V, Charge
 from motorcade.vehicle.local_time import ALL_DAYS
 from motorcade.vehicle.model import Car

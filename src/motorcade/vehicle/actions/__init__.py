@@ -7,7 +7,16 @@ because it obeys a signature, not a server's good behaviour.
 
 from typing import Final
 
-from motorcade.vehicle.actions import charging, climate, doors, media, navigation, other, security
+from motorcade.vehicle.actions import (
+    charging,
+    climate,
+    doors,
+    media,
+    navigation,
+    other,
+    schedules,
+    security,
+)
 from motorcade.vehicle.actions.action import ACCEPTED as ACCEPTED
 from motorcade.vehicle.actions.action import ASLEEP as ASLEEP
 from motorcade.vehicle.actions.action import UNKNOWN, Action
@@ -19,6 +28,7 @@ WAKE_UP: Final = "wake_up"
 ACTIONS: Final[dict[str, Action]] = {
     **doors.ACTIONS,
     **charging.ACTIONS,
+    **schedules.ACTIONS,
     **climate.ACTIONS,
     **media.ACTIONS,
     **navigation.ACTIONS,

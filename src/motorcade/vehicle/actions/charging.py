@@ -1,44 +1,32 @@
 """Charging: start, stop, limits, currents, schedules and departures."""
 
-from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
-from motorcade.signals.table import SCHEDULE_SLOTS
 from motorcade.vehicle import charging
 from motorcade.vehicle.actions.action import (
     ACCEPTED,
     ALREADY_SET,
     INVALID,
-    NOT_FOUND,
-    TOO_MANY,
     Action,
     Parameters,
     chosen,
     flag,
-    never,
     number,
     place,
-    text,
     whole,
 )
 from motorcade.vehicle.body import (
     STANDARD_LIMIT,
     Charge,
-    ChargeSchedule,
     Departure,
-    PreconditionSchedule,
 )
 from motorcade.vehicle.model import Car
 from motorcade.wire.command.limits import (
     CHARGE_LIMIT_PERCENT,
     CHARGING_AMPS_MAX,
-    ID_MAX,
     MINUTES_MAX,
-    NAME_CHARACTERS_MAX,
 )
 
-DAYS_MAX: Final = 127
-SCHEDULES_MAX: Final = SCHEDULE_SLOTS  # of each kind: the car tells of all
 FULL: Final = 1.0
 
 
@@ -163,122 +151,6 @@ def _departure(car: Car, parameters: Parameters) -> None:
     charging.reconsider(car)
 
 
-def _schedule_wrong(parameters: Parameters) -> bool:
-    return (
-        whole(parameters, "days_of_week", 0, DAYS_MAX) is None
-        or flag(parameters, "enabled") is None
-        or place(parameters) is None
-        or (parameters.get("id") is not None and whole(parameters, "id", 0, ID_MAX) is None)
-        or (
-            parameters.get("name") is not None
-            and text(parameters, "name", NAME_CHARACTERS_MAX) is None
-        )
-    )
-
-
-def _schedule_id(car: Car, parameters: Parameters, taken: dict[int, Any]) -> int:
-    """The caller's, or the time, as Tesla's; never one that stands already."""
-    wanted = parameters.get("id")
-    if wanted:
-        return int(wanted)
-    fresh = max(int(car.unix_s), 1)
-    while fresh in taken:
-        fresh += 1
-    return fresh
-
-
-def _no_room(parameters: Parameters, schedules: dict[int, Any]) -> bool:
-    return len(schedules) >= SCHEDULES_MAX and parameters.get("id") not in schedules
-
-
-def _refuse_add(car: Car, parameters: Parameters) -> str:
-    start, end = flag(parameters, "start_enabled"), flag(parameters, "end_enabled")
-    if start is None or end is None or _schedule_wrong(parameters):
-        return INVALID
-    for wanted, name in ((start, "start_time"), (end, "end_time")):
-        if wanted and whole(parameters, name, 0, MINUTES_MAX) is None:
-            return INVALID
-    if not (start or end):
-        return INVALID
-    return TOO_MANY if _no_room(parameters, car.body.charging.schedules) else ACCEPTED
-
-
-def _add(car: Car, parameters: Parameters) -> None:
-    schedules = car.body.charging.schedules
-    number_ = _schedule_id(car, parameters, schedules)
-    schedules[number_] = ChargeSchedule(
-        number_,
-        parameters.get("name") or "",
-        int(parameters["days_of_week"]),
-        parameters["enabled"],
-        chosen(parameters, "one_time"),
-        float(parameters["lat"]),
-        float(parameters["lon"]),
-        int(parameters["start_time"]) if parameters["start_enabled"] else None,
-        int(parameters["end_time"]) if parameters["end_enabled"] else None,
-    )
-    charging.reconsider(car)
-
-
-def _refuse_add_precondition(car: Car, parameters: Parameters) -> str:
-    if _schedule_wrong(parameters):
-        return INVALID
-    if whole(parameters, "precondition_time", 0, MINUTES_MAX) is None:
-        return INVALID
-    return TOO_MANY if _no_room(parameters, car.body.climate.schedules) else ACCEPTED
-
-
-def _add_precondition(car: Car, parameters: Parameters) -> None:
-    schedules = car.body.climate.schedules
-    number_ = _schedule_id(car, parameters, schedules)
-    schedules[number_] = PreconditionSchedule(
-        number_,
-        parameters.get("name") or "",
-        int(parameters["days_of_week"]),
-        parameters["enabled"],
-        chosen(parameters, "one_time"),
-        float(parameters["lat"]),
-        float(parameters["lon"]),
-        int(parameters["precondition_time"]),
-    )
-
-
-Schedules = Callable[[Car], dict[int, Any]]
-
-
-def _charge_schedules(car: Car) -> dict[int, Any]:
-    return car.body.charging.schedules
-
-
-def _precondition_schedules(car: Car) -> dict[int, Any]:
-    return car.body.climate.schedules
-
-
-def _remover(schedules: Schedules) -> Action:
-    def refuse(car: Car, parameters: Parameters) -> str:
-        wanted = whole(parameters, "id", 1, ID_MAX)
-        if wanted is None:
-            return INVALID
-        return ACCEPTED if wanted in schedules(car) else NOT_FOUND
-
-    def remove(car: Car, parameters: Parameters) -> None:
-        del schedules(car)[int(parameters["id"])]
-        charging.reconsider(car)
-
-    return Action(refuse, remove)
-
-
-def _batch_remover(schedules: Schedules) -> Action:
-    def remove(car: Car, parameters: Parameters) -> None:
-        for number_, schedule in list(schedules(car).items()):
-            where = car.kind_of_place(schedule.latitude_deg, schedule.longitude_deg)
-            if chosen(parameters, where):
-                del schedules(car)[number_]
-        charging.reconsider(car)
-
-    return Action(never, remove)
-
-
 def _refuse_managed_amps(_car: Car, parameters: Parameters) -> str:
     amps = parameters.get("charging_amps")
     wrong = amps is not None and whole(parameters, "charging_amps", 0, CHARGING_AMPS_MAX) is None
@@ -319,12 +191,6 @@ ACTIONS: Final[dict[str, Action]] = {
     "set_charging_amps": Action(_refuse_amps, _amps),
     "set_scheduled_charging": Action(_refuse_scheduled, _scheduled),
     "set_scheduled_departure": Action(_refuse_departure, _departure),
-    "add_charge_schedule": Action(_refuse_add, _add),
-    "add_precondition_schedule": Action(_refuse_add_precondition, _add_precondition),
-    "remove_charge_schedule": _remover(_charge_schedules),
-    "remove_precondition_schedule": _remover(_precondition_schedules),
-    "batch_remove_charge_schedules": _batch_remover(_charge_schedules),
-    "batch_remove_precondition_schedules": _batch_remover(_precondition_schedules),
     "set_managed_charge_current_request": Action(_refuse_managed_amps, _managed_amps),
     "set_managed_charger_location": Action(_refuse_managed_place, _managed_place),
     "set_managed_scheduled_charging_time": Action(_refuse_managed_time, _managed_time),
