@@ -1,7 +1,6 @@
 """MQTT: every packet of either side, topics, and the compiled PUBLISH reader."""
 
-from dataclasses import replace
-
+import msgspec
 import numpy as np
 from hypothesis import strategies as st
 
@@ -57,7 +56,9 @@ def _check_packet(raw: RawPacket, level: ProtocolLevel, *, client: bool) -> None
         again = decode_properties(encode_bare(properties, Place.PUBLISH), Place.PUBLISH)
         assert again == properties
         passed_on = decode_properties(forwardable(packet.properties), Place.PUBLISH)
-        assert passed_on == replace(properties, topic_alias=None, subscription_ids=())
+        assert passed_on == msgspec.structs.replace(
+            properties, topic_alias=None, subscription_ids=()
+        )
     spoken = packet.level if isinstance(packet, Connect) else level
     assert _there_and_back(packet, spoken, client=client) == packet
 

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -46,7 +47,7 @@ def test_from_a_time_on_starts_at_the_first_record_received_then(
     sent: list[int] = []
     for index, frame in enumerate(times):
         records = [
-            replace(record(len(sent) + nth), received_time_us=START_US + time)
+            msgspec.structs.replace(record(len(sent) + nth), received_time_us=START_US + time)
             for nth, time in enumerate(frame)
         ]
         sent.extend(frame)

@@ -42,6 +42,6 @@ class _Counted:
 def test_a_page_that_was_never_set_is_not_waited_for() -> None:
     """A lane without a record is polled as often as the others: it must cost no more."""
     watermark, page = Watermark(FaultyFiles(), DIRECTORY), _Counted()
-    watermark._page = page  # type: ignore[assignment]
+    watermark._words = page  # type: ignore[assignment]
     assert watermark.read() == NOTHING
     assert page.looks == 2

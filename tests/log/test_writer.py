@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -170,7 +171,7 @@ def batch_after(first: RecordBatch) -> list[Record]:
     again = []
     for one in first:
         place = (one.topic, one.partition)
-        again.append(replace(one, position=counts[place]))
+        again.append(msgspec.structs.replace(one, position=counts[place]))
         counts[place] += 1
     return again
 
@@ -267,7 +268,7 @@ def test_the_input_cursor_is_durable_with_its_records(bench: Bench) -> None:
     ("bad", "why"),
     [
         (record(0, topic=Topic.COMMANDS), "topic 9 must be of the bulk lane"),
-        (replace(record(0), partition=4), "partition 4 below 4"),
+        (msgspec.structs.replace(record(0), partition=4), "partition 4 below 4"),
     ],
 )
 def test_rows_that_do_not_belong_here_are_refused_at_once(

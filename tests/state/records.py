@@ -1,8 +1,8 @@
 """A small fleet's records, random or by hand, as live state reads them from the log."""
 
-import dataclasses
 import json
 
+import msgspec
 from hypothesis import strategies as st
 from tesla_protocol.telemetry.vehicle_connectivity_pb2 import VehicleConnectivity
 
@@ -64,7 +64,7 @@ def signals(token: VehicleToken, time_us: int, **values: object) -> Record:
 def presence(token: VehicleToken, connection: str, status: int, time_us: int = 0) -> Record:
     """Status 1: connected, 2: disconnected."""
     message = VehicleConnectivity(vin=token, connection_id=connection, status=status)  # type: ignore[arg-type]
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         telemetry(token, bytes(message.SerializeToString()), time_us),
         topic=Topic.CONNECTIVITY,
         encoding=Encoding.TESLA_CONNECTIVITY,
@@ -74,7 +74,7 @@ def presence(token: VehicleToken, connection: str, status: int, time_us: int = 0
 
 def gateway_started(time_us: int = 0) -> Record:
     blank = telemetry(NO_VEHICLE, b"", time_us, encoding=Encoding.OPAQUE)
-    return dataclasses.replace(blank, topic=Topic.CONNECTIVITY, name=b"gateway_started")
+    return msgspec.structs.replace(blank, topic=Topic.CONNECTIVITY, name=b"gateway_started")
 
 
 def batch(*records: Record) -> RecordBatch:

@@ -5,10 +5,10 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -39,7 +39,7 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
 
 
 def sent(number: int, value: float, **fields: int) -> Record:
-    return replace(signals(CAR, number, soc=value), stream=b"s", sequence=number)
+    return msgspec.structs.replace(signals(CAR, number, soc=value), stream=b"s", sequence=number)
 
 
 def test_what_is_in_the_log_and_what_comes_is_in_the_state(deployment: Deployment) -> None:
@@ -62,7 +62,7 @@ def test_duplicates_change_nothing(deployment: Deployment) -> None:
     deployment.append(sent(1, 1.0), sent(2, 2.0), sent(1, 99.0))
     state, _ = deployment.run()
     assert state.read(CAR).signals["soc"].value == 2.0
-    late = replace(signals(CAR, 9, soc=3.0), stream=b"s", sequence=2)
+    late = msgspec.structs.replace(signals(CAR, 9, soc=3.0), stream=b"s", sequence=2)
     deployment.append(late)
     state, _ = deployment.run()
     assert state.read(CAR).signals["soc"].value == 2.0, "dedup's memory came with the snapshot"
@@ -140,7 +140,9 @@ def test_two_replays_in_two_processes_give_the_same_bytes(deployment: Deployment
             token = FLEET[int(rng.integers(len(FLEET)))]
             at = int(rng.integers(100))
             record = signals(token, at, soc=number, gear="D", text=f"text {at}", **{f"n{at}": 1})
-            records.append(replace(record, stream=b"s", sequence=int(rng.integers(300))))
+            records.append(
+                msgspec.structs.replace(record, stream=b"s", sequence=int(rng.integers(300)))
+            )
             records.append(tesla(token, at, speed=number, unknown=at))
         deployment.append(*records)
     limits = ("1", str(32 << 20))
@@ -170,7 +172,7 @@ def slices(records: list[Record], cuts: list[int]) -> list[LogSlice]:
 
 sequenced = st.builds(
     lambda record, number: (
-        replace(record, stream=b"s", sequence=number) if record.vehicle else record
+        msgspec.structs.replace(record, stream=b"s", sequence=number) if record.vehicle else record
     ),
     any_record(),
     st.integers(0, 30),

@@ -48,13 +48,16 @@ class Doorbell:
         """Return when it has rung, or False after `timeout_s`."""
         return bool(self._poll.poll(max(0.0, timeout_s) * 1_000))
 
-    def clear(self) -> None:
-        """Forget the rings so far. Do it before looking, so that none is missed."""
+    def clear(self) -> bool:
+        """Forget the rings so far, and say whether there were any. Do it before looking, so that
+        none is missed."""
+        rung = False
         try:
             while True:
                 self._socket.recv(1)
+                rung = True
         except BlockingIOError:
-            return
+            return rung
 
     def close(self) -> None:
         self._path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """From checked frames to one batch: rows copied together, the bytes left where they lie."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +9,8 @@ import numpy.typing as npt
 from motorcade.events import RECORD_DTYPE, RecordBatch
 from motorcade.log.frame import Frame
 from motorcade.log.kernels import ROW_WORDS, gather_rows
+
+_NO_ROWS: Final = np.zeros(0, RECORD_DTYPE)
 
 
 class Gathered(NamedTuple):
@@ -37,4 +39,5 @@ def gather(data: npt.NDArray[np.uint8], frames: Sequence[Frame], topics: int) ->
     out = np.empty(records * ROW_WORDS, np.uint64)
     words = data[: len(data) & ~7].view(np.uint64)
     count, used = gather_rows(data, words, places, np.uint64(topics), out)
-    return Gathered(RecordBatch(out[: count * ROW_WORDS].view(RECORD_DTYPE), data), int(used))
+    rows = np.frombuffer(out.data, RECORD_DTYPE, int(count)) if count else _NO_ROWS
+    return Gathered(RecordBatch(rows, data), int(used))

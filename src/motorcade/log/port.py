@@ -18,7 +18,7 @@ Duplicates of senders are not the log's business: the first operator of every re
 (`streams/dedup.py`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from enum import Enum
@@ -47,14 +47,24 @@ class AtTime:
 Start = Cursor | Edge | AtTime
 
 
-@dataclass(frozen=True, slots=True)
 class LogSlice:
     """What one poll gives: records of one writer and lane, in order, and where to go on."""
 
-    writer: str
-    lane: Lane
-    batch: RecordBatch
-    cursor: Cursor  # of the whole reader, after this slice
+    __slots__ = ("_cursor", "batch", "lane", "writer")
+
+    def __init__(
+        self, writer: str, lane: Lane, batch: RecordBatch, cursor: Cursor | Callable[[], Cursor]
+    ) -> None:
+        """`cursor` may be a function: half of those who read records never ask where to go on."""
+        self.writer, self.lane, self.batch = writer, lane, batch
+        self._cursor = cursor
+
+    @property
+    def cursor(self) -> Cursor:
+        """Of the whole reader, after this slice."""
+        if callable(self._cursor):
+            self._cursor = self._cursor()
+        return self._cursor
 
 
 class LogWriter(Protocol):

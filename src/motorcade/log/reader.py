@@ -1,6 +1,7 @@
 """The reader that callers see: all lanes of the chosen topics, a doorbell, a cursor."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ from motorcade.log.port import AtTime, Cursor, Edge, LogSlice, Start
 from motorcade.log.tail import Tail, earliest_place, latest_place, place_at
 from motorcade.log.topics import Lane, lanes_of
 
-_POLLS_PER_LISTING: Final = 64  # a busy reader looks this seldom for new writers; an idle one often
+_POLLS_PER_LISTING: Final = 64  # so seldom a reader looks for new writers that never rang
 
 
 class EmbeddedReader:
@@ -42,6 +43,7 @@ class EmbeddedReader:
         self._error: LogCorruptError | CursorError | None = None
         self._damaged: Tail | None = None
         self._polls = 0
+        self._rung = True  # since we last looked for new writers
         self._is_closed = False
         self._new_from_us = start.received_time_us if isinstance(start, AtTime) else None
         self._start(start)
@@ -63,12 +65,13 @@ class EmbeddedReader:
         started_s = self._clock.monotonic_s()
         waited_s = 0.0  # Counted as well, for clocks that stand still.
         while True:
-            self._bell.clear()
+            self._rung |= self._bell.clear()
             slices = self._sweep()
             if slices:
                 return slices
             elapsed_s = max(waited_s, self._clock.monotonic_s() - started_s)
-            if self._discover():
+            # Who rang and left nothing with the writers that we know is perhaps a new one.
+            if self._rung and self._discover():
                 continue
             if elapsed_s >= timeout_s:
                 return slices
@@ -138,6 +141,7 @@ class EmbeddedReader:
 
     def _discover(self) -> bool:
         """Take up writers that are new; True if there are any. They are read from their start."""
+        self._rung = False
         new = [name for name in self._names() if name not in self._tails]
         for name in new:
             place = None
@@ -185,4 +189,5 @@ class EmbeddedReader:
 
     def _slice(self, name: str, batch: RecordBatch) -> LogSlice:
         writer, _, word = name.rpartition("-")
-        return LogSlice(writer, Lane(word), batch, self.cursor)
+        places = {name: tail.place for name, tail in self._tails.items()}
+        return LogSlice(writer, Lane(word), batch, partial(encode_cursor, places))

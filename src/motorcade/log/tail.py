@@ -33,7 +33,8 @@ class Chunk(NamedTuple):
     more: bool  # whether durable frames are left
 
 
-_NOTHING = Chunk(RecordBatch.empty(), 0, False)
+_EMPTY = RecordBatch.empty()
+_NOTHING = Chunk(_EMPTY, 0, False)
 
 
 class Tail:
@@ -89,7 +90,7 @@ class Tail:
             beyond = f"a frame of {scan.missing} bytes reaches beyond the durable end"
             raise self._corrupt(scan.damage or beyond, limit)
         wanted = [frame for frame in scan.frames if frame.topics & self._topics]
-        batch, used = RecordBatch.empty(), scan.used
+        batch, used = _EMPTY, scan.used
         if wanted:
             batch, read = gather(data, wanted, self._topics)
             if read < len(wanted):

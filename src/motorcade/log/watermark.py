@@ -51,7 +51,8 @@ class Watermark:
             self._page = files.map(fd, PAGE_BYTES)
         finally:
             files.close(fd)  # The mapping stays.
-        self._last = NOTHING
+        self._words = self._page.data  # read as such in a third of the time
+        self._value, self._last = 0, NOTHING
 
     def publish(self, mark: Mark) -> None:
         """Say that everything up to `mark` is durable. Call it only when that is true."""
@@ -60,10 +61,12 @@ class Watermark:
     def read(self) -> Mark:
         """The newest mark. Two words that must agree tell a mark from half a mark."""
         for _ in range(_TRIES):
-            value, check = int(self._page[0]), int(self._page[1])
+            value, check = self._words[0], self._words[1]
             if value == check == 0:
                 return self._last  # Never set: nothing to wait for.
             if value == check ^ _MASK:
-                self._last = Mark(value >> _OFFSET_BITS, value & ((1 << _OFFSET_BITS) - 1))
+                if value != self._value:
+                    self._value = value
+                    self._last = Mark(value >> _OFFSET_BITS, value & ((1 << _OFFSET_BITS) - 1))
                 return self._last
         return self._last  # Its writer died between the words: what we knew holds.

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from motorcade.config import Config
@@ -96,7 +97,9 @@ def test_properties_reach_the_subscriber(door: RunningDoor) -> None:
             car.publish(TELEMETRY, properties=encode_bare(sent, Place.PUBLISH))
             car.expect(Puback)
         got = decode_properties(people.take().properties, Place.PUBLISH)
-    assert replace(got, message_expiry_s=None) == replace(sent, message_expiry_s=None)
+    assert msgspec.structs.replace(got, message_expiry_s=None) == msgspec.structs.replace(
+        sent, message_expiry_s=None
+    )
     assert got.message_expiry_s is not None
     assert 55 <= got.message_expiry_s <= 60
 

@@ -2,10 +2,10 @@
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from motorcade.events import Topic
@@ -114,7 +114,7 @@ def test_a_will_keeps_its_properties(door: RunningDoor) -> None:
         )
         got = decode_properties(people.take().properties, Place.PUBLISH)
     expected = Properties(1, 60, "text/plain", "answer", b"7", user=user)
-    assert replace(got, message_expiry_s=60) == expected
+    assert msgspec.structs.replace(got, message_expiry_s=60) == expected
 
 
 def test_a_will_that_is_not_what_it_says_is_refused(door: RunningDoor) -> None:

@@ -19,7 +19,7 @@ from tests.wire.mqtt.packets import V3, V5, properties_of
 
 def test_the_table_has_a_row_for_each_field() -> None:
     assert len(PROPERTIES) == 27
-    assert {row.name for row in PROPERTIES} == set(Properties.__dataclass_fields__)
+    assert {row.name for row in PROPERTIES} == set(Properties.__struct_fields__)
 
 
 @given(properties_of(Place.PUBLISH, V5))

@@ -1,7 +1,9 @@
 """A record as subscribers get it: who wants it, at which QoS, who can take it now."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from motorcade.events import Flags, Record, Topic
 from motorcade.gateway.mqtt.permissions import hidden
@@ -109,7 +111,7 @@ def aged(encoded: bytes, age_s: int) -> bytes | None:
     left_s = expiry_s - max(age_s, 0)
     if left_s <= 0:
         return None
-    return encode_bare(replace(properties, message_expiry_s=left_s), Place.PUBLISH)
+    return encode_bare(msgspec.structs.replace(properties, message_expiry_s=left_s), Place.PUBLISH)
 
 
 def expires_us(properties: bytes, received_time_us: int) -> int:

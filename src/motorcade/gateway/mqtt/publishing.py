@@ -3,9 +3,10 @@
 PUBACK and PUBREC leave when the log has the message, PUBCOMP when it has the release.
 """
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from motorcade.clock import Clock
 from motorcade.config import Config
@@ -211,7 +212,7 @@ class Publishing:
             self._received(session, packet_id, receipt, error)
 
         if receipt.logged:
-            record = replace(record, packet_id=packet_id)
+            record = msgspec.structs.replace(record, packet_id=packet_id)
         self._intakes[lane].add(record, durable)
 
     def _received(
@@ -291,5 +292,5 @@ class Publishing:
             return
         if record is not None:
             if will.retain and not self._retained.fits(will.topic, len(will.payload)):
-                record = replace(record, flags=record.flags & ~Flags.RETAIN)
+                record = msgspec.structs.replace(record, flags=record.flags & ~Flags.RETAIN)
             self._intakes[TOPICS[record.topic].lane].add(record, self._keeping(record))

@@ -129,7 +129,7 @@ def vehicle_record(
             stream=stream,
             sequence=sequence,
             identity=(0, 0) if sequence is None else (fnv1a_64(stream), sequence),
-            properties=forwardable(publish.properties) if publish.properties else b"",
+            properties=_forwarded(publish, properties),
             flags=flags,
             key_id=owner.key_id,
             epoch=owner.epoch,
@@ -199,6 +199,13 @@ def is_text(payload: bytes, payload_format: int | None) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+def _forwarded(publish: Publish, properties: Properties) -> bytes:
+    """What of the encoded properties goes on: most have nothing of one connection's."""
+    if properties.topic_alias is None and not properties.subscription_ids:
+        return publish.properties
+    return forwardable(publish.properties)
 
 
 def _read(properties: bytes) -> Properties:

@@ -4,7 +4,6 @@ A will leaves when its connection ends without goodbye: at once, after its delay
 session ends, whichever is first. A client that comes back before takes it away [MQTT-3.1.3-9].
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 
 def stored_will(will: Will, principal: Principal) -> StoredWill:
     """A CONNECT's will."""
-    kept = replace(will.properties, will_delay_s=None)
+    kept = msgspec.structs.replace(will.properties, will_delay_s=None)
     return StoredWill(
         will.topic,
         will.payload,

@@ -6,9 +6,12 @@ them); `forwardable` drops the two that belong to one connection.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Any, Final
+
+import msgspec
 
 from motorcade.wire.mqtt.errors import (
     MalformedPacketError,
@@ -28,6 +31,8 @@ from motorcade.wire.mqtt.reasons import PacketType, ProtocolLevel
 
 PROPERTIES_MAX: Final = 1_024  # per packet: user properties may repeat, memory is ours
 """A user property of 5 bytes on the wire becomes about 70 in memory."""
+REMEMBERED_MAX: Final = 64  # results: one packet's properties are asked for by three steps
+REMEMBERED_BYTES_MAX: Final = 512  # of such; longer ones are read each time
 
 
 class Place(Enum):
@@ -61,8 +66,7 @@ class Kind(Enum):
     PAIR = "UTF-8 string pair"
 
 
-@dataclass(frozen=True, slots=True)
-class Properties:
+class Properties(msgspec.Struct, frozen=True):
     """Every property by name; `None` or empty means absent: the standard's default holds."""
 
     payload_format: int | None = None
@@ -155,7 +159,7 @@ PROPERTIES: Final[tuple[PropertyRow, ...]] = (
 )
 BY_IDENTIFIER: Final = {row.identifier: row for row in PROPERTIES}
 _BY_NAME: Final = {row.name: row for row in PROPERTIES}
-_FIELDS: Final = tuple(field.name for field in fields(Properties))
+_FIELDS: Final = Properties.__struct_fields__
 _OF_ONE_CONNECTION: Final = frozenset({"topic_alias", "subscription_ids"})
 _UNSET: Final = (None, ())
 
@@ -178,8 +182,19 @@ def decode_properties(encoded: memoryview | bytes, place: Place) -> Properties:
     """Read properties without their length, as `Publish.properties` holds them. Raises as above."""
     if not len(encoded):
         return NO_PROPERTIES
+    if len(encoded) <= REMEMBERED_BYTES_MAX:
+        return _decode_small(bytes(encoded), place)
+    return _decode(memoryview(encoded), place)
+
+
+@lru_cache(maxsize=REMEMBERED_MAX)
+def _decode_small(encoded: bytes, place: Place) -> Properties:
+    return _decode(memoryview(encoded), place)
+
+
+def _decode(encoded: memoryview, place: Place) -> Properties:
     values: dict[str, Any] = {}
-    for row, value, _ in _walk(memoryview(encoded), place):
+    for row, value, _ in _walk(encoded, place):
         _check(row, value)
         if row.repeats or (row.name == "subscription_ids" and place is Place.PUBLISH):
             values.setdefault(row.name, []).append(value)
