@@ -58,6 +58,15 @@ def test_the_latest_value_with_its_time_and_unit() -> None:
     assert live.read(CAR).signals["soc"].age_s(START_US + 3_000_002) == 3.0
 
 
+def test_one_value_is_the_one_of_the_whole_state() -> None:
+    live = state(signals(CAR, 9, soc=9, own="new", asleep=True), signals(CAR, 5, soc=5))
+    for name in ("soc", "asleep", "vehicle_speed"):
+        assert live.value(CAR, name) == live.read(CAR).signals.get(name)
+        assert live.value(OTHER, name) is None
+    with pytest.raises(KeyError):
+        live.value(CAR, "own")
+
+
 def test_late_data_does_not_overwrite_newer_and_of_equal_times_the_later_wins() -> None:
     live = state(
         signals(CAR, 9, soc=9, own="new"),

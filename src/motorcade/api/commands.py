@@ -13,7 +13,7 @@ from litestar.params import FromPath
 from motorcade.api.counter import AnyRequest, Counter, check_right, read_body, read_whole, require
 from motorcade.api.envelope import ok
 from motorcade.api.errors import SIGNING_REQUIRED, ApiError, not_found, offline, retry_later
-from motorcade.api.presence import ASLEEP, presence
+from motorcade.api.presence import ASLEEP, presence_now
 from motorcade.api.shapes import CommandResult, CommandShown, Envelope, shown
 from motorcade.commands.errors import (
     CommandError,
@@ -105,7 +105,7 @@ def _check_unsigned(counter: Counter, vehicle: Vehicle, row: CommandRow) -> None
 def _check_awake(counter: Counter, vehicle: Vehicle) -> None:
     """Raises the 408 of a vehicle that is connected and sleeps. One that is offline is not asked
     for: its command waits for it until it expires."""
-    if presence(counter.state.read(vehicle.token)) == ASLEEP:
+    if presence_now(counter.state, vehicle.token) == ASLEEP:
         text = f"asleep: POST wake_up first, or send the header {WAKE_HEADER}: true"
         raise offline(text)
 

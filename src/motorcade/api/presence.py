@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from motorcade.state.port import VehicleState
+from motorcade.events import VehicleToken
+from motorcade.state.port import LiveState, VehicleState
 
 ONLINE: Final = "online"  # connected and awake: it answers
 ASLEEP: Final = "asleep"  # connected, and answers to `wake_up` alone
@@ -13,6 +14,14 @@ ASLEEP_SIGNAL: Final = "asleep"  # the vehicle's own word for it
 def presence(state: VehicleState) -> str:
     """`online`, `asleep` or `offline`, Tesla's words in a vehicle's entry."""
     return presence_of(online=state.online, asleep=is_asleep(state))
+
+
+def presence_now(state: LiveState, token: VehicleToken) -> str:
+    """The same of a vehicle of which nothing else is asked."""
+    if not state.online(token):
+        return OFFLINE
+    said = state.value(token, ASLEEP_SIGNAL)
+    return presence_of(online=True, asleep=said is not None and bool(said.value))
 
 
 def is_asleep(state: VehicleState) -> bool:

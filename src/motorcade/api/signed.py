@@ -18,7 +18,7 @@ from motorcade.api.commands import carry_out, read_headers
 from motorcade.api.counter import AnyRequest, Counter, read_body
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, missing_scopes, offline
-from motorcade.api.presence import ASLEEP, OFFLINE, presence
+from motorcade.api.presence import ASLEEP, OFFLINE, presence_now
 from motorcade.api.rights import COMMANDS, DEVICE_DATA, LOCATION
 from motorcade.api.shapes import Envelope
 from motorcade.commands.port import CommandView, Request
@@ -64,7 +64,7 @@ async def signed_command(
     state = counter.signing_of(vehicle)
     if state is not None and not state.supported:
         raise ApiError(422, UNSUPPORTED)
-    here = presence(counter.state.read(vehicle.token))
+    here = presence_now(counter.state, vehicle.token)
     # The body controller hears while the rest sleeps: it is what one wakes a car by.
     if here == OFFLINE or (here == ASLEEP and message.to_destination.domain != VCSEC):
         raise offline()

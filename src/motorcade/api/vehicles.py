@@ -11,7 +11,7 @@ from motorcade.api.commands import carry_out
 from motorcade.api.counter import AnyRequest, Counter, read_body
 from motorcade.api.envelope import ok
 from motorcade.api.paging import read_page
-from motorcade.api.presence import ASLEEP, presence
+from motorcade.api.presence import ASLEEP, presence, presence_now
 from motorcade.api.shapes import Envelope, VehicleEntry, VehicleList
 from motorcade.commands.port import Request
 from motorcade.commands.table import WAKE_UP
@@ -73,7 +73,7 @@ async def wake_up(
     """Wake it, and answer with its entry at once: clients ask again until it says online."""
     access, vehicle = counter.admit(request, tag)
     await read_body(request)
-    if presence(counter.state.read(vehicle.token)) != ASLEEP:
+    if presence_now(counter.state, vehicle.token) != ASLEEP:
         return ok(entry(counter, vehicle, access))
     asked = Request(vehicle.token, WAKE_UP, {}, access.subject)
     view = await carry_out(counter, asked)

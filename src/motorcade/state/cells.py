@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from motorcade.signals.catalogue import HOT_IDS, IDS_MAX
 from motorcade.signals.samples import SampleBatch
-from motorcade.state.kernels import NEVER, collect, index_cells, scatter
+from motorcade.state.kernels import NEVER, collect, find_in_chain, index_cells, scatter
 
 FIRST_ENTRIES: Final = 4_096
 HOT_OF: Final = np.full(IDS_MAX, -1, np.int32)
@@ -123,6 +123,16 @@ class Cells:
         time_us = np.concatenate((times[present], self._sparse.time_us[entries]))
         value = np.concatenate((self._values[slot][present], self._sparse.value[entries]))
         return list(zip(signal.tolist(), time_us.tolist(), value.tolist(), strict=True))
+
+    def of_signal(self, slot: int, signal: int) -> tuple[int, float] | None:
+        """(time, value) of one cell, if it has a value."""
+        hot = int(HOT_OF[signal])
+        if hot >= 0:
+            time_us = int(self._times[slot, hot])
+            return None if time_us == NEVER else (time_us, float(self._values[slot, hot]))
+        sparse = self._sparse
+        entry = find_in_chain(int(self._heads[slot]), sparse.next, sparse.signal, signal)
+        return None if entry < 0 else (int(sparse.time_us[entry]), float(sparse.value[entry]))
 
     def rows(self) -> CellRows:
         """Every cell that has a value: hot ones by slot and column, then the entries in order."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from motorcade.config import Config
 from motorcade.events import RecordBatch, Topic, VehicleToken, pack_token
-from motorcade.signals.catalogue import BY_ID
+from motorcade.signals.catalogue import BY_ID, BY_NAME
 from motorcade.signals.decoder import Decoder
 from motorcade.signals.plain import DecodeCounts
 from motorcade.signals.samples import TAG_MASK, TEXT_BITS, Dictionary, SampleBatch, present
@@ -102,6 +102,14 @@ class EmbeddedLiveState:
         high, low = pack_token(token)
         with self._gate:
             return self._presence.is_online(self._slots.find(high, low))
+
+    def value(self, token: VehicleToken, signal: str) -> SignalValue | None:
+        """See `LiveState.value`."""
+        wanted = BY_NAME[signal].id
+        with self._gate:
+            slot = self._slots.find(*pack_token(token))
+            cell = self._cells.of_signal(slot, wanted) if slot >= 0 else None
+            return None if cell is None else self._change(wanted, *cell)[1]
 
     def comings(self) -> int:
         """See `LiveState.comings`."""

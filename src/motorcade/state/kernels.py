@@ -150,6 +150,14 @@ def collect(head, nexts, out):
     return count
 
 
+@kernel
+def find_in_chain(head, nexts, signals, wanted):
+    """The entry of one vehicle's chain that has the signal `wanted`, or -1."""
+    while head >= 0 and signals[head] != wanted:
+        head = nexts[head]
+    return head
+
+
 def warm() -> None:
     """Compile on production types."""
     unsigned, signed, places = (
@@ -172,3 +180,4 @@ def warm() -> None:
     scatter(samples, 0, 1, small, hot, sparse, cells, small, small, watched, signed, numbers)
     index_cells(sparse, 0, cells)
     collect(-1, small, small)
+    find_in_chain(-1, small, small, 1)

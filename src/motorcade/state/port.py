@@ -50,6 +50,13 @@ class LiveState(Protocol):
     def online(self, token: VehicleToken) -> bool:
         """`read(token).online`, some microseconds' work whatever the vehicle has sent."""
 
+    def value(self, token: VehicleToken, signal: str) -> SignalValue | None:
+        """`read(token).signals.get(signal)` of a signal of the catalogue, at a tenth of the cost.
+
+        Raises:
+            KeyError: the catalogue has no signal of this name.
+        """
+
     def comings(self) -> int:
         """Another number than the last time if a vehicle may have come or gone since."""
 
