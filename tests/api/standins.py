@@ -117,6 +117,12 @@ class FakeLive:
     def read(self, token: VehicleToken) -> VehicleState:
         return self.states.get(token, offline_state())
 
+    def online(self, token: VehicleToken) -> bool:
+        return self.read(token).online
+
+    def value(self, token: VehicleToken, signal: str) -> SignalValue | None:
+        return self.read(token).signals.get(signal)
+
     def subscribe(self, token: VehicleToken, callback: Callback) -> Handle:
         handle = Handle(next(self._handles))
         self.callbacks[handle] = (token, callback)
