@@ -383,14 +383,14 @@ MUTANTS: Final = (
     # -- OAuth: every door is shut -----------------------------------------------------------------
     Mutant(
         "OAuth: a redirect URI is compared by its beginning",
-        "api/oauth/server.py",
+        "api/oauth/client.py",
         "        return redirect_uri in self.app.redirect_uris\n",
         "        return any(redirect_uri.startswith(uri) for uri in self.app.redirect_uris)\n",
         _ABUSE,
     ),
     Mutant(
         "OAuth: a challenge without a method passes, as plain",
-        "api/oauth/server.py",
+        "api/oauth/code_grant.py",
         'elif fields.get("code_challenge_method") != "S256":',
         'elif fields.get("code_challenge_method") == "plain":',
         _ABUSE,

@@ -6,9 +6,12 @@ from urllib.parse import urlencode
 
 from authlib.oauth2.rfc6749 import OAuth2Error
 
+from motorcade.api.oauth.client import Request
+from motorcade.api.oauth.code_grant import CodeGrant
 from motorcade.api.oauth.desk import Desk, person_scopes
+from motorcade.api.oauth.errors import RedirectError
 from motorcade.api.oauth.form import FormError, Pairs, once
-from motorcade.api.oauth.server import CodeGrant, RedirectError, Request, consented
+from motorcade.api.oauth.server import consented
 from motorcade.registry.people.port import App, SignIn
 
 

@@ -1,5 +1,5 @@
 """What the OAuth endpoints do: token, revoke, introspect, authorize. It writes to disk,
-so handlers call it in a thread. The rules of the grants are Authlib's, in `server.py`.
+so handlers call it in a thread. The rules of the grants are Authlib's, in a module each.
 """
 
 from collections.abc import Callable, Mapping
