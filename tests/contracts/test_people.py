@@ -1,5 +1,6 @@
 """The promises of people, apps and grants (`registry/people/port.py`), on every engine."""
 
+import dataclasses
 import sqlite3
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,7 +62,9 @@ def app(people: People) -> App:
     return people.add_app(AppRequest("Charger", (REDIRECT,), SCOPES, purpose="Charge cheaply"))[0]
 
 
-def asked(ann: Person, app: App, **changes: Any) -> CodeRequest:
+def asked(people: People, ann: Person, app: App, **changes: Any) -> CodeRequest:
+    signed_in = people.sign_in(signs_in(people, ann))
+    assert signed_in is not None
     wanted = {
         "person_id": ann.id,
         "app_id": app.id,
@@ -71,13 +74,16 @@ def asked(ann: Person, app: App, **changes: Any) -> CodeRequest:
         "challenge": "",
         "nonce": "n",
         "signed_in_time_us": START_US,
+        "sign_in_id": signed_in.id,
     }
     return CodeRequest(**(wanted | changes))
 
 
 def begin(people: People, ann: Person, app: App, **changes: Any) -> tuple[int, str]:
     """Grant, exchange the code; the session's id and its first refresh token."""
-    begun = people.begin_session(people.issue_code(asked(ann, app, **changes), "NA_"), app, "NA_")
+    begun = people.begin_session(
+        people.issue_code(asked(people, ann, app, **changes), "NA_"), app, "NA_"
+    )
     assert begun is not None
     return begun[0].id, begun[1]
 
@@ -232,14 +238,66 @@ def test_a_new_password_ends_codes_that_were_not_exchanged_yet(
     people: People, ann: Person, app: App
 ) -> None:
     """Whoever sat in the account lets their own app in just before: it must come too late."""
-    used = people.issue_code(asked(ann, app), "NA_")
+    used = people.issue_code(asked(people, ann, app), "NA_")
     assert people.begin_session(used, app, "NA_") is not None
-    unused = people.issue_code(asked(ann, app), "NA_")
+    unused = people.issue_code(asked(people, ann, app), "NA_")
     people.set_password("owner", "battery staple")
     assert people.code(unused, app) is None
     assert people.begin_session(unused, app, "NA_") is None
     assert people.code(used, app) is None
     assert begin(people, ann, app)[1]  # who knows the new one lets apps in as ever
+
+
+def test_nothing_is_allowed_in_a_browser_that_was_signed_out_meanwhile(
+    people: People, ann: Person, app: App, clock: SimulatedClock
+) -> None:
+    """The page was asked for before the password was changed, the button comes after."""
+    bob, _ = people.add_person("bob@example.org", "Bob")
+    late = asked(people, ann, app)
+    with pytest.raises(NotFoundError):
+        people.issue_code(dataclasses.replace(late, person_id=bob.id), "NA_")
+    people.set_password("owner", "battery staple")
+    with pytest.raises(NotFoundError):
+        people.issue_code(late, "NA_")
+    expired = asked(people, ann, app)
+    clock.advance(CONFIG.sign_in_s)
+    with pytest.raises(NotFoundError):
+        people.issue_code(expired, "NA_")
+    assert people.grants(ann.id) == []
+
+
+def test_who_comes_after_a_removed_person_drives_nothing_of_theirs(tmp_path: Path) -> None:
+    path, clock = tmp_path / "registry.sqlite", SimulatedClock(START_US)
+    registry = EmbeddedRegistry(path, account_key=bytes(32), clock=clock, config=CONFIG)
+    (added,) = registry.add_vehicles(["5YJ3E1EA7KF000001"])
+    registry.people.add_person("bob@example.org", "Bob", subject="bob")
+    code = registry.sharing.invite(added.vehicle.id, "owner").code
+    registry.sharing.redeem(code or "", "bob")
+    registry.people.remove_person("bob")
+    registry.people.add_person("bobby@example.org", "Bobby", subject="bob")
+    assert not registry.sharing.drives("bob", added.vehicle.id)
+    assert registry.sharing.drivers(added.vehicle.id) == []
+    registry.close()
+
+
+def test_a_guessed_refresh_token_takes_no_lock(
+    people: People, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Strangers may send as many as they like: whoever writes must not wait for them."""
+
+    def fail() -> None:
+        raise AssertionError("locked")
+
+    store = people._store  # type: ignore[attr-defined]
+    monkeypatch.setattr(people, "_store", dataclasses.replace(store, changing=fail))
+    assert people.refresh("NA_guess", app, "NA_") is None
+
+
+def test_a_public_app_keeps_a_redirect_uri(people: People) -> None:
+    app, _ = people.add_app(AppRequest("A", (REDIRECT,), SCOPES, confidential=False))
+    with pytest.raises(InvalidNameError, match="redirect URI"):
+        people.change_app(app.client_id, redirect_uris=(), domain="", public_key_pem="")
+    assert people.app(app.client_id) == app
 
 
 def test_a_removed_person_is_gone_with_their_apps_and_grants(people: People, ann: Person) -> None:
@@ -353,7 +411,7 @@ def test_one_person_registers_so_many_apps_and_no_more(people: People, ann: Pers
 
 
 def test_a_code_says_what_was_granted(people: People, ann: Person, app: App) -> None:
-    code = people.issue_code(asked(ann, app, scopes=SCOPES[:3], challenge="c"), "NA_")
+    code = people.issue_code(asked(people, ann, app, scopes=SCOPES[:3], challenge="c"), "NA_")
     assert code.startswith("NA_")
     assert len(code) == 46
     kept = people.code(code, app)
@@ -373,7 +431,7 @@ def test_a_code_is_of_one_app_and_one_time(
     people: People, ann: Person, app: App, clock: SimulatedClock
 ) -> None:
     other, _ = people.add_app(AppRequest("Other", (REDIRECT,), SCOPES))
-    code = people.issue_code(asked(ann, app), "NA_")
+    code = people.issue_code(asked(people, ann, app), "NA_")
     assert people.code(code, other) is None
     assert people.begin_session(code, other, "NA_") is None
     begun = people.begin_session(code, app, "NA_")
@@ -389,7 +447,7 @@ def test_a_code_is_of_one_app_and_one_time(
 def test_a_code_exchanged_twice_at_once_ends_its_session(
     people: People, ann: Person, app: App
 ) -> None:
-    code = people.issue_code(asked(ann, app), "NA_")
+    code = people.issue_code(asked(people, ann, app), "NA_")
     assert people.code(code, app) is not None
     assert people.code(code, app) is not None
     begun = people.begin_session(code, app, "NA_")
@@ -399,7 +457,7 @@ def test_a_code_exchanged_twice_at_once_ends_its_session(
 
 
 def test_a_code_ends(people: People, ann: Person, app: App, clock: SimulatedClock) -> None:
-    code = people.issue_code(asked(ann, app), "NA_")
+    code = people.issue_code(asked(people, ann, app), "NA_")
     clock.advance(CONFIG.code_s)
     assert people.code(code, app) is None
     assert people.begin_session(code, app, "NA_") is None
@@ -480,10 +538,10 @@ def test_granting_again_narrows_older_tokens_and_widens_none(
 ) -> None:
     session_id, refresh = begin(people, ann, app, scopes=SCOPES[:3])
     changes = people.people_changes()
-    people.issue_code(asked(ann, app, scopes=SCOPES), "NA_")
+    people.issue_code(asked(people, ann, app, scopes=SCOPES), "NA_")
     assert people.people_changes() == changes
     assert people.standing(session_id, "", app.client_id) == set(SCOPES[:3])
-    people.issue_code(asked(ann, app, scopes=SCOPES[:2]), "NA_")
+    people.issue_code(asked(people, ann, app, scopes=SCOPES[:2]), "NA_")
     assert people.people_changes() > changes
     assert people.standing(session_id, "", app.client_id) == set(SCOPES[:2])
     refreshed = people.refresh(refresh, app, "NA_")
@@ -497,7 +555,7 @@ def test_revoking_a_grant_ends_its_sessions_and_codes_alone(
 ) -> None:
     other, _ = people.add_app(AppRequest("Other", (REDIRECT,), SCOPES))
     mine, others = begin(people, ann, app)[0], begin(people, ann, other)[0]
-    code = people.issue_code(asked(ann, app), "NA_")
+    code = people.issue_code(asked(people, ann, app), "NA_")
     people.revoke_grant(ann.id, app.client_id)
     assert not stands(people, app, mine)
     assert people.code(code, app) is None
@@ -561,7 +619,7 @@ def test_another_process_sees_it_and_it_lasts(open_again: Open) -> None:
 
 def test_no_secret_is_stored(people: People, ann: Person, app: App, tmp_path: Path) -> None:
     cookie = signs_in(people, ann)
-    code = people.issue_code(asked(ann, app), "NA_")
+    code = people.issue_code(asked(people, ann, app), "NA_")
     begun = people.begin_session(code, app, "NA_")
     assert begun is not None
     _, secret = people.add_app(AppRequest("A", (REDIRECT,), SCOPES))

@@ -43,7 +43,8 @@ class Standing:
     def start(self) -> None:
         """Look and write from now on."""
         if self._people is not None:
-            self._tasks = [asyncio.create_task(self._watch()), asyncio.create_task(self._write())]
+            watching = asyncio.create_task(self._watch(self._people))
+            self._tasks = [watching, asyncio.create_task(self._write())]
 
     async def stop(self) -> None:
         """Write what was used since."""
@@ -100,7 +101,7 @@ class Standing:
         """
         if self._people is not None:
             with _logged():
-                self._look_at(self._watched, self._people)
+                self._look_at_changes(self._people)
 
     def _look_at(self, watched: Mapping[Callable[[], None], AccessToken], people: People) -> None:
         self._forget_stale(people)
@@ -111,25 +112,24 @@ class Standing:
                 self.unwatch(ended)
                 ended()
 
-    async def _watch(self) -> None:
+    async def _watch(self, people: People) -> None:
         """Other processes revoke too: the command line."""
         while True:
             await asyncio.sleep(self._poll_s)
             with _logged():
                 self._look_at_keys()
             with _logged():
-                self._look_at_changes()
+                self._look_at_changes(people)
 
-    def _look_at_changes(self) -> None:
-        assert self._people is not None
+    def _look_at_changes(self, people: People) -> None:
         if not self._watched:
             return
-        changes = self._people.people_changes()
+        changes = people.people_changes()
         if changes != self._looked:
-            self._look_at(self._watched, self._people)
+            self._look_at(self._watched, people)
             self._looked = changes
         elif self._unlooked:
-            self._look_at(self._unlooked, self._people)
+            self._look_at(self._unlooked, people)
 
     def _look_at_keys(self) -> None:
         """A forgotten key may have signed any token: all connect again, and are asked."""

@@ -406,3 +406,39 @@ def test_an_app_is_told_when_the_registry_cannot_be_read(
     answer = house.token(grant_type="client_credentials")
     assert (answer.status_code, answer.json()["error"]) == (503, "service unavailable")
     assert "locked" not in answer.text
+
+
+PART = b'--a\r\nContent-Disposition: form-data; name="f"'
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"x",
+        b"--a\r\nx\r\n",
+        PART + b"\r\n\r\n\xff\xfe\r\n--a--\r\n",
+        PART + b"\r\nContent-Type: text/plain; charset=none\r\n\r\nx\r\n--a--\r\n",
+        (PART + b"\r\n\r\nx\r\n") * 1_100 + b"--a--\r\n",
+    ],
+)
+def test_a_form_in_parts_that_cannot_be_read_is_told_on_a_page(
+    browser: Browser, body: bytes
+) -> None:
+    enter(browser, "/account")
+    kind = {"Content-Type": "multipart/form-data; boundary=a"}
+    answer = browser.client.post("/account", content=body, headers=kind)
+    assert answer.status_code == 400
+    assert "This cannot be read" in answer.text
+
+
+def test_a_body_that_is_too_large_and_a_fault_of_ours_are_told_on_a_page(
+    house: House, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter(browser, "/account")
+    large = b"x" * (house.config.api.body_bytes_max + 1)
+    answer = browser.client.post("/account", content=large)
+    assert (answer.status_code, "cannot be read" in answer.text) == (413, True)
+    monkeypatch.setattr(type(house.people), "grants", lambda *_: 1 / 0)
+    answer = browser.client.get("/account")
+    assert (answer.status_code, "Something went wrong" in answer.text) == (500, True)
+    assert "division" not in answer.text

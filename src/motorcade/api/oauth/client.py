@@ -60,6 +60,7 @@ class Request(OAuth2Request):
         self.issuer = issuer
         self.granted: tuple[str, ...] = ()  # by the consent page
         self.signed_in_time_us = 0
+        self.sign_in_id = ""
 
     @property
     def args(self) -> Mapping[str, str]:

@@ -114,6 +114,7 @@ class CodeGrant(grants.AuthorizationCodeGrant):
                 challenge=fields.get("code_challenge", ""),
                 nonce=fields.get("nonce", ""),
                 signed_in_time_us=request.signed_in_time_us,
+                sign_in_id=request.sign_in_id,
             ),
             desk.prefix,
         )

@@ -69,6 +69,6 @@ def consented(
 ) -> str:
     """The person lets the app have `granted`: where the browser goes with the code."""
     request.granted = granted
-    request.signed_in_time_us = sign_in.signed_in_time_us
+    request.signed_in_time_us, request.sign_in_id = sign_in.signed_in_time_us, sign_in.id
     answer: Answer = server.create_authorization_response(request, sign_in.person, grant)
     return answer.headers["Location"]

@@ -4,6 +4,7 @@ from typing import Any, Final
 
 import structlog
 from litestar import Request, Response
+from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap
 
 from motorcade.api.pages.render import page
@@ -55,10 +56,25 @@ def _unavailable(request: _Request, error: Exception) -> Response[str]:
     return _told(request, PageError(503, "Please try again", text, "Wait a moment, then reload."))
 
 
+def _refused(request: _Request, error: HTTPException) -> Response[str]:
+    """The framework's: a body over the limit, parameters that cannot be read."""
+    text = "What the browser sent cannot be read."
+    return _told(request, PageError(error.status_code, "This cannot be read", text, "Go back."))
+
+
+def _fault(request: _Request, error: Exception) -> Response[str]:
+    """Our fault: logged in full, told in general."""
+    _log.error("page_fault", path=request.url.path, exc_info=error)
+    text = "This server made a mistake, which is noted in its log."
+    return _told(request, PageError(500, "Something went wrong", text, "Please try again."))
+
+
 PROBLEMS: Final[ExceptionHandlersMap] = {
     PageError: _told,
     NotFoundError: _gone,
     RegistryUnavailableError: _unavailable,
     SecretsError: _unavailable,
+    HTTPException: _refused,
+    Exception: _fault,
 }
 """For every page: what its code raises and does not catch."""

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from litestar import Response
 from litestar.datastructures import UploadFile
+from litestar.exceptions import HTTPException
 
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.oauth.attempts import TooManyError
@@ -79,7 +80,10 @@ async def _read(request: AnyRequest) -> Pairs:
     """A form without files, or with (RFC 7578). Raises `FormError`."""
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         return await read_pairs(request)
-    form = await request.form()
+    try:
+        form = await request.form()
+    except (HTTPException, ValueError, LookupError) as error:  # the others: a part's own charset
+        raise FormError("not multipart/form-data, or more than can be") from error
     pairs: list[tuple[str, str]] = []
     for name, value in form.multi_items():
         content = await value.read() if isinstance(value, UploadFile) else value

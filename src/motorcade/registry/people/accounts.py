@@ -14,6 +14,7 @@ from motorcade.registry.people.port import Person, SignIn
 from motorcade.registry.people.store import Store, shrink
 from motorcade.registry.people.stretching import SALT_BYTES, fits, stretch
 from motorcade.registry.people.tables import APPS, CODES, GRANTS, PEOPLE, SESSIONS, SIGN_INS
+from motorcade.registry.sharing.tables import DRIVERS
 
 _SIGN_INS_MAX = 50  # of one person; more: the oldest is forgotten
 
@@ -89,6 +90,8 @@ class Accounts:
                 .where(APPS.c.person_id == person.id, statements.APP_STANDS)
                 .values(revoked_time_us=now_us)
             )
+            # The subject may be given to somebody else, who was never invited.
+            connection.execute(delete(DRIVERS).where(DRIVERS.c.subject == person.subject))
             self._end_sessions(connection, person)
         return person
 
@@ -125,7 +128,7 @@ class Accounts:
         store = self._store
         hashed = store.hash("sign-in", secret)
         rows = store.rows(statements.SIGN_IN, hashed, store.clock.now_us())
-        return SignIn(Person(*rows[0][1:]), rows[0][0]) if rows else None
+        return SignIn(Person(*rows[0][1:]), rows[0][0], hashed) if rows else None
 
     def end_sign_in(self, secret: str) -> None:
         hashed = self._store.hash("sign-in", secret)

@@ -33,8 +33,7 @@ class Apps:
         client_id = asked.client_id or store.entropy(16).hex()
         secret = store.draw() if asked.confidential else ""
         redirects = check_redirects(asked.redirect_uris, uris_max=store.config.redirect_uris_max)
-        if not redirects and not asked.confidential:
-            raise InvalidNameError("an app without a secret needs a redirect URI")
+        _refuse_useless(redirects, asked.confidential)
         row = {
             "client_id": check_subject(client_id, "client id"),
             "secret_hash": store.hash("app", secret) if secret else None,
@@ -94,6 +93,7 @@ class Apps:
         }
         with self._store.changing() as connection:
             app = find_app(connection, client_id)
+            _refuse_useless(redirects, app.confidential)
             changed = update(APPS).where(APPS.c.id == app.id).values(**values)
             row = connection.execute(changed.returning(*statements.APP_COLUMNS)).one()
         return _app(row)
@@ -123,6 +123,11 @@ def find_app(connection: Connection, client_id: str) -> App:
         known = "`motorcade app list` shows all"
         raise NotFoundError(f"no app has the client id {client_id[:80]!r}: {known}")
     return _app(row)
+
+
+def _refuse_useless(redirects: Sequence[str], confidential: bool) -> None:
+    if not redirects and not confidential:
+        raise InvalidNameError("an app without a secret needs a redirect URI")
 
 
 def _refuse_taken(connection: Connection, client_id: str) -> None:

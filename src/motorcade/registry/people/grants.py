@@ -17,6 +17,7 @@ from motorcade.registry.people.tables import (
     REFRESH_TOKENS,
     REVOKED_TOKENS,
     SESSIONS,
+    SIGN_INS,
 )
 
 CODES_KNOWN_S: Final = 86_400  # so long after its end, a code that is used again ends its session
@@ -66,6 +67,7 @@ class Grants:
         store = self._store
         code, now_us = prefix + store.draw(), store.clock.now_us()
         with store.changing() as connection:
+            _refuse_signed_out(connection, asked, now_us)
             known_us = now_us - CODES_KNOWN_S * 1_000_000
             connection.execute(delete(CODES).where(CODES.c.expires_time_us <= known_us))
             connection.execute(
@@ -130,8 +132,10 @@ class Grants:
     def refresh(self, token: str, app: App, prefix: str) -> tuple[Session, str] | None:
         store = self._store
         now_us = store.clock.now_us()
+        key = self._refresh_key(token, app)
+        if not store.rows(statements.REFRESHABLE_TEXT, *key.values()):
+            return None  # a stranger's guess holds up nobody who writes
         with store.changing() as connection:
-            key = self._refresh_key(token, app)
             row = connection.execute(statements.REFRESHABLE, key).one_or_none()
             if row is None:
                 return None
@@ -222,6 +226,17 @@ class Grants:
             )
         )
         return token
+
+
+def _refuse_signed_out(connection: Connection, asked: CodeRequest, now_us: int) -> None:
+    """Whoever allows while the password is changed, or the person removed, is too late."""
+    standing = select(SIGN_INS.c.hash).where(
+        SIGN_INS.c.hash == asked.sign_in_id,
+        SIGN_INS.c.person_id == asked.person_id,
+        SIGN_INS.c.expires_time_us > now_us,
+    )
+    if connection.execute(standing).first() is None:
+        raise NotFoundError("the browser in which this was allowed is signed in no longer")
 
 
 def _grant(connection: Connection, asked: CodeRequest, now_us: int) -> int:

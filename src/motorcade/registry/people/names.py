@@ -22,7 +22,13 @@ _LABEL: Final = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _DOMAIN: Final = re.compile(rf"{_LABEL}(?:\.{_LABEL})+")
 _REDIRECT_CHARACTERS_MAX: Final = 1_024
 _TEXT_CHARACTERS_MAX: Final = 200
-_REFUSED_SCHEMES: Final = frozenset({"javascript", "data", "vbscript", "file", "about", "blob"})
+_REFUSED_SCHEMES: Final = frozenset(  # what browsers and phones keep for themselves
+    {
+        *("javascript", "data", "vbscript", "file", "filesystem", "about", "blob", "view-source"),
+        *("chrome", "chrome-extension", "moz-extension", "resource", "ws", "wss", "ftp"),
+        *("intent", "android-app", "content", "mailto", "tel", "sms"),
+    }
+)
 _LOOPBACK: Final = re.compile(r"(?:localhost|127\.[0-9.]+|\[::1\])(?::[0-9]+)?")
 
 

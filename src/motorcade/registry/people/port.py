@@ -100,6 +100,7 @@ class CodeRequest:
     challenge: str
     nonce: str
     signed_in_time_us: int
+    sign_in_id: str  # of the browser in which it was allowed
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,7 @@ class SignIn:
 
     person: Person
     signed_in_time_us: int
+    id: str  # what a code that is allowed in it names; opens nothing
 
 
 class People(Protocol):
@@ -226,7 +228,10 @@ class People(Protocol):
     # Codes, sessions.
 
     def issue_code(self, asked: CodeRequest, prefix: str) -> str:
-        """Grant, and return the code that says so: `prefix` and 43 characters."""
+        """Grant, and return the code that says so: `prefix` and 43 characters.
+
+        Raises `NotFoundError`: the sign-in in which it was allowed has ended meanwhile.
+        """
 
     def code(self, code: str, app: App) -> Code | None:
         """What a code of this app says; using one again ends the session that it began."""
