@@ -67,7 +67,7 @@ def watched(
         standing = Standing(people, tokens, POLL_S)
         told: list[str] = []
         standing.start()
-        standing.watch(token, lambda: told.append(token.token_id))
+        standing.watch(token, lambda: told.append(token.token_id), 0)
         await asyncio.sleep(5 * POLL_S)
         assert told == []
         act(standing, people, tokens)
@@ -100,11 +100,11 @@ def test_what_was_revoked_before_it_was_watched_is_told() -> None:
         standing = Standing(people, FakeTokens(), POLL_S)
         told: list[str] = []
         standing.start()
-        standing.watch(OTHER, lambda: told.append("other"))
+        standing.watch(OTHER, lambda: told.append("other"), 0)
         assert standing.scopes(TOKEN) == TOKEN.scopes
         people.end(1)
         await asyncio.sleep(25 * POLL_S)
-        standing.watch(TOKEN, lambda: told.append("late"))
+        standing.watch(TOKEN, lambda: told.append("late"), 0)
         await asyncio.sleep(25 * POLL_S)
         await standing.stop()
         return told
@@ -125,6 +125,26 @@ def test_a_forgotten_key_ends_every_stream() -> None:
         tokens.forgotten += 1
 
     assert watched(act) == ["t1"]
+
+
+def test_a_key_forgotten_while_a_stream_opened_ends_it() -> None:
+    """The watcher has seen it already: nothing will be told later."""
+
+    async def main() -> list[str]:
+        people: Any = FakePeople()
+        tokens = FakeTokens()
+        standing = Standing(people, tokens, POLL_S)
+        told: list[str] = []
+        standing.start()
+        tokens.forgotten += 1
+        await asyncio.sleep(25 * POLL_S)
+        standing.watch(TOKEN, lambda: told.append("before"), 0)
+        standing.watch(OTHER, lambda: told.append("after"), 1)
+        await asyncio.sleep(25 * POLL_S)
+        await standing.stop()
+        return told
+
+    assert asyncio.run(main()) == ["before"]
 
 
 @pytest.mark.parametrize(

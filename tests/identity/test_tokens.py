@@ -312,14 +312,16 @@ def test_a_ring_that_could_not_be_read_once_is_read_again(tmp_path: Path) -> Non
     path.chmod(0o644)
     with pytest.raises(SecretsError, match="others could read"):
         running.generation()
-    path.chmod(0o600)
-    path.write_bytes(b"no key")
-    with pytest.raises(SecretsError, match=r"token_signing\.pem is damaged"):
-        running.generation()
-    path.write_bytes(good)
+    path.chmod(0o600)  # the file is what it was when it could not be read
     assert running.generation() == 1
     with pytest.raises(InvalidTokenError):
         running.verify(old)
+    path.write_bytes(b"no key")
+    for _ in range(2):
+        with pytest.raises(SecretsError, match=r"token_signing\.pem is damaged"):
+            running.generation()
+    path.write_bytes(good)
+    assert running.generation() == 1
 
 
 def test_a_ring_is_read_by_one_thread_at_a_time() -> None:

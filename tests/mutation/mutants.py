@@ -497,6 +497,57 @@ MUTANTS: Final = (
         ("tests/contracts/test_people.py",),
     ),
     Mutant(
+        "OAuth: a code is allowed in a browser that was signed out",
+        "registry/people/grants.py",
+        "            _refuse_signed_out(connection, asked, now_us)\n",
+        "            pass\n",
+        ("tests/contracts/test_people.py",),
+    ),
+    Mutant(
+        "OAuth: a sign-in begins with a password that was changed",
+        "registry/people/accounts.py",
+        "            if stored is None or not "
+        "hmac.compare_digest(self._mark(stored, browser), mark):\n",
+        "            if stored is None:\n",
+        ("tests/contracts/test_people.py",),
+    ),
+    Mutant(
+        "OAuth: any cookie makes a known browser",
+        "api/pages/sign_in.py",
+        "    known = bool(mark) and hmac.compare_digest(mark, shown)\n",
+        "    known = bool(mark) and bool(shown)\n",
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: a code needs no redirect URI",
+        "api/oauth/code_grant.py",
+        "        fits = named == kept.code.redirect_uri\n",
+        "        fits = named in (kept.code.redirect_uri, '')\n",
+        _ABUSE,
+    ),
+    Mutant(
+        "OAuth: a stream outlives a key forgotten while it opened",
+        "api/standing.py",
+        "        if generation < self._generation:\n",
+        "        if False:\n",
+        ("tests/api/test_standing.py",),
+    ),
+    Mutant(
+        "partners: a foreign domain goes to whoever names it",
+        "api/partners.py",
+        "    if app.person_id is None and app.domain:",
+        "    if app.domain:",
+        ("tests/api/test_partners.py",),
+    ),
+    Mutant(
+        "tokens: a ring that cannot be read is not read again",
+        "identity/tokens.py",
+        "        keys = _read_keys(authority)\n"
+        "        seen[0] = mark  # not before it was read: what failed once is tried again\n",
+        "        seen[0] = mark\n        keys = _read_keys(authority)\n",
+        ("tests/identity/test_tokens.py",),
+    ),
+    Mutant(
         "OAuth: an ID token opens the API",
         "identity/tokens.py",
         '        if claims.get("iss") != ISSUER or not ours:\n',

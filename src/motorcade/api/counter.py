@@ -156,6 +156,11 @@ class Counter:
             raise unauthorized(LOGIN_REQUIRED)
         return access if held == access.scopes else replace(access, scopes=held)
 
+    @property
+    def generation(self) -> int:
+        """Of the keys that the last token was verified with: `TokenVerifier.generation`."""
+        return self._generation
+
     def _verify(self, bearer: str) -> AccessToken:
         try:
             return self.tokens.verify(bearer)

@@ -30,7 +30,7 @@ class Standing:
     def __init__(self, people: People | None, tokens: TokenVerifier, poll_s: float) -> None:
         self._people = people
         self._tokens = tokens
-        self._generation = 0
+        self._generation = 0  # of the keys that the watcher saw last
         self._poll_s = poll_s
         self._changes = -1  # what `_held` was true at
         self._held: dict[Key, frozenset[str] | None] = {}
@@ -82,13 +82,17 @@ class Standing:
             self._used.add(token.session)
         return token.scopes & held
 
-    def watch(self, token: AccessToken, ended: Callable[[], None]) -> None:
-        """Call `ended` once the token may do less than it says.
+    def watch(self, token: AccessToken, ended: Callable[[], None], generation: int) -> None:
+        """Call `ended` once the token may do less than it says; `generation`: of its keys.
 
         A stream opens over some turns of the loop, in which a revocation may have come and been
-        looked at: this token is looked at once more at the next turn of the watcher.
+        looked at: this token is looked at once more at the next turn of the watcher, and at once
+        where a key was forgotten since.
         """
         self._watched[ended] = self._unlooked[ended] = token
+        if generation < self._generation:
+            self.unwatch(ended)
+            ended()
 
     def unwatch(self, ended: Callable[[], None]) -> None:
         self._watched.pop(ended, None)

@@ -8,6 +8,7 @@ it and how it ends.
 import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
@@ -46,11 +47,21 @@ _JSON: Final = msgspec.json.Encoder()
 AnySocket = WebSocket[Any, Any, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who follows which vehicle, from where on, how often."""
+
+    access: AccessToken
+    generation: int  # of the keys that the token was verified with
+    vehicle: Vehicle
+    resume: str
+    interval_ms: int
+
+
 @contextlib.contextmanager
-def _carried(
-    counter: Counter, access: AccessToken, vehicle: Vehicle, resume: str, interval_ms: int
-) -> Iterator[Holder]:
+def _carried(counter: Counter, asked: _Asked) -> Iterator[Holder]:
     """A feed for this connection while the block runs; it ends when the token does."""
+    access, vehicle = asked.access, asked.vehicle
     parts = FeedParts(counter.state, counter.commands, counter.clock, counter.config.api)
 
     def make() -> Feed:
@@ -58,12 +69,12 @@ def _carried(
         return Feed(parts, access, vehicle, partial(entry, counter, vehicle), feed_id)
 
     holder = counter.streams.carry(
-        resume, lambda feed: feed.is_of(access, vehicle), make, interval_ms
+        asked.resume, lambda feed: feed.is_of(access, vehicle), make, asked.interval_ms
     )
     expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
     expiry = asyncio.get_running_loop().call_later(expires_s, holder.finish, End.EXPIRED)
     revoked = partial(holder.finish, End.REVOKED)
-    counter.standing.watch(access, revoked)
+    counter.standing.watch(access, revoked, asked.generation)
     park = True
     try:
         yield holder
@@ -86,14 +97,14 @@ async def stream(
     """Snapshot, then changes, until either side ends it."""
     with contextlib.ExitStack() as place:
         try:
-            access, vehicle, resume, interval_ms = _asked(socket, counter, tag)
+            asked = _asked(socket, counter, tag)
             place.enter_context(counter.streams.place())
         except ApiError as error:
             await _deny(socket, error)
             return
         offered = socket.scope.get("subprotocols") or []
         await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
-        with _carried(counter, access, vehicle, resume, interval_ms) as holder:
+        with _carried(counter, asked) as holder:
             await _converse(socket, holder)
             if holder.end is not None:
                 await socket.close(code=CLOSE_CODES[holder.end], reason=holder.end.value)
@@ -171,16 +182,13 @@ async def events(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Stream:
     """The same as server-sent events: the id of each is what `resume` is in the WebSocket's."""
-    access, vehicle, resume, interval_ms = _asked(request, counter, tag)
-    counter.count(request, access, vehicle)
-    frames = _events(counter, access, vehicle, resume, interval_ms)
-    return _EventStream(counter.streams, frames)
+    asked = _asked(request, counter, tag)
+    counter.count(request, asked.access, asked.vehicle)
+    return _EventStream(counter.streams, _events(counter, asked))
 
 
-async def _events(
-    counter: Counter, access: AccessToken, vehicle: Vehicle, resume: str, interval_ms: int
-) -> AsyncGenerator[bytes, None]:
-    with _carried(counter, access, vehicle, resume, interval_ms) as holder:
+async def _events(counter: Counter, asked: _Asked) -> AsyncGenerator[bytes, None]:
+    with _carried(counter, asked) as holder:
         comment_s = counter.config.api.stream_comment_s
         while holder.end is None:
             try:
@@ -198,10 +206,8 @@ def _event(frame: Frame) -> bytes:
     return head + frame.data + b"\n\n"
 
 
-def _asked(
-    connection: Connection, counter: Counter, tag: str
-) -> tuple[AccessToken, Vehicle, str, int]:
-    """Who follows which vehicle, from where on, how often. Raises the 400, 401, 403 and 404."""
+def _asked(connection: Connection, counter: Counter, tag: str) -> _Asked:
+    """What this connection asks for. Raises the 400, 401, 403 and 404."""
     access = _access(connection, counter)
     check_right(connection, access)
     vehicle = counter.vehicle(access, tag)
@@ -209,7 +215,7 @@ def _asked(
     resume: str = connection.headers.get("last-event-id") or query.get("resume") or ""
     asked_ms = query.get("interval_ms")
     interval_ms = read_whole(asked_ms, "interval_ms", 0, 0, INTERVAL_MS_MAX)
-    return access, vehicle, resume, interval_ms
+    return _Asked(access, counter.generation, vehicle, resume, interval_ms)
 
 
 async def _deny(socket: AnySocket, error: ApiError) -> None:
