@@ -77,7 +77,8 @@ def open_registry(directory: Path, clock: Clock) -> EmbeddedRegistry:
         for n, (vin, token) in enumerate(zip(VINS, TOKENS, strict=True)):
             file.execute("INSERT OR IGNORE INTO keys VALUES (?, NULL, 0)", (n + 1,))
             row = (1_000 + n, vin, token, f"Car {n}", n + 1)
-            file.execute("INSERT OR IGNORE INTO vehicles VALUES (?, ?, ?, ?, ?, 0, NULL)", row)
+            own = "INSERT OR IGNORE INTO vehicles VALUES (?, ?, ?, ?, ?, 0, NULL, 'owner')"
+            file.execute(own, row)
     file.close()
     return registry
 

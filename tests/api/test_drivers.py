@@ -64,6 +64,28 @@ def test_a_driver_uses_the_vehicle_and_sees_no_other(client: httpx.Client) -> No
     assert client.get(CAR).json()["response"]["access_type"] == "OWNER"
 
 
+def test_a_vehicle_of_another_person_is_theirs_alone(
+    platform: Platform, client: httpx.Client
+) -> None:
+    theirs = "5YJ3E1EA7KF000009"
+    registry = platform.counter.registry
+    registry.add_vehicles([theirs], "bob")
+    listed = client.get("/api/1/vehicles", headers=BOB).json()
+    assert [(row["vin"], row["access_type"]) for row in listed["response"]] == [(theirs, "OWNER")]
+    assert listed["pagination"]["count"] == 1
+    assert client.get(f"/api/1/vehicles/{theirs}").status_code == 404  # the first owner
+    assert theirs not in client.get("/api/1/vehicles").text
+    assert theirs in client.get("/api/1/vehicles", headers=bearer("admin")).text
+    shared = client.post(f"/api/1/vehicles/{theirs}/invitations", headers=BOB)
+    code = shared.json()["response"]["code"]
+    client.post("/api/1/invitations/redeem", json={"code": code})
+    rows = client.get("/api/1/vehicles").json()["response"]  # own ones first
+    assert [row["access_type"] for row in rows] == ["OWNER"] * 3 + ["DRIVER"]
+    page = client.get("/api/1/vehicles?page=2&per_page=2").json()
+    assert [row["vin"] for row in page["response"]] == [VINS[2], theirs]
+    assert page["pagination"]["count"] == 4
+
+
 def test_the_link_itself_will_do_as_code(client: httpx.Client) -> None:
     link = invite(client)["share_link"]
     answer = client.post("/api/1/invitations/redeem", json={"code": link}, headers=BOB)

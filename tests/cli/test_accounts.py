@@ -72,7 +72,7 @@ def test_a_token_is_one_of_ours(data: Path, capsys: pytest.CaptureFixture[str]) 
     token = token_authority(open_authority(data)).verify(printed["access_token"])
     assert token.scopes == {"vehicle_cmds", "vehicle_device_data"}
     assert token.subject == "owner"
-    assert token.owns_all_vehicles
+    assert token.owns("owner")
 
 
 def test_another_subject_owns_nothing(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +80,7 @@ def test_another_subject_owns_nothing(data: Path, capsys: pytest.CaptureFixture[
     printed = told(capsys)
     assert printed["expires_in"] == 28_800
     token = token_authority(open_authority(data)).verify(printed["access_token"])
-    assert not token.owns_all_vehicles
+    assert not token.owns("owner")
 
 
 @pytest.mark.parametrize(

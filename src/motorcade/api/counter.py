@@ -177,14 +177,14 @@ class Counter:
             vehicle = self.registry.vehicle_by_vin(tag.upper())
         elif tag.isascii() and tag.isdigit() and len(tag) < VIN_CHARACTERS:
             vehicle = self.registry.vehicle_by_id(int(tag))
-        if vehicle is None or not (access.owns_all_vehicles or self._drives(access, vehicle)):
+        if vehicle is None or not (access.owns(vehicle.owner) or self._drives(access, vehicle)):
             raise not_found("no such vehicle, or not yours")
         return vehicle
 
     def owned(self, access: AccessToken, tag: str) -> Vehicle:
         """The caller's own vehicle. Raises the 404, and the 403 for one that they only drive."""
         vehicle = self.vehicle(access, tag)
-        if not access.owns_all_vehicles:
+        if not access.owns(vehicle.owner):
             raise ApiError(403, "Unauthorized", "only the vehicle's owner may do this")
         return vehicle
 
@@ -192,16 +192,22 @@ class Counter:
         return self.sharing is not None and self.sharing.drives(access.subject, vehicle.id)
 
     def vehicles(self, access: AccessToken, offset: int, limit: int) -> list[Vehicle]:
-        """The caller's vehicles, owned or driven, in the order they were added."""
-        if access.owns_all_vehicles:
-            return self.registry.vehicles(offset, limit)
-        return self.sharing.driven(access.subject, offset, limit) if self.sharing else []
+        """The caller's vehicles, in the order they were added: owned ones, then driven ones."""
+        if access.sees_all or access.partner:
+            return self.registry.vehicles(offset, limit) if access.sees_all else []
+        owned = self.registry.vehicles(offset, limit, access.subject)
+        room = limit - len(owned)
+        if room <= 0 or self.sharing is None:
+            return owned
+        skipped = max(0, offset - self.registry.vehicle_count(access.subject))
+        return owned + self.sharing.driven(access.subject, skipped, room)
 
     def vehicle_count(self, access: AccessToken) -> int:
         """How many `vehicles` there are."""
-        if access.owns_all_vehicles:
-            return self.registry.vehicle_count()
-        return self.sharing.driven_count(access.subject) if self.sharing else 0
+        if access.sees_all or access.partner:
+            return self.registry.vehicle_count() if access.sees_all else 0
+        driven = self.sharing.driven_count(access.subject) if self.sharing else 0
+        return self.registry.vehicle_count(access.subject) + driven
 
     def signing_of(self, vehicle: Vehicle) -> SigningState | None:
         """How the vehicle stands to signed commands; `None` if it never told."""

@@ -105,7 +105,7 @@ async def remove_driver(
     if given is None:
         given = (await read_body(request)).get("share_user_id")
     drivers = _sharing(counter).drivers(vehicle.id)
-    if access.owns_all_vehicles:
+    if access.owns(vehicle.owner):
         driver_id = read_whole(str(given), "share_user_id", 0, 1, ID_MAX)
     else:
         driver_id = next((row.id for row in drivers if row.subject == access.subject), 0)

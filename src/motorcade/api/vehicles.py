@@ -20,12 +20,12 @@ from motorcade.registry.port import Vehicle
 
 NAME_SIGNAL: Final = "vehicle_name"  # what the vehicle was named by command
 ENTRIES_PER_TURN: Final = 16  # each reads live state: up to 1 ms
-OWNER_ID: Final = 1  # one owner owns every vehicle, until accounts come
+OWNER_ID: Final = 1  # Tesla's number of an account: ours have subjects instead
 
 
 def entry(counter: Counter, vehicle: Vehicle, access: AccessToken | None = None) -> VehicleEntry:
     """A vehicle as lists and answers show it to its owner or `access`."""
-    drives = access is not None and not access.owns_all_vehicles
+    drives = access is not None and not access.owns(vehicle.owner)
     state = counter.state.read(vehicle.token)
     named = state.signals.get(NAME_SIGNAL)
     return VehicleEntry(

@@ -11,6 +11,7 @@ from typing import Any
 from motorcade.cli.data import opened_registry, running_server
 from motorcade.cli.render import CommandError
 from motorcade.identity.authority import Authority, VehicleCertificate, open_authority
+from motorcade.identity.port import OWNER_SUBJECT
 from motorcade.identity.secrets import write_file
 from motorcade.identity.signing import command_signer
 from motorcade.registry.port import IssuedCertificate, NewVehicle, Registry, Vehicle
@@ -26,11 +27,13 @@ class Provisioned:
     file: Path
 
 
-def add_vehicles(data: Path, places: Sequence[tuple[str, Path]]) -> list[Provisioned]:
+def add_vehicles(
+    data: Path, places: Sequence[tuple[str, Path]], owner: str = OWNER_SUBJECT
+) -> list[Provisioned]:
     """Register each VIN and write its files into its place; all of them, or none.
 
     Raises:
-        InvalidVinError, AlreadyExistsError: see `Registry.add_vehicles`.
+        InvalidVinError, InvalidNameError, AlreadyExistsError: see `Registry.add_vehicles`.
         CommandError: a place holds a `vehicle.json` already.
     """
     for vin, place in places:
@@ -38,7 +41,7 @@ def add_vehicles(data: Path, places: Sequence[tuple[str, Path]]) -> list[Provisi
         _refuse_taken(place)
     authority = open_authority(data)
     with opened_registry(data, authority) as registry:
-        added = registry.add_vehicles([vin for vin, _ in places])
+        added = registry.add_vehicles([vin for vin, _ in places], owner)
         try:
             cars = [(new, place) for new, (_, place) in zip(added, places, strict=True)]
             return _hand_out(data, authority, registry, cars)

@@ -9,6 +9,7 @@ import typer
 
 from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
+from motorcade.identity.port import OWNER_SUBJECT
 
 if TYPE_CHECKING:
     from motorcade.cli.pairing import Pairing
@@ -39,6 +40,9 @@ def add(
         Path | None,
         typer.Option(metavar="FILE", help="A VIN per line, each into OUTDIR/VIN/vehicle.json."),
     ] = None,
+    owner: Annotated[
+        str, typer.Option(metavar="SUBJECT", help="Whose they are: `motorcade person list`.")
+    ] = OWNER_SUBJECT,
     as_json: JsonOption = False,
 ) -> None:
     """Add vehicles and write what each of them needs to connect: vehicle.json, certificate, key."""
@@ -47,7 +51,7 @@ def add(
     if bool(vin) == bool(vins):
         raise typer.BadParameter("give either --vin VIN or --vins FILE")
     places = [(vin, out)] if vins is None else [(line, out / line) for line in read_vins(vins)]
-    added = add_vehicles(data, places)
+    added = add_vehicles(data, places, owner)
     if as_json:
         print_json([{"vin": car.vehicle.vin, "file": str(car.file)} for car in added])
     elif len(added) == 1:

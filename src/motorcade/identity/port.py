@@ -2,7 +2,7 @@
 
 1. **Verification names its algorithm.** A token is checked as ES256 with our key, whatever its
    header claims. It says who (`subject`) and what (`scopes`), never which vehicles: that is
-   `owns_all_vehicles`.
+   `owns`.
 2. **Private keys stay inside**: callers hand in bytes and get a signature.
 """
 
@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol
 
 OPERATOR_CLIENTS: Final = frozenset({"motorcade", "motorcade-cli"})
 """Client ids of tokens that the command line made: no apps, so no app's limits apply."""
-OWNER_SUBJECT: Final = "owner"  # owns every vehicle added
+OWNER_SUBJECT: Final = "owner"  # owns every site, and every vehicle added for nobody else
 ADMIN_SUBJECT: Final = "admin"  # sees every vehicle, holds every scope; made at each start
 RESERVED_SUBJECTS: Final = frozenset({OWNER_SUBJECT, ADMIN_SUBJECT, "motorcade", "motorcade-cli"})
 """No app is called so, and of people only the owner."""
@@ -36,9 +36,13 @@ class AccessToken:
         return self.subject == self.client_id
 
     @property
-    def owns_all_vehicles(self) -> bool:
-        """Whether every vehicle is this subject's; for any other subject, none is."""
-        return self.subject in (OWNER_SUBJECT, ADMIN_SUBJECT) and not self.partner
+    def sees_all(self) -> bool:
+        """Whether everybody's vehicles are shown."""
+        return self.subject == ADMIN_SUBJECT and not self.partner
+
+    def owns(self, owner: str) -> bool:
+        """Whether what this subject owns is the caller's: the caller's own, the admin's all."""
+        return self.subject in (owner, ADMIN_SUBJECT) and not self.partner
 
 
 class TokenVerifier(Protocol):

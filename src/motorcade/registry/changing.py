@@ -41,9 +41,13 @@ def find_vehicle(connection: Connection, vin: str) -> Vehicle:
 
 
 def add_vehicles(
-    connection: Connection, vins: Sequence[str], now_us: int, entropy: Callable[[int], bytes]
+    connection: Connection,
+    vins: Sequence[str],
+    owner: str,
+    now_us: int,
+    entropy: Callable[[int], bytes],
 ) -> list[Vehicle]:
-    """Add vehicles with a token and a data key of their own each."""
+    """Add vehicles of this subject, with a token and a data key of their own each."""
     _refuse_known(connection, vins)
     if not vins:
         return []
@@ -58,6 +62,7 @@ def add_vehicles(
             "display_name": f"Car {vin[-6:]}",
             "key_id": key_id,
             "added_time_us": now_us,
+            "owner": owner,
         }
         for vin, key_id in zip(vins, key_ids, strict=True)
     ]

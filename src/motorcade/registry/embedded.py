@@ -22,11 +22,13 @@ from motorcade import at_rest
 from motorcade.clock import Clock
 from motorcade.config import RegistryConfig
 from motorcade.events import VehicleToken
+from motorcade.identity.port import OWNER_SUBJECT
 from motorcade.registry import changing, migrate, sites, statements
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.operators import check_filters, check_name
 from motorcade.registry.passwords import constant_time_equal, hash_password, make_password
 from motorcade.registry.people.embedded import EmbeddedPeople
+from motorcade.registry.people.names import check_subject
 from motorcade.registry.people.store import Store
 from motorcade.registry.port import (
     IssuedCertificate,
@@ -107,11 +109,17 @@ class EmbeddedRegistry:
             return None
         return self._vehicle(statements.BY_ID, vehicle_id)
 
-    def vehicles(self, offset: int, limit: int) -> list[Vehicle]:
-        rows = self._rows(statements.PAGE, max(0, limit), max(0, offset))
+    def vehicles(self, offset: int, limit: int, owner: str = "") -> list[Vehicle]:
+        place = (max(0, limit), max(0, offset))
+        if owner:
+            rows = self._rows(statements.PAGE_OWNED, owner, *place)
+        else:
+            rows = self._rows(statements.PAGE, *place)
         return [Vehicle(*row) for row in rows]
 
-    def vehicle_count(self) -> int:
+    def vehicle_count(self, owner: str = "") -> int:
+        if owner:
+            return int(self._rows(statements.COUNT_OWNED, owner)[0][0])
         return int(self._rows(statements.COUNT)[0][0])
 
     def changes(self) -> int:
@@ -168,12 +176,13 @@ class EmbeddedRegistry:
 
     # Changing.
 
-    def add_vehicles(self, vins: Sequence[str]) -> list[NewVehicle]:
+    def add_vehicles(self, vins: Sequence[str], owner: str = OWNER_SUBJECT) -> list[NewVehicle]:
         checked = check_vins(vins, vins_max=self._config.vehicles_per_call_max)
+        check_subject(owner, "owner")
         passwords = [make_password(self._entropy(32)) for _ in checked]
         now_us = self._clock.now_us()
         with self._changing() as connection:
-            vehicles = changing.add_vehicles(connection, checked, now_us, self._entropy)
+            vehicles = changing.add_vehicles(connection, checked, owner, now_us, self._entropy)
             changing.add_vehicle_accounts(
                 connection,
                 [

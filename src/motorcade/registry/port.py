@@ -21,6 +21,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from motorcade.events import NO_VEHICLE, VehicleToken
+from motorcade.identity.port import OWNER_SUBJECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class Vehicle:
     display_name: str
     key_id: int  # the data key whose destruction erases the vehicle's person (P8)
     added_time_us: int
+    owner: str = OWNER_SUBJECT  # whose it is: a subject
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +114,19 @@ class Registry(Protocol):
     def vehicle_by_id(self, vehicle_id: int) -> Vehicle | None:
         """The vehicle with this id, `None` if there is none or it was removed."""
 
-    def vehicles(self, offset: int, limit: int) -> list[Vehicle]:
-        """Vehicles in the order they were added; at most `limit`, after skipping `offset`."""
+    def vehicles(self, offset: int, limit: int, owner: str = "") -> list[Vehicle]:
+        """Vehicles in the order they were added, all or one owner's; at most `limit`, after
+        skipping `offset`."""
 
-    def vehicle_count(self) -> int:
-        """How many vehicles there are, removed ones not counted."""
+    def vehicle_count(self, owner: str = "") -> int:
+        """How many vehicles there are, or are one owner's; removed ones not counted."""
 
-    def add_vehicles(self, vins: Sequence[str]) -> list[NewVehicle]:
-        """Add vehicles, all or none, in the order given.
+    def add_vehicles(self, vins: Sequence[str], owner: str = OWNER_SUBJECT) -> list[NewVehicle]:
+        """Add vehicles of this subject, all or none, in the order given.
 
         Raises:
             InvalidVinError: a VIN that ISO 3779 does not allow; the text says why.
+            InvalidNameError: no subject is called so.
             AlreadyExistsError: a VIN that is here already, or twice in `vins`.
         """
 

@@ -33,6 +33,7 @@ VEHICLE_COLUMNS: Final = (
     VEHICLES.c.display_name,
     VEHICLES.c.key_id,
     VEHICLES.c.added_time_us,
+    VEHICLES.c.owner,
 )
 """In the order of `port.Vehicle`'s fields."""
 
@@ -44,6 +45,14 @@ PAGE: Final = text_of(
     _vehicle.order_by(VEHICLES.c.id).limit(bindparam("limit")).offset(bindparam("offset"))
 )
 COUNT: Final = text_of(select(func.count()).select_from(VEHICLES).where(PRESENT))
+_owned: Final = VEHICLES.c.owner == bindparam("owner")
+PAGE_OWNED: Final = text_of(
+    _vehicle.where(_owned)
+    .order_by(VEHICLES.c.id)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+COUNT_OWNED: Final = text_of(select(func.count()).select_from(VEHICLES).where(PRESENT, _owned))
 CHANGE_COUNT: Final = text_of(select(CHANGES.c.value))
 
 ACCOUNT: Final = text_of(

@@ -41,8 +41,10 @@ VEHICLES: Final = Table(
     Column("key_id", Integer, ForeignKey("keys.key_id"), nullable=False),
     Column("added_time_us", BigInteger, nullable=False),
     Column("removed_time_us", BigInteger),
+    Column("owner", String, nullable=False, server_default="owner"),  # a subject
     sqlite_autoincrement=True,
 )
+Index("vehicles_owner", VEHICLES.c.owner, VEHICLES.c.id)
 Index(
     "vehicles_vin_present",
     VEHICLES.c.vin,

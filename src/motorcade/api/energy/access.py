@@ -5,7 +5,7 @@ from typing import Final
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.energy.reading import Reading
 from motorcade.api.errors import ApiError, not_found
-from motorcade.identity.port import AccessToken
+from motorcade.identity.port import OWNER_SUBJECT, AccessToken
 from motorcade.registry.port import Site
 
 OFFLINE: Final = "energy site unavailable: site is offline"
@@ -17,7 +17,7 @@ def site_of(counter: Counter, access: AccessToken, site_id: str) -> Site:
     """The caller's site. Raises the 404."""
     site = None
     number = site_id.isascii() and site_id.isdigit() and len(site_id) <= ID_DIGITS_MAX
-    if access.owns_all_vehicles and number:
+    if access.owns(OWNER_SUBJECT) and number:
         site = counter.registry.site_by_id(int(site_id))
     if site is None:
         raise not_found("no such energy site, or not yours")

@@ -26,6 +26,7 @@ from motorcade.api.envelope import ok
 from motorcade.api.rights import DEVICE_DATA, ENERGY_DATA
 from motorcade.api.shapes import Envelope, VehicleEntry
 from motorcade.api.vehicles import ENTRIES_PER_TURN, entry
+from motorcade.identity.port import OWNER_SUBJECT
 
 
 @get("/api/1/products")
@@ -33,7 +34,7 @@ async def products(request: AnyRequest, counter: NamedDependency[Counter]) -> Re
     """The caller's vehicles, then the energy sites, each with its own scope."""
     access = counter.allow(request)
     registry, most = counter.registry, counter.config.energy.products_max
-    owned = access.owns_all_vehicles
+    owned = access.owns(OWNER_SUBJECT)
     listed: list[VehicleEntry | SiteProduct] = []
     vehicles = counter.vehicles(access, 0, most) if DEVICE_DATA in access.scopes else []
     for vehicle in vehicles:

@@ -31,7 +31,7 @@ class Apps:
     def add_app(self, asked: AppRequest, person_id: int | None = None) -> tuple[App, str]:
         store = self._store
         client_id = asked.client_id or store.entropy(16).hex()
-        secret = store.draw() if asked.confidential else ""
+        secret = (asked.secret or store.draw()) if asked.confidential else ""
         redirects = check_redirects(asked.redirect_uris, uris_max=store.config.redirect_uris_max)
         _refuse_useless(redirects, asked.confidential)
         row = {

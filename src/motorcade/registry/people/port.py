@@ -59,6 +59,7 @@ class AppRequest:
     public_key_pem: str = ""
     client_id: str = ""  # "": drawn
     confidential: bool = True
+    secret: str = ""  # "": drawn, as it should be where others can reach the API
 
 
 @dataclass(frozen=True, slots=True)
