@@ -11,10 +11,10 @@ import gc
 import os
 import select
 import sys
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import structlog
 import uvloop
@@ -29,6 +29,10 @@ from motorcade.log.files import OsFiles
 from motorcade.log.topics import Lane
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.supervisor import ChildLink, StopEvents
+
+if TYPE_CHECKING:
+    from motorcade.api.build import Extras
+    from motorcade.api.counter import Counter
 
 FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answers of vehicles
 FAST_BYTES_MAX: Final = 4 << 20
@@ -140,9 +144,24 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
         await asyncio.to_thread(traces.close)
 
 
-async def run_api(parts: Parts, ends: StopEvents) -> None:
+class Front(Protocol):
+    """What a deployment puts before its API: the sandbox does."""
+
+    extras: "Extras"
+
+    async def start(self) -> None:
+        """The API serves; this process is ready when this returns."""
+
+    async def stop(self) -> None:
+        """Apps are served no more."""
+
+
+MakeFront = Callable[[Parts, "Counter"], Front]
+
+
+async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None = None) -> None:
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
-    from motorcade.api.build import build_api
+    from motorcade.api.build import PLAIN, build_api
     from motorcade.api.counter import Counter
     from motorcade.api.domain_keys import DomainKeys
     from motorcade.api.oauth.desk import Desk
@@ -245,8 +264,9 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     if traces is not None:
         counter.answered = traces.answered
     counter.inside = PlatformInside(config, clock, parts.data, report, follower)
+    front = make_front(parts, counter) if make_front is not None else None
     server = await serve(
-        build_api(counter),
+        build_api(counter, front.extras if front is not None else PLAIN),
         [
             Listener(parts.link.listener("api")),
             Listener(parts.link.listener("api_tls"), tls.api_context(parts.authority)),
@@ -255,8 +275,12 @@ async def run_api(parts: Parts, ends: StopEvents) -> None:
     counter.standing.start()
     carrying = asyncio.ensure_future(courier.run())
     carrying.add_done_callback(lambda task: None if task.cancelled() else fail(_end_of(task)))
+    if front is not None:
+        await front.start()
     parts.link.ready(ends)
     await ends.doors_closed.wait()
+    if front is not None:
+        await front.stop()
     await counter.streams.close(GOODBYE_S_MAX)
     await server.stop()
     await counter.standing.stop()
@@ -302,7 +326,7 @@ Role = Callable[[Parts, StopEvents], Coroutine[Any, Any, None]]
 ROLES: Final[dict[str, Role]] = {"gateway": run_gateway, "api": run_api}
 
 
-async def _run(link: ChildLink) -> None:
+async def _run(link: ChildLink, roles: Mapping[str, Role]) -> None:
     ends = StopEvents()
     config = Config().with_overrides(list(link.options["settings"]))
     data = Path(link.options["data"])
@@ -317,20 +341,20 @@ async def _run(link: ChildLink) -> None:
     log = EmbeddedLog(data / "log", config.log, clock)
     try:
         parts = Parts(link, config, data, clock, authority, registry, log)
-        await ROLES[link.options["role"]](parts, ends)
+        await roles[link.options["role"]](parts, ends)
     finally:
         log.close()
         registry.close()
 
 
-def main() -> None:
+def main(roles: Mapping[str, Role] = ROLES) -> None:
     """Run the role that the supervisor's argument names; exit 0 after a drain."""
     link = ChildLink.from_argument(sys.argv[1])
     link.end_with_supervisor()
     logs.configure(link.options["log_file"], link.options["role"], link.options["log_level"])
     os.umask(0o077)
     try:
-        uvloop.run(_run(link))
+        uvloop.run(_run(link, roles))
     except Exception:
         _log.exception("process_failed")
         sys.exit(1)

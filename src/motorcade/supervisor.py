@@ -155,8 +155,13 @@ class Child:
 class Supervisor:
     """Runs children until told to stop. See the module's text."""
 
-    def __init__(self, specs: Sequence[ChildSpec], config: SupervisorConfig) -> None:
+    def __init__(
+        self, specs: Sequence[ChildSpec], config: SupervisorConfig, *, heals: bool = True
+    ) -> None:
+        """Without `heals`, the death of one child is the end of all."""
         self._children = [Child(spec, config) for spec in specs]
+        self._heals = heals
+        self._failed = ""
         self._config = config
         self._stopping = asyncio.Event()
 
@@ -173,7 +178,7 @@ class Supervisor:
         """Start all children at once, call `on_ready`, heal until `stop`, then stop in order.
 
         Raises:
-            ChildFailedError: a child failed at its first start. Later failures are retried.
+            ChildFailedError: a child failed at its first start, or later where nothing heals.
         """
         keepers: list[asyncio.Task[None]] = []
         try:
@@ -181,6 +186,8 @@ class Supervisor:
                 await on_ready()
                 keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
                 await self._stopping.wait()
+                if self._failed:
+                    raise ChildFailedError(self._failed)
         finally:
             self._stopping.set()
             for keeper in keepers:
@@ -232,6 +239,10 @@ class Supervisor:
         while True:
             began_s = loop.time()
             code = await child.ended()
+            if not self._heals:
+                self._failed = f"{child.spec.name}: ended with {code}"
+                self._stopping.set()
+                return
             if loop.time() - began_s > STEADY_S:
                 wait_s = self._config.restart_s
             _log.warning("child_ended", child=child.spec.name, code=code, wait_s=wait_s)

@@ -1,12 +1,16 @@
 """The API as an ASGI application: every route, in one place."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
 from litestar import Litestar, MediaType, Response, get
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.openapi import OpenAPIConfig
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from litestar.types import ASGIApp
+from litestar.types import ASGIApp, ControllerRouterHandler, Middleware
 
 import motorcade
 from motorcade.api.catalogue import (
@@ -81,16 +85,28 @@ class _Api(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
-def build_api(counter: Counter) -> ASGIApp:
+@dataclass(frozen=True, slots=True)
+class Extras:
+    """What a deployment serves besides: the sandbox's own routes, and what stands before all."""
+
+    routes: Sequence[ControllerRouterHandler] = ()
+    middleware: Sequence[Middleware] = ()
+
+
+PLAIN: Final = Extras()
+
+
+def build_api(counter: Counter, extras: Extras = PLAIN) -> ASGIApp:
     """The application over these ports. Serve it on the loop that its router runs on."""
     # Outermost: wrong paths and methods have a transaction id too, and are counted.
-    return WithTxid(build_routes(counter), counter.entropy, counter.requests)
+    return WithTxid(build_routes(counter, extras), counter.entropy, counter.requests)
 
 
-def build_routes(counter: Counter) -> Litestar:
-    """Every route. Each has its row in `rights.py`."""
+def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
+    """Every route. Each has its row in `rights.py`, but those of `extras`."""
     return _Api(
         route_handlers=[
+            *extras.routes,
             status,
             live,
             ready,
@@ -118,6 +134,7 @@ def build_routes(counter: Counter) -> Litestar:
             *(me, region, orders, feature_config, backup_key, name_key),
             *ENERGY,
         ],
+        middleware=list(extras.middleware),
         dependencies={
             "counter": Provide(lambda: counter, sync_to_thread=False, use_cache=True),
         },

@@ -36,6 +36,9 @@ COMMANDS: Final[dict[str, CommandRow]] = {
     "demo": CommandRow(
         "motorcade.cli.demo", "The platform with ten simulated cars, live in the terminal"
     ),
+    "sandbox": CommandRow(
+        "motorcade.cli.sandbox", "Simulated cars, known credentials, faults: to test apps against"
+    ),
     "up": CommandRow("motorcade.cli.up", "Run the platform until told to stop"),
     "vehicle": CommandRow("motorcade.cli.vehicle", _WHO),
     "site": CommandRow("motorcade.cli.site", _WHO),

@@ -10,10 +10,11 @@ import ipaddress
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,15 @@ _ROLES: Final = {
 _log = structlog.get_logger("supervisor")
 
 
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What runs instead of `CHILD_MODULE`, and beside it. Nothing heals it: it ends as a whole."""
+
+    module: str
+    further: Mapping[str, str]  # roles without sockets, and the module of each
+    told: Mapping[str, Any]  # to every process
+
+
 class DataDirectoryBusyError(Exception):
     """Another platform runs on this data directory."""
 
@@ -78,6 +88,7 @@ class PlatformOptions:
     log_file: Path | None = None  # None: standard error
     open_broker: bool = False  # MQTT without accounts, for tools and suites; on loopback alone
     log_level: str = logs.DEFAULT_LEVEL
+    program: "Program | None" = None  # None: the platform alone
 
 
 Companion = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
@@ -96,7 +107,7 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
     """
     config = Config().with_overrides(list(options.settings))
     fleet_base_url(config.identity)
-    if options.open_broker and not _is_loopback(options.listen):
+    if options.open_broker and not is_loopback(options.listen):
         reason = f"--open-broker lets anyone in, so it listens on loopback alone: {options.listen}"
         raise OpenBrokerError(f"{reason} is not; leave --listen out, or add accounts instead")
     data = options.data.absolute()
@@ -141,7 +152,7 @@ async def _run(
         name: open_listener(options.listen, 0 if options.ports_auto else port)
         for name, port in PORTS.items()
     }
-    told = {
+    told: dict[str, Any] = {
         "data": str(data),
         "listen": options.listen,
         "settings": list(options.settings),
@@ -149,11 +160,18 @@ async def _run(
         "open_broker": options.open_broker,
         "log_level": options.log_level,
     }
+    program = options.program
+    if program is not None:
+        places = {name: _place(listener) for name, listener in sockets.items()}
+        told |= {**program.told, "places": places}
+    module = CHILD_MODULE if program is None else program.module
     specs = [
-        ChildSpec(role, CHILD_MODULE, {**told, "role": role}, {n: sockets[n] for n in names})
+        ChildSpec(role, module, {**told, "role": role}, {n: sockets[n] for n in names})
         for role, names in _ROLES.items()
     ]
-    supervisor = Supervisor(specs, config.supervisor)
+    further = {} if program is None else program.further
+    specs += [ChildSpec(role, name, {**told, "role": role}) for role, name in further.items()]
+    supervisor = Supervisor(specs, config.supervisor, heals=program is None)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
@@ -179,7 +197,7 @@ async def _run(
         ready = _ready(addresses, opened, config)
         for path in (data / READY_FILE, options.ready_file):
             if path is not None:
-                _write_private(path, json.dumps(ready, indent=2) + "\n")
+                write_private(path, json.dumps(ready, indent=2) + "\n")
         if companion is not None:
             companions.append(asyncio.create_task(companion(ready)))
             companions[0].add_done_callback(lambda _: supervisor.stop())
@@ -274,12 +292,18 @@ def _ready(addresses: dict[str, tuple[str, int]], keys: Keys, config: Config) ->
     }
 
 
+def _place(listener: socket.socket) -> tuple[str, int]:
+    """Where this machine reaches it."""
+    host, port = listener.getsockname()[:2]
+    return _reachable(host), port
+
+
 def _reachable(host: str) -> str:
     """The loopback address of a wildcard, the address itself otherwise."""
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
     """Write whole or not at all, readable by the owner alone: the admin token stands in it."""
     path = path.absolute()
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -290,7 +314,7 @@ def _write_private(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:  # a name: only this one is loopback everywhere

@@ -67,14 +67,14 @@ def up(
             listen=listen,
             ports_auto=ports_word(ports) == "auto",
             ready_file=ready_file,
-            settings=(*(settings or ()), *_places(region, public_url)),
+            settings=(*(settings or ()), *places_of(region, public_url)),
             open_broker=open_broker,
             log_level=level_word(log_level),
         )
     )
 
 
-def _places(region: str, public_url: str) -> list[str]:
+def places_of(region: str, public_url: str) -> list[str]:
     """The two options as the settings that they are."""
     told = {"identity.region": region, "identity.public_url": public_url}
     return [f"{name}={value}" for name, value in told.items() if value]

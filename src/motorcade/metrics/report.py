@@ -55,10 +55,8 @@ class ReportSocket:
         """Listen, in place of an earlier process of this name."""
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path.unlink(missing_ok=True)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-        with _directory(self._path.parent) as fd:
-            listening.bind(f"/proc/self/fd/{fd}/{self._path.name}")
-        self._server = await asyncio.start_unix_server(self._answer, sock=listening)
+        with unix_socket(self._path, connect=False) as listening:
+            self._server = await asyncio.start_unix_server(self._answer, sock=listening)
 
     def close(self) -> None:
         """Answer nobody any more."""
@@ -80,12 +78,10 @@ class ReportSocket:
 
 async def ask(data: Path, process: str, timeout_s: float) -> Report | None:
     """A process's report; `None` when it is dead or does not answer in time."""
-    asked = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         async with asyncio.timeout(timeout_s):
-            with _directory(data / RUN_DIRECTORY) as fd:
-                asked.connect(f"/proc/self/fd/{fd}/{process}.sock")
-            reader, writer = await asyncio.open_unix_connection(sock=asked)
+            with unix_socket(data / RUN_DIRECTORY / f"{process}.sock", connect=True) as asked:
+                reader, writer = await asyncio.open_unix_connection(sock=asked)
             try:
                 content = await reader.read(REPORT_BYTES_MAX)
                 while more := await reader.read(REPORT_BYTES_MAX - len(content)):
@@ -94,8 +90,27 @@ async def ask(data: Path, process: str, timeout_s: float) -> Report | None:
                 writer.close()
         return msgspec.json.decode(content, type=Report)
     except (OSError, TimeoutError, msgspec.MsgspecError):
-        asked.close()
         return None
+
+
+@contextlib.contextmanager
+def unix_socket(path: Path, *, connect: bool) -> Iterator[socket.socket]:
+    """A socket that is connected to that path, or bound to it; closed where the body raises.
+
+    Raises `OSError`.
+    """
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        with _directory(path.parent) as fd:
+            address = f"/proc/self/fd/{fd}/{path.name}"
+            if connect:
+                opened.connect(address)
+            else:
+                opened.bind(address)
+        yield opened
+    except BaseException:
+        opened.close()
+        raise
 
 
 @contextlib.contextmanager

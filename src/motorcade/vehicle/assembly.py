@@ -14,8 +14,8 @@ from motorcade.config import VehicleConfig
 from motorcade.vehicle.agent import Agent, AgentParts
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.errors import VehicleError
-from motorcade.vehicle.fleet import Link, Member
-from motorcade.vehicle.link import Backoff, Sleep, client_tls, dial_tcp
+from motorcade.vehicle.fleet import Member
+from motorcade.vehicle.link import Backoff, Link, Sleep, client_tls, dial_tcp
 from motorcade.vehicle.link_mqtt import MqttLink
 from motorcade.vehicle.link_telemetry import TelemetryLink
 from motorcade.vehicle.model import PARK_S, Car, Habits
@@ -75,7 +75,7 @@ def assemble(
     sampler: Sampler = JsonSampler()
     if world.kind is LinkKind.TELEMETRY:
         sampler = TeslaSampler(vehicle.vin)
-    car = Car(seed, habits=_habits(world.config), start_unix_s=world.clock.now_us() / 1e6)
+    car = Car(seed, habits=habits_of(world.config), start_unix_s=world.clock.now_us() / 1e6)
     keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=_slots(world.config))
     pins = PinKeeper(
         journal_disk,
@@ -125,7 +125,8 @@ def _slots(config: VehicleConfig) -> int:
     return config.signing_keys_max
 
 
-def _habits(config: VehicleConfig) -> Habits:
+def habits_of(config: VehicleConfig) -> Habits:
+    """How the settings say that cars live."""
     least_s = min(PARK_S[0], config.park_s_max)
     return Habits((least_s, config.park_s_max), config.sleep_after_s, config.wake_s)
 

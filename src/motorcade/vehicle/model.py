@@ -76,6 +76,16 @@ MODELS: Final = (
 """What simulated cars are built as, drawn by the seed."""
 
 
+def equipment_of(seed: int) -> Equipment:
+    """What a car with this seed is built as."""
+    return _draw(np.random.default_rng((seed, _EXTRAS)))
+
+
+def _draw(extras: np.random.Generator) -> Equipment:
+    """The first of what the generator gives."""
+    return MODELS[int(extras.integers(len(MODELS)))]
+
+
 class Car:
     """One car. Read its attributes between calls of `advance`; commands go through `actions.py`."""
 
@@ -92,7 +102,7 @@ class Car:
         self._random = np.random.default_rng(seed)
         self.route = Route(self._random, centre)
         extras = np.random.default_rng((seed, _EXTRAS))
-        drawn = MODELS[int(extras.integers(len(MODELS)))]
+        drawn = _draw(extras)
         self.equipment = drawn if equipment is None else equipment
         self.habits = Habits() if habits is None else habits
         self._start_unix_s = start_unix_s

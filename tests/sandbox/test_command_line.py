@@ -1,0 +1,125 @@
+"""`motorcade sandbox` as a process: what it prints, where it listens, how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.api.standins import running
+from tests.platform_process import MOTORCADE, descendants, runs
+
+READY_S_MAX = 120.0
+
+
+def start(*words: str) -> "subprocess.Popen[str]":
+    return subprocess.Popen(
+        [MOTORCADE, "sandbox", "--ports", "auto", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def end(process: "subprocess.Popen[str]") -> int:
+    process.send_signal(signal.SIGTERM)
+    return process.wait(60)
+
+
+def test_one_line_of_json_one_folder_one_process_tree(tmp_path: Path) -> None:
+    data = tmp_path / "sandbox"
+    ready_file = tmp_path / "ready.json"
+    words = ("--data", str(data), "--json", "--vehicles", "1", "--speed", "2")
+    words += ("--ready-file", str(ready_file), "--redirect-uri", "https://app.example/back")
+    process = start(*words)
+    assert process.stdout is not None
+    try:
+        told = json.loads(process.stdout.readline())
+        assert json.loads(ready_file.read_text()) == told
+        assert ready_file.stat().st_mode & 0o777 == 0o600
+        world = told["sandbox"]
+        assert world["app"]["redirect_uris"] == ["https://app.example/back"]
+        assert (world["speed"], len(world["vehicles"])) == (2.0, 1)
+        headers = {"Authorization": f"Bearer {world['tokens']['access_token']}"}
+        listed = httpx.get(f"{told['api']['url']}/api/1/vehicles", headers=headers).json()
+        assert [row["vin"] for row in listed["response"]] == [world["vehicles"][0]["vin"]]
+        children = descendants(process.pid)
+        assert len(children) == 3  # gateway, API, cars
+        busy = subprocess.run(
+            [MOTORCADE, "sandbox", "--ports", "auto", "--data", str(data)],
+            capture_output=True,
+            text=True,
+        )
+        assert busy.returncode == 1
+        assert "a sandbox runs on" in busy.stderr
+    finally:
+        assert end(process) == 0
+    assert not any(runs(pid) for pid in children)
+
+
+def test_a_process_that_dies_ends_the_sandbox(tmp_path: Path) -> None:
+    process = start("--data", str(tmp_path / "sandbox"), "--json", "--vehicles", "0")
+    assert process.stdout is not None
+    json.loads(process.stdout.readline())
+    cars = [pid for pid in descendants(process.pid) if is_garage(pid)]
+    os.kill(cars[0], signal.SIGKILL)
+    assert process.wait(60) == 1
+    assert process.stderr is not None
+    assert "cars: ended with" in process.stderr.read()
+
+
+def is_garage(pid: int) -> bool:
+    return "motorcade.sandbox.garage" in Path(f"/proc/{pid}/cmdline").read_text()
+
+
+def test_credentials_and_addresses_are_printed(tmp_path: Path) -> None:
+    process = start("--vehicles", "2")
+    assert process.stdout is not None
+    lines = []
+    end_s = time.monotonic() + READY_S_MAX
+    while not lines or not lines[-1].startswith("Ctrl-C"):
+        assert time.monotonic() < end_s
+        lines.append(process.stdout.readline())
+    folder = Path(next(line for line in lines if "log " in line).split()[-1]).parent
+    assert folder.exists()
+    assert end(process) == 0
+    text = "".join(lines)
+    for word in ("sandbox-app", "sandbox-secret", "owner@sandbox.test", "sandbox-password"):
+        assert word in text
+    assert text.count("  vehicle ") == 2
+    assert not folder.exists()
+
+
+def test_elsewhere_than_on_loopback_only_when_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [MOTORCADE, "sandbox", "--listen", "0.0.0.0"], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "--expose" in done.stderr
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").write_text("mine")
+    done = subprocess.run(
+        [MOTORCADE, "sandbox", "--data", str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "somebody else" in done.stderr
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_the_platform_itself_has_no_sandbox(tmp_path: Path) -> None:
+    with running(tmp_path) as platform:
+        for method, path in (("GET", "/sandbox/"), ("POST", "/sandbox/faults")):
+            answer = httpx.request(method, f"{platform.url}{path}", json={"answer": 503})
+            assert answer.status_code == 404
+
+
+@pytest.mark.parametrize("word", ["Example:", "--seed", "--speed"])
+def test_help_has_an_example(word: str) -> None:
+    done = subprocess.run([MOTORCADE, "sandbox", "--help"], capture_output=True, text=True)
+    assert word in done.stdout
