@@ -53,10 +53,11 @@ OPEN_DOORS = {
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""
 
 ROOTS = {"app", "backup", "cli", "doctor", "metrics", "supervisor", "logs"}
-ROOTS |= {"traces"}
+ROOTS |= {"traces", "sandbox", "pytest_plugin"}
 """Composition: may import engines, read the clock and draw chance. Nobody imports them.
 `backup` copies what every engine stored, so it knows them all; `metrics` reads what every part
-counts about itself, and no part knows of it; `doctor` looks at all of it from outside."""
+counts about itself, and no part knows of it; `doctor` looks at all of it from outside; `sandbox` is
+the platform composed anew, with cars in hand."""
 
 NO_IO_IN_WIRE = {
     *("asyncio", "io", "os", "pathlib", "random", "secrets", "select", "selectors", "shutil"),
