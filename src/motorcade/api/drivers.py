@@ -23,7 +23,7 @@ SHARE_LINK: Final = "https://www.tesla.com/_rs/1/"  # what Tesla's app opens; th
 PAGE_DEFAULT: Final = 25
 ID_MAX: Final = 999_999_999
 CODE_CHARACTERS_MAX: Final = 200
-OWNER_ID: Final = 1  # of the account that owns every vehicle
+OWNER_ID: Final = 1  # Tesla's number of an account: ours have subjects instead
 
 
 class DriverEntry(Struct, kw_only=True):

@@ -36,7 +36,7 @@ def add(
     data: DataOption = DEFAULT_DATA,
     subject: Annotated[
         str,
-        typer.Option(help="Who they are in tokens; 'owner' owns every vehicle. Default: drawn."),
+        typer.Option(help="Who they are in tokens; 'owner' owns what nobody else does. Default: drawn."),
     ] = "",
     password_file: PasswordOption = None,
     as_json: JsonOption = False,

@@ -20,7 +20,7 @@ def token(
     scopes: Annotated[str, typer.Option(help="What it allows, separated by spaces.")],
     data: DataOption = DEFAULT_DATA,
     subject: Annotated[
-        str, typer.Option(help="Who holds it: 'owner' owns every vehicle, others none.")
+        str, typer.Option(help="Who holds it: 'owner', or another vehicle's owner or driver.")
     ] = "owner",
     ttl: Annotated[int, typer.Option(metavar="SECONDS", help="How long it is good.")] = _TTL_S,
 ) -> None:

@@ -27,6 +27,7 @@ from motorcade.vehicle.disk import MemoryDisk
 from motorcade.vehicle.errors import VehicleError
 from motorcade.vehicle.link import Backoff, Link
 from motorcade.vehicle.model import BATTERY_J, Car, Habits
+from motorcade.vehicle.pins import PinKeeper
 from motorcade.vehicle.program import Ended, Moment
 from motorcade.vehicle.samples import JsonSampler, Signals
 from motorcade.vehicle.signed.car import CarMachine
@@ -192,15 +193,15 @@ class _Machine(CarMachine):
     """What signed commands act upon; it refuses what the car was told to refuse."""
 
     def __init__(self, stall: "Stall") -> None:
-        super().__init__(stall.car)
+        super().__init__(stall.car, stall.pins)
         self._stall = stall
 
-    def refusal(self, name: str, parameters: Mapping[str, Any]) -> str:
-        return self._stall.refusal(self._stall.car, name, parameters)
+    def refusal(self, name: str, parameters: Mapping[str, Any], *, asleep_too: bool) -> str:
+        return self._stall.refusal(self._stall.car, name, parameters, asleep_too=asleep_too)
 
-    def stand_in(self, car: Car) -> None:
+    def stand_in(self, car: Car, pins: PinKeeper) -> None:
         """Another car stands here now."""
-        self._car = car
+        self._car, self._pins = car, pins
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,7 @@ class Stall:
         self._network = UP
         self._refusals: list[Refusal] = []
         self.car = self._new_car(spec, speed)
+        self.pins = self._new_pins()
         vehicle = _vehicle_file(spec, shared.servers)
         config, entropy = shared.config, shared.entropy
         disk = MemoryDisk()
@@ -248,6 +250,7 @@ class Stall:
                 config,
                 entropy,
                 refuses=self.refusal,
+                apply=self.apply,
                 program=self._program,
                 also=self._stream.sample,
             )
@@ -318,7 +321,8 @@ class Stall:
         self.spec = spec
         self.car = self._new_car(spec, speed)
         self.agent.car = self.car
-        self._machine.stand_in(self.car)
+        self.pins = self._new_pins()
+        self._machine.stand_in(self.car, self.pins)
         self._refusals = []
         self._clock.skew_s = 0.0
         self._stream.configure(None)
@@ -330,6 +334,12 @@ class Stall:
         car = SandboxCar(spec.seed, habits_of(self._shared.config), start_unix_s, speed)
         car.do(spec.doing)
         return car
+
+    def _new_pins(self) -> PinKeeper:
+        config = self._shared.config
+        return PinKeeper(
+            MemoryDisk(), self.car, tries_max=config.pin_tries_max, lock_s=config.pin_lock_s
+        )
 
     def _install(self, spec: CarSpec) -> None:
         self._program.install(Signing(spec.signed_commands))
@@ -394,13 +404,19 @@ class Stall:
         for task in (self._tasks["link"], *self._streaming):
             task.cancel()
 
-    def refusal(self, car: Any, name: str, parameters: actions.Parameters) -> str:
+    def refusal(
+        self, car: Any, name: str, parameters: actions.Parameters, *, asleep_too: bool = False
+    ) -> str:
         """Why it does not carry this out now: it was told to say no, or has its own reasons."""
         for number, refusal in enumerate(self._refusals):
             if refusal.command in (ANY, name):
                 self._count_down(number, refusal)
                 return refusal.reason
-        return actions.refusal(car, name, parameters)
+        return self.pins.judge(car, name, parameters, asleep_too=asleep_too)
+
+    def apply(self, car: Any, name: str, parameters: actions.Parameters) -> None:
+        """Carry it out."""
+        self.pins.apply(car, name, parameters)
 
     def _count_down(self, number: int, refusal: Refusal) -> None:
         if refusal.times is None:
