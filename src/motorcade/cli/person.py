@@ -36,7 +36,7 @@ def add(
     data: DataOption = DEFAULT_DATA,
     subject: Annotated[
         str,
-        typer.Option(help="Who they are in tokens; 'owner' owns what nobody else does. Default: drawn."),
+        typer.Option(help="Who they are in tokens. Default: drawn; the first is 'owner'."),
     ] = "",
     password_file: PasswordOption = None,
     as_json: JsonOption = False,
