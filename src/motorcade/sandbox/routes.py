@@ -317,13 +317,14 @@ async def make_code(
     scopes = known.SCOPES if body.scopes is None else tuple(body.scopes)
     if not scopes or not set(scopes) <= set(known.SCOPES):
         raise ApiError(400, "invalid_field", f"scopes: of {' '.join(known.SCOPES)}")
-    asked = replace(
-        worlds.code_request(world.person, world.app, body.redirect_uri),
-        scopes=scopes,
-        challenge=body.code_challenge,
-        nonce=body.nonce,
-    )
-    return ok(CodeShown(await asyncio.to_thread(worlds.issue_code, asked)))
+
+    def issue() -> str:
+        asked = worlds.code_request(world.person, world.app, body.redirect_uri)
+        return worlds.issue_code(
+            replace(asked, scopes=scopes, challenge=body.code_challenge, nonce=body.nonce)
+        )
+
+    return ok(CodeShown(await asyncio.to_thread(issue)))
 
 
 @post("/vehicles/{vin:str}", status_code=200, include_in_schema=False)

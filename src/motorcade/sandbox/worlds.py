@@ -50,6 +50,7 @@ IN_FORCE_S_MAX: Final = 5.0
 _POLL_S: Final = 0.002
 _MARGIN_US: Final = 10_000_000
 _ROLE: Final = "OWNER"
+BROWSER: Final = "sandbox"  # a name: worlds have owners, who have no browsers
 DRIVERS_PAGE: Final = 1_000
 
 _log = structlog.get_logger()
@@ -281,7 +282,10 @@ class Worlds:
         return begun
 
     def code_request(self, person: Person, app: App, redirect_uri: str) -> CodeRequest:
-        """All that the app may ask for."""
+        """All that the app may ask for, allowed in a browser that has just signed in. Blocks."""
+        mark = self._people.browser_mark(person.email, BROWSER)
+        signed_in = self._people.sign_in(self._people.begin_sign_in(person.id, BROWSER, mark))
+        assert signed_in is not None  # a moment ago
         return CodeRequest(
             person_id=person.id,
             app_id=app.id,
@@ -290,7 +294,8 @@ class Worlds:
             redirect_uri=redirect_uri,
             challenge="",
             nonce="",
-            signed_in_time_us=self._counter.clock.now_us(),
+            signed_in_time_us=signed_in.signed_in_time_us,
+            sign_in_id=signed_in.id,
         )
 
     def _outfit(self, added: list[NewVehicle], wanted: Wanted) -> list[CarSpec]:
