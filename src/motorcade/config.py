@@ -266,6 +266,7 @@ class RegistryConfig:
     code_s: int = 120  # an authorisation code is good this long
     refresh_token_s: int = 90 * 86_400  # an unused refresh token is good this long, as Tesla's
     refresh_again_s: int = 86_400  # the refresh token used last may be used again this long
+    sessions_per_grant_max: int = 100  # of one app for one person; more: the oldest ends
     sign_in_s: int = 8 * 3_600  # a browser stays signed in this long
     password_characters_min: int = 10  # of a person; shorter ones are refused
     password_characters_max: int = 256  # longer ones are refused unread

@@ -12,6 +12,7 @@ from motorcade.clock import SimulatedClock
 from motorcade.config import RegistryConfig
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.registry.errors import AlreadyExistsError, InvalidNameError, NotFoundError
+from motorcade.registry.people import grants
 from motorcade.registry.people.port import App, AppRequest, CodeRequest, People, Person
 
 START_US = 1_750_000_000_000_000
@@ -516,6 +517,53 @@ def test_of_two_that_one_token_brought_the_second_ends_the_session(
     assert people.refresh(one[1], app, "NA_") is not None
     assert people.refresh(two[1], app, "NA_") is None
     assert not stands(people, app, session_id)
+
+
+def stored(people: People, table: str) -> int:
+    store = people._store  # type: ignore[attr-defined]
+    return int(store.rows(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def test_what_an_app_stores_by_refreshing_has_an_end(
+    people: People, ann: Person, app: App, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(grants, "TURNS_MAX", 10)
+    monkeypatch.setattr(grants, "_SWEPT_TURNS", 5)
+    session_id, token = begin(people, ann, app)
+    tokens = [token]
+    for _ in range(40):
+        refreshed = people.refresh(tokens[-1], app, "NA_")
+        assert refreshed is not None
+        tokens.append(refreshed[1])
+    assert stored(people, "refresh_tokens") <= 10 + 5 + 1
+    assert people.refresh(tokens[0], app, "NA_") is None
+    assert stands(people, app, session_id)  # unknown
+    assert people.refresh(tokens[-9], app, "NA_") is None
+    assert not stands(people, app, session_id)  # known as used
+
+
+def test_of_one_app_and_person_the_newest_sessions_go_on(
+    tmp_path: Path, clock: SimulatedClock
+) -> None:
+    config = dataclasses.replace(CONFIG, sessions_per_grant_max=3)
+    registry = EmbeddedRegistry(
+        tmp_path / "registry.sqlite", account_key=bytes(32), clock=clock, config=config
+    )
+    people = registry.people
+    ann, bob = (people.add_person(f"{name}@example.org", name)[0] for name in ("ann", "bob"))
+    app = people.add_app(AppRequest("Charger", (REDIRECT,), SCOPES))[0]
+    bobs, _ = begin(people, bob, app)
+    first, first_token = begin(people, ann, app)
+    changes = people.people_changes()
+    rest = [begin(people, ann, app)[0] for _ in range(2)]
+    assert people.people_changes() == changes
+    rest.append(begin(people, ann, app)[0])
+    assert people.people_changes() > changes
+    assert not stands(people, app, first)
+    assert people.refresh(first_token, app, "NA_") is None
+    assert all(stands(people, app, session_id) for session_id in (bobs, *rest))
+    assert stored(people, "sessions") == 4
+    registry.close()
 
 
 def test_a_refresh_token_is_of_one_app_and_ends(

@@ -23,6 +23,8 @@ from motorcade.registry.people.tables import (
 CODES_KNOWN_S: Final = 86_400  # so long after its end, a code that is used again ends its session
 IN_LIST_MAX: Final = 500  # SQLite takes 999 parameters in its oldest builds
 SIBLINGS_MAX: Final = 16  # refresh tokens of one turn: the oldest are forgotten
+TURNS_MAX: Final = 500  # of one session whose refresh tokens are known as used; older: unknown
+_SWEPT_TURNS: Final = 100  # older ones are deleted once in so many
 
 
 class Grants:
@@ -108,6 +110,7 @@ class Grants:
             if row[0] is not None or row[1] <= now_us:
                 return None
             kept = _code(row)
+            _end_oldest(connection, kept.grant_id, store.config.sessions_per_grant_max - 1)
             session_id = connection.execute(
                 insert(SESSIONS)
                 .values(
@@ -211,6 +214,9 @@ class Grants:
         mine = REFRESH_TOKENS.c.session_id == session_id
         over = REFRESH_TOKENS.c.expires_time_us <= now_us
         connection.execute(delete(REFRESH_TOKENS).where(mine, over))
+        if turn % _SWEPT_TURNS == 0:
+            old = REFRESH_TOKENS.c.turn < turn - TURNS_MAX
+            connection.execute(delete(REFRESH_TOKENS).where(mine, old))
         siblings = (mine, REFRESH_TOKENS.c.turn == turn)
         newest = select(REFRESH_TOKENS.c.hash).where(*siblings)
         newest = newest.order_by(REFRESH_TOKENS.c.expires_time_us.desc()).limit(SIBLINGS_MAX - 1)
@@ -257,6 +263,19 @@ def _grant(connection: Connection, asked: CodeRequest, now_us: int) -> int:
     if set(words(found[1])) - set(asked.scopes):
         shrink(connection)
     return int(found[0])
+
+
+def _end_oldest(connection: Connection, grant_id: int, kept: int) -> None:
+    """Forget all but the newest sessions of a grant: what an app can store has an end."""
+    newest = select(SESSIONS.c.id).where(SESSIONS.c.grant_id == grant_id)
+    rest = newest.order_by(SESSIONS.c.id.desc()).limit(IN_LIST_MAX).offset(kept)
+    gone = connection.scalars(rest).all()
+    if not gone:
+        return
+    connection.execute(delete(REFRESH_TOKENS).where(REFRESH_TOKENS.c.session_id.in_(gone)))
+    connection.execute(delete(CODES).where(CODES.c.session_id.in_(gone)))
+    connection.execute(delete(SESSIONS).where(SESSIONS.c.id.in_(gone)))
+    shrink(connection)
 
 
 def _mark_used(connection: Connection, session_id: int, now_us: int) -> None:

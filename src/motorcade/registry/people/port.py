@@ -6,7 +6,8 @@
    refresh tokens and browsers' sign-ins a keyed hash.
 3. **A code works once.** Whoever uses it again ends the session that it began (RFC 9700 §2.1.1).
 4. **Refresh tokens rotate.** The one used last may be used again for a day, as Tesla's, because
-   its answer may have been lost; an older one, or another's, ends the session (RFC 9700 §4.14).
+   its answer may have been lost; an older one, or another's, ends the session (RFC 9700 §4.14),
+   if it is of the last 500 turns.
 5. **A grant is one per person and app.** Granting again replaces its scopes; tokens of before keep
    only what both hold. Revoking it ends every session of it at once.
 
@@ -240,6 +241,7 @@ class People(Protocol):
     def begin_session(self, code: str, app: App, prefix: str) -> tuple[Session, str] | None:
         """Exchange a code for a session and its first refresh token ("" without `offline_access`).
 
+        Of one app and person the newest `registry.sessions_per_grant_max` go on.
         `None`: somebody else was faster; the session that they began is ended.
         """
 
