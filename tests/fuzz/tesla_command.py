@@ -3,6 +3,8 @@
 import base64
 import contextlib
 
+from tesla_protocol.command.universal_message_pb2 import RoutableMessage
+
 from motorcade.wire.tesla_command.asks import UndecodableError, rights_of
 from motorcade.wire.tesla_command.errors import InvalidTokenError, MalformedMessageError
 from motorcade.wire.tesla_command.infotainment import read_infotainment
@@ -16,6 +18,8 @@ from tests.wire.tesla_command import test_asks, test_jws
 
 WIRE = "motorcade.wire.tesla_command"
 CAR = "motorcade.vehicle.signed"
+UNSENT = 64  # in a step's second byte: it changes a new message instead of one that was sent
+STEPS_MAX = 80  # of an exchange: more than messages without a counter are remembered
 
 
 def read_bytes(data: bytes) -> None:
@@ -31,6 +35,78 @@ def read_bytes(data: bytes) -> None:
     received = car.receive(data)
     assert received.response
     assert not received.acted  # nobody signed it
+
+
+def exchange(data: bytes) -> None:
+    """Three bytes are a step: sign, send again, change on the way, let time pass. What was signed
+    well acts once at most, what was changed never."""
+    car = SignedCar()
+    car.pair(2)
+    signers = [Signer(car), Signer(car, domain=VCSEC)]
+    for signer in signers:
+        signer.greet()
+    sent: list[bytes] = []
+    acted: set[bytes] = set()
+    for step in (data[at : at + 3] for at in range(0, min(len(data), 3 * STEPS_MAX) - 2, 3)):
+        kind, first, second = step
+        if kind % 4 == 0:
+            car.now_s += first + second / 100
+            continue
+        signer = signers[first & 1]
+        fresh = kind % 4 == 1 or not sent or bool(first & UNSENT)
+        message = _sign(signer, first, second) if fresh else _again(sent, first)
+        changed = kind % 4 == 3 and _change(message, second)
+        if fresh and not changed:
+            sent.append(message.SerializeToString())
+        received = car.receive(message)
+        assert received.response
+        raw = message.signature_data.HMAC_Personalized_data.tag
+        assert not (received.acted and (changed or raw in acted))
+        if received.acted:
+            acted.add(raw)
+
+
+def _sign(signer: Signer, first: int, second: int) -> RoutableMessage:
+    """The signer's next message, or one out of order, late, without counter or epoch."""
+    counter = 0 if first & 2 else max(1, signer.counter + (first >> 3 & 7) - 4)
+    expires_at = int(signer.car.now_s - signer.begun_s) + second - 20
+    return signer.sign(
+        HONK if signer.domain != VCSEC else LOCK,
+        counter=counter,
+        expires_at=max(0, expires_at),
+        say_epoch=not first & 4,
+        flags=2 * (second & 1),
+    )
+
+
+def _again(sent: list[bytes], which: int) -> RoutableMessage:
+    return RoutableMessage.FromString(sent[which % len(sent)])
+
+
+def _change(message: RoutableMessage, how: int) -> bool:
+    """Change what the signature covers, or the signer; whether it is another message then."""
+    before = message.SerializeToString(deterministic=True)
+    said = message.signature_data.HMAC_Personalized_data
+    match how % 9:
+        case 0:
+            said.counter += how
+        case 1:
+            said.expires_at += how
+        case 2:
+            message.flags ^= how
+        case 3:
+            message.protobuf_message_as_bytes += bytes([how])
+        case 4:
+            said.tag = said.tag[: how % 32]
+        case 5:
+            said.epoch = bytes(16)
+        case 6:
+            message.to_destination.domain = how % 5  # type: ignore[assignment]
+        case 7:
+            message.signature_data.signer_identity.public_key = public(3)
+        case 8:
+            message.signature_data.AES_GCM_Personalized_data.counter = how
+    return message.SerializeToString(deterministic=True) != before
 
 
 def read_payloads(data: bytes) -> None:
@@ -69,6 +145,21 @@ def _messages() -> list[bytes]:
     return [*sent, b"", b"\xff", b"\x00" * (33 << 10)]
 
 
+def _exchanges() -> list[bytes]:
+    sign, again, change, wait = 1, 2, 3, 0
+    sent = bytes([sign, 32, 30])
+    return [
+        sent * 3,
+        sent + bytes([again, 0, 0]),
+        bytes([sign, 2, 30, again, 0, 0, sign, 2, 60, sign, 36, 30]),
+        bytes([sign, 32, 30, wait, 200, 0, sign, 33, 10]),
+        bytes([sign, 40, 30, sign, 40, 31, sign, 32, 100]),
+        bytes([sign, 33, 31, sign, 0, 90, sign, 0, 25]),
+        bytes([sign, 2, 30]) * STEPS_MAX,
+        *(bytes([change, which, how]) for which in (0, UNSENT | 32) for how in range(27, 36)),
+    ]
+
+
 def _payloads() -> list[bytes]:
     actions = [action(**members) for members, _, _ in test_asks.EXPECTED]
     return [*actions, LOCK, unsigned(RKEAction=31), b"\xff\xff", *_key_operations()]
@@ -83,7 +174,15 @@ def _tokens() -> list[bytes]:
 
 
 TARGETS = (
-    Target("signed-messages", read_bytes, _messages, (f"{WIRE}.messages", f"{CAR}.receiver")),
+    Target("signed-messages", read_bytes, _messages, (f"{WIRE}.messages",)),
+    Target(
+        "signed-exchanges",
+        exchange,
+        _exchanges,
+        (f"{WIRE}.checks", f"{WIRE}.window"),
+        bytes_max=3 * STEPS_MAX,
+        mutations=120,
+    ),
     Target(
         "signed-payloads",
         read_payloads,
