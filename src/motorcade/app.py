@@ -236,12 +236,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     commands.start()
     meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
 
-    def first_site_us() -> int | None:
-        return next((site.added_time_us for site in parts.registry.sites(0, 1)), None)
-
-    metering = MetersFollower(
-        config.energy, log, meters, clock, first_site_us=first_site_us, failed=fail_from_thread
-    )
+    metering = MetersFollower(config.energy, log, meters, clock, failed=fail_from_thread)
     metering.start()
     tokens = token_authority(parts.authority)
     keys = DomainKeys(timeout_s=config.api.key_fetch_s_max, lookups_max=config.api.key_lookups_max)

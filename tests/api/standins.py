@@ -40,6 +40,7 @@ from motorcade.identity.port import AccessToken
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.port import Edge
 from motorcade.log.topics import Lane
+from motorcade.meters.embedded import EmbeddedMeters
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.state.port import ONLINE, Callback, Handle, SignalValue, VehicleState
 from motorcade.wire.command.answers import write_up
@@ -221,6 +222,7 @@ class Platform:
         self.gateway = FakeGateway(self.log, config, self.clock)
         self._writer = self.log.writer("api", Lane.FAST)
         self._ledger = Ledger(directory / "commands" / "ledger.sqlite")
+        self.meters = EmbeddedMeters(directory / "meters" / "ledger.sqlite")
         self.runner = CommandRunner(
             config,
             self.log,
@@ -251,6 +253,7 @@ class Platform:
         self._writer.close()
         self.gateway.close()
         self._ledger.close()
+        self.meters.close()
         self.log.close()
         self.registry.close()
 
@@ -276,6 +279,7 @@ class Platform:
             people=self.registry.people,
             sharing=self.registry.sharing,
             signing=self.registry.signing,
+            meters=self.meters,
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

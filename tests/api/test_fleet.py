@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -9,10 +10,13 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from motorcade.events import VehicleToken
+from motorcade.meters.readings import News, Readings
 from motorcade.registry.people.port import AppRequest
 from motorcade.registry.signing.port import PairedKey, SigningState
 from motorcade.state.port import SignalValue, VehicleState
 from tests.api.standins import TOKENS, VINS, Platform, running
+from tests.meters.test_diagnostics import errors
 
 CAR = f"/api/1/vehicles/{VINS[0]}"
 CONFIG = {"hostname": "telemetry.example", "port": 443, "fields": {"Soc": {"interval_seconds": 1}}}
@@ -64,6 +68,24 @@ def configure(platform: Platform, refusal: str | None = None) -> None:
     row = signing.configure(1_000, "a.b.c", json.dumps(CONFIG), POINT)
     if refusal is not None:
         signing.sync(TOKENS[0], row.version, refusal)
+
+
+def test_errors_while_streaming_show_to_the_app_whose_configuration_it_is(
+    client: httpx.Client, platform: Platform
+) -> None:
+    news = News()
+    told = errors(("dial_failed", 9, "no route to host"), ("odd", 8, ""))
+    Readings().read([replace(told, vehicle=VehicleToken(TOKENS[0]))], news)
+    platform.meters.apply(news, b"cursor")
+    shown = f"{CAR}/fleet_telemetry_errors"
+    assert client.get(shown).json()["response"]["fleet_telemetry_errors"] == []
+    configure(platform)
+    assert client.get(shown).json()["response"]["fleet_telemetry_errors"] == [
+        {"name": "mine", "error": "dial_failed: no route to host", "vin": VINS[0]},
+        {"name": "mine", "error": "odd", "vin": VINS[0]},
+    ]
+    others = client.get(shown, headers=as_("other")).json()["response"]
+    assert others["fleet_telemetry_errors"] == []
 
 
 def test_whose_key_a_car_has(client: httpx.Client, platform: Platform) -> None:

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
 from motorcade.api.charging_places import PLACES, distance_m, nearby
+from motorcade.events import VehicleToken
+from motorcade.meters.readings import News, Readings
 from motorcade.registry.people.port import AppRequest
 from motorcade.registry.sharing.port import Home
 from motorcade.state.port import SignalValue, VehicleState
 from tests.api.standins import TOKENS, VINS, Platform, bearer, running
+from tests.meters.test_diagnostics import alerts
 
 CAR = f"/api/1/vehicles/{VINS[0]}"
 TIME_US = 1_700_000_000_500_000
@@ -46,6 +50,27 @@ def test_what_the_car_reports(client: httpx.Client, platform: Platform) -> None:
     answer = client.get(f"{CAR}/service_data").json()["response"]
     assert answer == {"service_status": "in_service"}
     assert client.get(f"{CAR}/release_notes").json()["response"]["deployed_version"] is None
+
+
+def test_recent_alerts_are_those_that_the_car_streamed(
+    client: httpx.Client, platform: Platform
+) -> None:
+    url = f"{CAR}/recent_alerts"
+    assert client.get(url).json()["response"] == {"recent_alerts": []}
+    news = News()
+    told = alerts(("BMS_a066", 1_616_191_275, 0), ("VCFRONT_a1", 1_616_191_000, 1_616_191_100))
+    Readings().read([replace(told, vehicle=VehicleToken(TOKENS[0]))], news)
+    platform.meters.apply(news, b"cursor")
+    platform.live.states[TOKENS[0]] = VehicleState({}, False, 5)  # away, or asleep
+    found = client.get(url).json()["response"]["recent_alerts"]
+    assert [alert["name"] for alert in found] == ["BMS_a066", "VCFRONT_a1"]
+    assert found[0] == {
+        "name": "BMS_a066",
+        "time": "2021-03-19T22:01:15.000+00:00",
+        "audience": ["customer", "service-fix"],
+        "user_text": "",
+    }
+    assert client.get(url, headers=bearer("eve")).status_code == 404
 
 
 def test_charging_sites_lie_around_the_car(client: httpx.Client, platform: Platform) -> None:

@@ -21,7 +21,7 @@ from motorcade.meters.embedded import EmbeddedMeters
 from motorcade.meters.follower import MetersFollower
 from motorcade.meters.port import METERS, Point
 from motorcade.meters.readings import News
-from tests.meters.test_embedded import SITE, START_US, meters, record
+from tests.meters.test_embedded import SITE, meters, record
 from tests.vehicle.site.running import until
 
 DISK_BYTES = 8 << 20
@@ -55,7 +55,6 @@ class World:
             self.log,
             ledger,
             SystemClock(),
-            first_site_us=lambda: START_US,
             failed=self.failed.append,
         )
 

@@ -13,6 +13,7 @@ from litestar.plugins.core import MsgspecDIPlugin
 from litestar.types import ASGIApp, ControllerRouterHandler, Middleware
 
 import motorcade
+from motorcade.api.alerts import recent_alerts
 from motorcade.api.catalogue import (
     options,
     subscriptions_eligibility,
@@ -125,6 +126,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *OAUTH_ROUTES,
             PAGES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
+            recent_alerts,
             *(list_drivers, remove_driver, list_invitations, invite),
             *(revoke_invitation, redeem_invitation),
             *(options, subscriptions_eligibility, upgrades_eligibility, warranty),

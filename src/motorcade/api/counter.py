@@ -280,3 +280,9 @@ def read_whole(text: str | None, name: str, default: int, low: int, high: int) -
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise ApiError(400, "invalid_field", f"{name}: must be a whole number {low} to {high}")
     return int(text)
+
+
+def told_by(counter: Counter) -> Meters:
+    """The ledger of what sites and cars have told."""
+    assert counter.meters is not None  # app.py gives it; tests of other routes need none
+    return counter.meters

@@ -13,7 +13,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Struct
 
-from motorcade.api.counter import AnyRequest, Counter, read_body
+from motorcade.api.counter import AnyRequest, Counter, read_body, told_by
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, not_found, unregistered
 from motorcade.api.partners import point_of
@@ -133,10 +133,12 @@ async def remove_config(
 async def show_errors(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[TelemetryErrors]]:
-    """Why the vehicle does not take the calling app's configuration, if it said so."""
+    """Why the vehicle does not take the calling app's configuration, if it said so, and what it
+    told of errors while it streams by it, the newest first."""
     access, vehicle = counter.admit(request, tag)
     row = _config(counter, access, vehicle)
-    return ok(TelemetryErrors(_errors(access, vehicle, row)))
+    streamed = _streamed(counter, access, vehicle) if row is not None else []
+    return ok(TelemetryErrors(_errors(access, vehicle, row) + streamed))
 
 
 @get("/api/1/partner_accounts/fleet_telemetry_errors")
@@ -184,6 +186,18 @@ def _errors(
     if row is None or not row.refusal:
         return []
     return [TelemetryError(name=access.client_id, error=row.refusal, vin=vehicle.vin)]
+
+
+def _streamed(counter: Counter, access: AccessToken, vehicle: Vehicle) -> list[TelemetryError]:
+    """What the vehicle told by `errors` records."""
+    return [
+        TelemetryError(
+            name=access.client_id,
+            error=f"{told.name}: {told.body}" if told.body else told.name,
+            vin=vehicle.vin,
+        )
+        for told in told_by(counter).errors(vehicle.token)
+    ]
 
 
 def _partner_errors(counter: Counter, access: AccessToken) -> list[TelemetryError]:

@@ -100,6 +100,7 @@ _RIGHTS: Final = (
         pace=Pace.DATA,
         note="and `vehicle_location` besides: what is near tells where it is",
     ),
+    Right("GET", f"{VEHICLE}/recent_alerts", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/release_notes", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/service_data", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", f"{VEHICLE}/drivers", (DEVICE_DATA,), pace=Pace.DATA, note=_OWNER),

@@ -1,1 +1,1 @@
-"""What energy sites' meters have shown, kept longer than the log: the past behind the API."""
+"""What sites' meters have shown and cars' diagnostics told, kept longer than the log."""

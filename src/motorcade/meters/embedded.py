@@ -18,12 +18,23 @@ import structlog
 from motorcade import at_rest
 from motorcade.durable import make_directory
 from motorcade.events import VehicleToken
-from motorcade.meters.port import METERS, SLOT_US, Point, Span
+from motorcade.meters.port import METERS, SLOT_US, TOLD_MAX, Alert, Point, Span, StreamError
 from motorcade.meters.readings import News
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _US: Final = 1_000_000
 _JOULES: Final = ", ".join(f"j{number}" for number in range(len(METERS)))
+_TOLD: Final = """
+CREATE TABLE alerts (
+    vehicle TEXT NOT NULL, time_us INTEGER NOT NULL, name TEXT NOT NULL,
+    ended_us INTEGER NOT NULL, audiences TEXT NOT NULL, PRIMARY KEY (vehicle, time_us, name)
+) WITHOUT ROWID;
+CREATE TABLE errors (
+    vehicle TEXT NOT NULL, time_us INTEGER NOT NULL, name TEXT NOT NULL,
+    body TEXT NOT NULL, PRIMARY KEY (vehicle, time_us, name)
+) WITHOUT ROWID;
+"""
+"""Since version 2."""
 _SCHEMA: Final = f"""
 CREATE TABLE points (
     site TEXT NOT NULL, slot INTEGER NOT NULL, time_us INTEGER NOT NULL,
@@ -42,6 +53,7 @@ CREATE TABLE charges (
 CREATE TABLE tariffs (
     site TEXT PRIMARY KEY, time_us INTEGER NOT NULL, content TEXT NOT NULL
 ) WITHOUT ROWID;
+{_TOLD}
 CREATE TABLE cursors (name TEXT PRIMARY KEY, cursor BLOB NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
@@ -61,6 +73,18 @@ _PUT_TARIFF: Final = """
 INSERT INTO tariffs VALUES (?, ?, ?)
 ON CONFLICT (site) DO UPDATE SET time_us = excluded.time_us, content = excluded.content
 WHERE excluded.time_us >= tariffs.time_us
+"""
+_PUT_ALERT: Final = """
+INSERT INTO alerts VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (vehicle, time_us, name) DO UPDATE
+SET ended_us = excluded.ended_us, audiences = excluded.audiences
+WHERE excluded.ended_us >= alerts.ended_us
+"""
+_PUT_ERROR: Final = "INSERT OR IGNORE INTO errors VALUES (?, ?, ?, ?)"
+_NEWEST_ONLY: Final = """
+DELETE FROM {table} WHERE vehicle = ?1 AND (time_us, name) NOT IN (
+    SELECT time_us, name FROM {table} WHERE vehicle = ?1 ORDER BY time_us DESC, name LIMIT ?2
+)
 """
 _CURSOR: Final = "energy"
 _POINT: Final = f"SELECT time_us, {_JOULES} FROM points WHERE site = ?"
@@ -83,6 +107,7 @@ class EmbeddedMeters:
             at_rest.forget(path)
             with closing(_connect(path)) as fresh:
                 fresh.executescript(_SCHEMA)
+        _bring_up(path)
         self._writing = _connect(path)
         self._reading = _connect(path)
         self._reading.execute("PRAGMA query_only = ON")
@@ -122,6 +147,22 @@ class EmbeddedMeters:
             query = "SELECT content FROM tariffs WHERE site = ?"
             row = self._reading.execute(query, (site,)).fetchone()
         return row[0] if row else "null"
+
+    def alerts(self, vehicle: VehicleToken) -> list[Alert]:
+        query = "SELECT name, time_us, ended_us, audiences FROM alerts"
+        return [
+            Alert(name, time_us, ended_us, tuple(audiences.split()))
+            for name, time_us, ended_us, audiences in self._told(query, vehicle)
+        ]
+
+    def errors(self, vehicle: VehicleToken) -> list[StreamError]:
+        query = "SELECT name, time_us, body FROM errors"
+        return [StreamError(*row) for row in self._told(query, vehicle)]
+
+    def _told(self, query: str, vehicle: VehicleToken) -> list[Any]:
+        with self._read_lock:
+            ordered = f"{query} WHERE vehicle = ? ORDER BY time_us DESC, name"
+            return self._reading.execute(ordered, (vehicle,)).fetchall()
 
     def _spans(
         self, table: str, site: str, from_us: int, until_us: int, limit: int
@@ -178,7 +219,23 @@ class EmbeddedMeters:
                 _PUT_TARIFF,
                 [(site, time_us, text) for site, (time_us, text) in news.tariffs.items()],
             )
+            self._put_told(writing, news)
             writing.execute("INSERT OR REPLACE INTO cursors VALUES (?, ?)", (_CURSOR, cursor))
+
+    def _put_told(self, writing: sqlite3.Connection, news: News) -> None:
+        writing.executemany(
+            _PUT_ALERT,
+            [
+                (vehicle, start_us, name, alert.ended_us, " ".join(alert.audiences))
+                for (vehicle, start_us, name), alert in news.alerts.items()
+            ],
+        )
+        writing.executemany(_PUT_ERROR, [(*key, one.body) for key, one in news.errors.items()])
+        for table, told in (("alerts", news.alerts), ("errors", news.errors)):
+            vehicles = sorted({vehicle for vehicle, _, _ in told})
+            writing.executemany(
+                _NEWEST_ONLY.format(table=table), [(vehicle, TOLD_MAX) for vehicle in vehicles]
+            )
 
     def purge(self, before_us: int) -> None:
         """Forget what is older."""
@@ -186,6 +243,8 @@ class EmbeddedMeters:
             writing.execute("DELETE FROM points WHERE slot < ?", (before_us // SLOT_US,))
             for table in ("outages", "charges"):
                 writing.execute(f"DELETE FROM {table} WHERE start_s < ?", (before_us // _US,))
+            for table in ("alerts", "errors"):
+                writing.execute(f"DELETE FROM {table} WHERE time_us < ?", (before_us,))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -217,7 +276,17 @@ def _is_good(path: Path) -> bool:
             raise
         _log.error("meters_damaged", path=str(path), error=str(error), hint="kept as *.damaged")
         return False
-    return bool(version == SCHEMA_VERSION)
+    return 1 <= int(version) <= SCHEMA_VERSION
+
+
+def _bring_up(path: Path) -> None:
+    """Add what earlier versions lack."""
+    with closing(_connect(path)) as connection:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        if version < SCHEMA_VERSION:
+            connection.executescript(
+                f"BEGIN; {_TOLD} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+            )
 
 
 def _put_aside(path: Path) -> None:

@@ -1,7 +1,6 @@
-"""The thread that keeps the meters' ledger up with the log's topic ENERGY.
+"""The thread that keeps the meters' ledger up with the log's topics ENERGY and DIAGNOSTICS.
 
-Where no site is registered it reads nothing: the topic shares its lane with all telemetry, and to
-pass that costs 0.1 µs a record.
+They share their lane with all telemetry: to pass that costs 0.1 µs a record.
 """
 
 import sqlite3
@@ -16,13 +15,12 @@ from motorcade.clock import Clock
 from motorcade.config import EnergyConfig
 from motorcade.events import Topic
 from motorcade.log.errors import CursorError, LogCorruptError
-from motorcade.log.port import AtTime, Cursor, Edge, Log, LogReader, Start
+from motorcade.log.port import Cursor, Edge, Log, LogReader, Start
 from motorcade.meters.embedded import EmbeddedMeters, is_full
 from motorcade.meters.readings import News, Readings
 
-TOPICS: Final = frozenset({Topic.ENERGY})
+TOPICS: Final = frozenset({Topic.ENERGY, Topic.DIAGNOSTICS})
 POLL_S: Final = 0.2  # how soon a stop is noticed; records ring the doorbell
-LOOK_S: Final = 1.0  # how often it is asked whether there are sites now
 PURGE_S: Final = 3_600.0
 _US: Final = 1_000_000
 
@@ -39,13 +37,11 @@ class MetersFollower:
         meters: EmbeddedMeters,
         clock: Clock,
         *,
-        first_site_us: Callable[[], int | None],
         failed: Callable[[Exception], None],
     ) -> None:
-        """`first_site_us`: when the first site was added, `None` while there is none. `failed` is
-        called from the thread, which then ends: the process should, too."""
+        """`failed` is called from the thread, which then ends: the process should, too."""
         self._config, self._log, self._meters, self._clock = config, log, meters, clock
-        self._first_site_us, self._failed = first_site_us, failed
+        self._failed = failed
         self._readings = Readings()
         self._news = News()
         self._read_to: Cursor | None = None  # what `_news` goes up to; None: nothing is waiting
@@ -65,24 +61,13 @@ class MetersFollower:
 
     def _run(self) -> None:
         try:
-            start = self._wait_for_a_site()
-            if start is None:
-                return
+            cursor = self._meters.cursor()
             for known in self._meters.last():
                 self._readings.resume(*known)
-            self._follow(start)
+            self._follow(Edge.EARLIEST if cursor is None else Cursor(cursor))
         except Exception as error:  # whatever it is: a dead follower must not look alive
             _log.exception("meters_failed")
             self._failed(error)
-
-    def _wait_for_a_site(self) -> Start | None:
-        cursor = self._meters.cursor()
-        if cursor is not None:
-            return Cursor(cursor)
-        while (first_us := self._first_site_us()) is None:
-            if self._stopping.wait(LOOK_S):
-                return None
-        return AtTime(first_us - _US)
 
     def _follow(self, start: Start) -> None:
         reader = self._open(start)

@@ -1,9 +1,11 @@
-"""The promises of the meters' ledger: what sites have measured, by site and time.
+"""The promises of the meters' ledger: what sites have measured and cars have told, by time.
 
-1. **Derived.** Everything comes from topic `energy` of the log: nothing is estimated but what lies
-   between two samples, which is taken as even. It is behind the log by `energy.ledger_commit_s`.
+1. **Derived.** Everything comes from topics `energy` and `diagnostics` of the log: nothing is
+   estimated but what lies between two samples, which is taken as even. It is behind the log by
+   `energy.ledger_commit_s`.
 2. **Repeatable.** Records may be applied again, after a crash or a resend: the ledger is the same.
-3. **Bounded.** A meter is kept at one point per `SLOT_US`, for `energy.ledger_s_max`.
+3. **Bounded.** A meter is kept at one point per `SLOT_US`, for `energy.ledger_s_max`; of a car the
+   newest `TOLD_MAX` alerts and as many errors.
 
 Reading methods may be called from any thread; each costs at most some ten milliseconds.
 """
@@ -45,8 +47,36 @@ class Span:
     energy_j: int = 0  # into the car
 
 
+TOLD_MAX: Final = 100  # alerts of a car, and errors, that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """What a car's own supervision found."""
+
+    name: str
+    started_us: int  # the car's clock
+    ended_us: int = 0  # 0: as far as it has told, it is on
+    audiences: tuple[str, ...] = ()  # customer, service, service-fix
+
+
+@dataclass(frozen=True, slots=True)
+class StreamError:
+    """What went wrong while a car streamed, in its own words."""
+
+    name: str
+    time_us: int  # the car's clock
+    body: str = ""
+
+
 class Meters(Protocol):
     """Read side."""
+
+    def alerts(self, vehicle: VehicleToken) -> list[Alert]:
+        """The newest first."""
+
+    def errors(self, vehicle: VehicleToken) -> list[StreamError]:
+        """The newest first."""
 
     def around(self, site: VehicleToken, times_us: Sequence[int]) -> list[Point]:
         """The points before and after each instant, where there are any; sorted, each once."""

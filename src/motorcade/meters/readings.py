@@ -1,4 +1,4 @@
-"""Sites' samples to what the ledger keeps: points, spans, tariffs. No IO.
+"""Records to what the ledger keeps: points, spans, tariffs of sites, alerts of cars. No IO.
 
 A sample carries what has changed, so the last value of each meter stands for those it lacks. A
 sample older than the last one of its site is left out: a site's buffer sends in order, so it is a
@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from motorcade.events import Record
-from motorcade.meters.port import METERS, SLOT_US, Point, Span
+from motorcade.events import Record, Topic
+from motorcade.meters.diagnostics import alerts_of, errors_of
+from motorcade.meters.port import METERS, SLOT_US, Alert, Point, Span, StreamError
 from motorcade.signals.decode import decode_record
 
 INTEGER_MAX: Final = 1 << 62  # SQLite's integers are of 64 bits
@@ -27,9 +28,12 @@ class News:
     outages: dict[tuple[str, int], Span] = field(default_factory=dict)  # by site and start
     charges: dict[tuple[str, int], Span] = field(default_factory=dict)
     tariffs: dict[str, tuple[int, str]] = field(default_factory=dict)  # with its time, µs
+    alerts: dict[tuple[str, int, str], Alert] = field(default_factory=dict)  # start and name
+    errors: dict[tuple[str, int, str], StreamError] = field(default_factory=dict)  # time and name
 
     def __bool__(self) -> bool:
-        return bool(self.points or self.outages or self.charges or self.tariffs)
+        sites = self.points or self.outages or self.charges or self.tariffs
+        return bool(sites or self.alerts or self.errors)
 
 
 @dataclass(slots=True)
@@ -57,8 +61,11 @@ class Readings:
         self._sites[site] = _Site(point.time_us, True, values)
 
     def read(self, records: Iterable[Record], news: News) -> None:
-        """Add what these records of topic `energy` say to `news`."""
+        """Add what these records of `energy` and `diagnostics` say to `news`."""
         for record in records:
+            if record.topic is Topic.DIAGNOSTICS:
+                _take_told(record, news)
+                continue
             for reading in decode_record(record) or ():
                 self._take(record.vehicle, int(reading["time_us"]), reading["signals"], news)
 
@@ -89,3 +96,14 @@ class Readings:
         text = signals.get("time_of_use_tariff")
         if isinstance(text, str) and len(text) <= TARIFF_BYTES_MAX:
             news.tariffs[token] = (time_us, text)
+
+
+def _take_told(record: Record, news: News) -> None:
+    if not record.vehicle:
+        return
+    for alert in alerts_of(record):
+        key = (record.vehicle, alert.started_us, alert.name)
+        if alert.ended_us >= news.alerts.get(key, alert).ended_us:  # else it is an older telling
+            news.alerts[key] = alert
+    for error in errors_of(record):
+        news.errors[record.vehicle, error.time_us, error.name] = error
