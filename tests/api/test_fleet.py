@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -74,8 +73,8 @@ def test_errors_while_streaming_show_to_the_app_whose_configuration_it_is(
     client: httpx.Client, platform: Platform
 ) -> None:
     news = News()
-    told = errors(("dial_failed", 9, "no route to host"), ("odd", 8, ""))
-    Readings().read([replace(told, vehicle=VehicleToken(TOKENS[0]))], news)
+    rows = (("dial_failed", 9, "no route to host"), ("odd", 8, ""))
+    Readings().read([errors(*rows, car=VehicleToken(TOKENS[0]))], news)
     platform.meters.apply(news, b"cursor")
     shown = f"{CAR}/fleet_telemetry_errors"
     assert client.get(shown).json()["response"]["fleet_telemetry_errors"] == []

@@ -33,12 +33,12 @@ def alerts(*rows: tuple[str, int, int], car: VehicleToken = CAR) -> Record:
     return _record(message.SerializeToString(), Encoding.TESLA_ALERTS, car)
 
 
-def errors(*rows: tuple[str, int, str]) -> Record:
+def errors(*rows: tuple[str, int, str], car: VehicleToken = CAR) -> Record:
     message = VehicleErrors()
     for name, at_s, body in rows:
         error = message.errors.add(name=name, body=body, tags={"k": "v"})
         error.created_at.FromSeconds(at_s)
-    return _record(message.SerializeToString(), Encoding.TESLA_ERRORS)
+    return _record(message.SerializeToString(), Encoding.TESLA_ERRORS, car)
 
 
 def apply(ledger: EmbeddedMeters, *records: Record) -> None:
