@@ -21,7 +21,7 @@ import uvloop
 
 from motorcade import compiled, logs
 from motorcade.clock import SystemClock
-from motorcade.config import Config
+from motorcade.config import Config, ConfigError
 from motorcade.identity import tls
 from motorcade.identity.authority import Authority, open_authority
 from motorcade.log.embedded import EmbeddedLog
@@ -32,6 +32,7 @@ from motorcade.supervisor import ChildLink, StopEvents
 
 if TYPE_CHECKING:
     from motorcade.api.build import Extras
+    from motorcade.api.charging_places import ChargingPlace
     from motorcade.api.counter import Counter
 
 FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answers of vehicles
@@ -253,6 +254,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         people=parts.registry.people,
         sharing=parts.registry.sharing,
         meters=meters,
+        places=_charging_places(config.api.charging_sites_file),
         fetch_key=keys.fetch,
     )
     report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
@@ -290,6 +292,16 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     ledger.close()
     if failed:
         raise failed[0]
+
+
+def _charging_places(path: str) -> "tuple[ChargingPlace, ...]":
+    """Raises `ConfigError`."""
+    from motorcade.api.charging_places import read_places
+
+    try:
+        return read_places(Path(path).read_bytes()) if path else ()
+    except OSError as error:
+        raise ConfigError(f"api.charging_sites_file: {error}") from error
 
 
 def _end_of(task: "asyncio.Future[None]") -> Exception:

@@ -175,6 +175,7 @@ class StateConfig:
 
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
+    charging_sites_file: str = ""  # places to charge, JSON; none: apps are told of none
     body_bytes_max: int = 1 << 20  # larger requests: 413
     streams_max: int = 5_000  # open app streams, WebSockets and server-sent events
     stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
 
-from motorcade.api.charging_places import PLACES, distance_m, nearby
+from motorcade.api.charging_places import distance_m, nearby, read_places
+from motorcade.config import ConfigError
 from motorcade.events import VehicleToken
 from motorcade.meters.readings import News, Readings
 from motorcade.registry.people.port import AppRequest
@@ -18,6 +18,14 @@ from tests.api.standins import TOKENS, VINS, Platform, bearer, running
 from tests.meters.test_diagnostics import alerts
 
 CAR = f"/api/1/vehicles/{VINS[0]}"
+PLACES = read_places(
+    b"""[
+    {"name": "Mitte", "latitude_deg": 52.5163, "longitude_deg": 13.4022, "stalls": 8, "fast": true},
+    {"name": "Nord", "latitude_deg": 52.423, "longitude_deg": 13.048, "stalls": 6, "fast": true},
+    {"name": "Hotel", "latitude_deg": 52.52, "longitude_deg": 13.43, "stalls": 3, "fast": false},
+    {"name": "Far", "latitude_deg": 48.8387, "longitude_deg": 2.379, "stalls": 9, "fast": true}
+    ]"""
+)
 TIME_US = 1_700_000_000_500_000
 EU = Home("eu", "https://fleet-api.prd.eu.vn.cloud.tesla.com")
 
@@ -58,8 +66,8 @@ def test_recent_alerts_are_those_that_the_car_streamed(
     url = f"{CAR}/recent_alerts"
     assert client.get(url).json()["response"] == {"recent_alerts": []}
     news = News()
-    told = alerts(("BMS_a066", 1_616_191_275, 0), ("VCFRONT_a1", 1_616_191_000, 1_616_191_100))
-    Readings().read([replace(told, vehicle=VehicleToken(TOKENS[0]))], news)
+    rows = (("BMS_a066", 1_616_191_275, 0), ("VCFRONT_a1", 1_616_191_000, 1_616_191_100))
+    Readings().read([alerts(*rows, car=VehicleToken(TOKENS[0]))], news)
     platform.meters.apply(news, b"cursor")
     platform.live.states[TOKENS[0]] = VehicleState({}, False, 5)  # away, or asleep
     found = client.get(url).json()["response"]["recent_alerts"]
@@ -73,18 +81,40 @@ def test_recent_alerts_are_those_that_the_car_streamed(
     assert client.get(url, headers=bearer("eve")).status_code == 404
 
 
-def test_charging_sites_lie_around_the_car(client: httpx.Client, platform: Platform) -> None:
-    sites = client.get(f"{CAR}/nearby_charging_sites").json()["response"]
-    miles = [site["distance_miles"] for site in sites["superchargers"]]
-    assert miles == sorted(miles)
-    assert miles[0] < 1
-    assert {site["name"].split()[0] for site in sites["superchargers"]} == {"Berlin", "Potsdam"}
-    assert {site["type"] for site in sites["destination_charging"]} == {"destination"}
+def test_charging_sites_are_the_operator_s_around_the_car(
+    client: httpx.Client, platform: Platform
+) -> None:
+    url = f"{CAR}/nearby_charging_sites"
+    none = client.get(url).json()["response"]
+    assert (none["superchargers"], none["destination_charging"]) == ([], [])  # nothing was loaded
+    platform.counter.places = PLACES
+    sites = client.get(url).json()["response"]
+    assert [site["name"] for site in sites["superchargers"]] == ["Mitte", "Nord"]
+    assert sites["superchargers"][0]["total_stalls"] == 8
+    assert sites["superchargers"][0]["distance_miles"] < 1
+    assert [site["type"] for site in sites["destination_charging"]] == ["destination"]
     assert sites["timestamp"] == TIME_US // 1_000
-    few = client.get(f"{CAR}/nearby_charging_sites", params={"count": 1, "radius": 5})
-    assert len(few.json()["response"]["superchargers"]) == 1
+    few = client.get(url, params={"count": 1, "radius": 5}).json()["response"]
+    assert [site["name"] for site in few["superchargers"]] == ["Mitte"]
     tell(platform, latitude=0.0, longitude=0.0)
-    assert client.get(f"{CAR}/nearby_charging_sites").json()["response"]["superchargers"] == []
+    assert client.get(url).json()["response"]["superchargers"] == []
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (b"{}", "array"),
+        (b"x", "malformed"),
+        (b'[{"name": "a"}]', "latitude_deg"),
+        (
+            b'[{"name":"a","latitude_deg":91,"longitude_deg":0,"stalls":1,"fast":true}]',
+            "latitude_deg",
+        ),
+    ],
+)
+def test_a_file_of_sites_that_is_wrong_says_why(content: bytes, text: str) -> None:
+    with pytest.raises(ConfigError, match=text):
+        read_places(content)
 
 
 def test_charging_sites_need_the_location(client: httpx.Client, platform: Platform) -> None:
@@ -108,7 +138,7 @@ def test_distances_are_those_on_the_globe() -> None:
     assert distance_m(place.latitude_deg, place.longitude_deg, place) == 0
     quarter = distance_m(place.latitude_deg - 90, place.longitude_deg, place)
     assert quarter == pytest.approx(math.pi / 2 * 6_371_008.8, rel=1e-6)
-    assert len(nearby(0, 0, radius_miles=20_000)) == len(PLACES)
+    assert len(nearby(PLACES, 0, 0, radius_miles=20_000)) == len(PLACES)
 
 
 @pytest.mark.parametrize(

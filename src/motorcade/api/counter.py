@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 
+from motorcade.api.charging_places import ChargingPlace
 from motorcade.api.domain_keys import KeyFetchError
 from motorcade.api.envelope import note_allowance
 from motorcade.api.errors import (
@@ -67,6 +68,7 @@ class Counter:
     people: People | None = None
     sharing: Sharing | None = None  # drivers, invitations, homes, registered apps
     fetch_key: Callable[[str], Awaitable[bytes]] = no_key  # of a domain: `domain_keys.py`
+    places: tuple[ChargingPlace, ...] = ()  # to charge at
     meters: Meters | None = None  # the past of energy sites
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens

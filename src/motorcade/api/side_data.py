@@ -87,8 +87,8 @@ async def mobile_enabled(
 async def nearby_charging_sites(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[Sites]]:
-    """Charging places of ours around where the car is. They tell where it is: needs the location's
-    scope besides. `count` and `radius` (miles) bound the answer."""
+    """The charging places that the operator loaded, around where the car is. They tell where that
+    is: needs the location's scope besides. `count` and `radius` (miles) bound the answer."""
     access, vehicle = counter.admit(request, tag)
     if not sees_location(access.scopes):
         raise missing_scopes((LOCATION,))
@@ -102,7 +102,7 @@ async def nearby_charging_sites(
     if position is None:
         raise offline("the car has not said where it is")
     latitude_deg, longitude_deg, time_us = position
-    found = nearby(latitude_deg, longitude_deg, radius_miles=radius)
+    found = nearby(counter.places, latitude_deg, longitude_deg, radius_miles=radius)
     return ok(
         Sites(
             destination_charging=[_site(*row) for row in found if not row[1].fast][:count],
