@@ -185,6 +185,7 @@ class ApiConfig:
     stream_comment_s: float = 15.0  # server-sent events: silence is broken this often
     key_fetch_s_max: float = 5.0  # in all, for an app's key from its domain; beyond: 424
     key_lookups_max: int = 4  # names of such domains looked up at once; more wait
+    answers_bytes_max: int = 32 << 20  # of `vehicle_data` kept while nothing new came: 6,000
     residence_s_max: float = 1.0  # an account's move, an app's registration show within this
     token_ttl_s: int = 28_800  # what `motorcade token` gives unless told otherwise
     sign_ins_concurrent_max: int = 2  # passwords checked at once; more wait

@@ -114,6 +114,7 @@ class FakeLive:
     def __init__(self) -> None:
         self.states: dict[str, VehicleState] = {}
         self.callbacks: dict[Handle, tuple[str, Callback]] = {}
+        self._seen: dict[str, tuple[VehicleState | None, int]] = {}
         self._handles = count()
 
     def read(self, token: VehicleToken) -> VehicleState:
@@ -124,6 +125,15 @@ class FakeLive:
 
     def value(self, token: VehicleToken, signal: str) -> SignalValue | None:
         return self.read(token).signals.get(signal)
+
+    def version(self, token: VehicleToken) -> int:
+        """Tests put states in as they like: another object is another version."""
+        state = self.states.get(token)
+        seen, number = self._seen.get(token, (None, 0))
+        if state is not seen:
+            number += 1
+            self._seen[token] = state, number
+        return number
 
     def subscribe(self, token: VehicleToken, callback: Callback) -> Handle:
         handle = Handle(next(self._handles))

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from motorcade.api import server
-from motorcade.api.server import listen, serve
+from motorcade.api.server import _Joining, listen, serve
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -44,3 +44,70 @@ def test_the_date_goes_on_and_a_stop_is_noticed_at_once(monkeypatch: pytest.Monk
         return time.monotonic() - begun_s
 
     assert asyncio.run(main()) < 5
+
+
+class Wire:
+    """A transport that notes what is written."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.closed = False
+
+    def write(self, data: bytes) -> None:
+        assert not self.closed
+        self.written.append(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+
+def test_what_is_written_in_one_turn_leaves_as_one() -> None:
+    async def main() -> None:
+        wire: Any = Wire()
+        joining = _Joining(wire, asyncio.get_running_loop())
+        joining.write(b"head ")
+        joining.write(b"body")
+        assert wire.written == []
+        await asyncio.sleep(0)
+        assert wire.written == [b"head body"]
+        joining.write(b"more")  # a head alone, as of an answer to HEAD, waits for nothing
+        await asyncio.sleep(0)
+        assert wire.written == [b"head body", b"more"]
+        joining.write(b"the end")
+        joining.close()
+        assert wire.written[2:] == [b"the end"]
+        joining.write(b"too late")
+        await asyncio.sleep(0)
+        assert len(wire.written) == 3
+        assert joining.is_closing()
+
+    asyncio.run(main())
+
+
+def test_an_answer_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    writes: list[int] = []
+    flush = _Joining._flush
+
+    def noted(self: _Joining) -> None:
+        writes.append(len(self._waiting))
+        flush(self)
+
+    monkeypatch.setattr(_Joining, "_flush", noted)
+
+    async def main() -> None:
+        listener = listen("127.0.0.1", 0)
+        running = await serve(app, [listener])
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
+        for _ in range(2):
+            writer.write(REQUEST)
+            await reader.readuntil(b"\r\n\r\n")
+        assert writes == [2, 2]
+        writer.write(REQUEST.replace(b"GET", b"HEAD"))
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+        await running.stop()
+
+    asyncio.run(main())

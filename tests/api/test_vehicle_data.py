@@ -1,7 +1,10 @@
 """`vehicle_data` from what a simulated car says: each command's effect, and nothing made up."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from motorcade.api.errors import ApiError
@@ -11,6 +14,7 @@ from motorcade.state.port import SignalValue, VehicleState
 from motorcade.vehicle import charging
 from motorcade.vehicle.model import Car
 from motorcade.vehicle.sensors import signals_of
+from tests.api.standins import TOKENS, VINS, Platform, bearer, running
 from tests.vehicle.actions.cars import (
     EVERYTHING,
     Change,
@@ -265,3 +269,49 @@ def test_a_car_fills_nearly_every_member() -> None:
         *(f"vehicle_state.tpms_soft_warning_{wheel}" for wheel in ("fl", "fr", "rl", "rr")),
         "location_data.active_route_traffic_minutes_delay",
     }
+
+
+PATH = f"/api/1/vehicles/{VINS[0]}/vehicle_data"
+PLACED = {"endpoints": "drive_state;charge_state;location_data"}
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    with running(tmp_path, "rates.data_per_minute=100") as platform:
+        platform.live.change(TOKENS[0], soc=50.0, latitude=52.5, longitude=13.4)
+        yield platform
+
+
+def ask(platform: Platform, *scopes: str, subject: str = "owner") -> httpx.Response:
+    headers = bearer(subject, *(scopes or ("vehicle_device_data", "vehicle_location")))
+    return httpx.get(platform.url + PATH, params=PLACED, headers=headers)
+
+
+def test_what_was_made_for_one_is_not_told_to_another(platform: Platform) -> None:
+    """An answer is kept while nothing is new, and asked for by those who may see less."""
+    platform.registry.sharing.redeem(platform.registry.sharing.invite(1_000, "owner").code, "bob")
+    for _ in range(3):
+        told = ask(platform).json()["response"]
+        assert (told["access_type"], told["drive_state"]["latitude"]) == ("OWNER", 52.5)
+        told = ask(platform, "vehicle_device_data").json()["response"]
+        assert "latitude" not in told["drive_state"]
+        assert "location_data" not in told
+        assert ask(platform, subject="bob").json()["response"]["access_type"] == "DRIVER"
+        assert ask(platform, "vehicle_cmds").status_code == 403
+        assert ask(platform, subject="mallory").status_code == 404
+        assert ask(platform, "x:expired").status_code == 401
+
+
+def test_an_answer_is_as_new_as_the_state_and_counted_like_any(platform: Platform) -> None:
+    left = []
+    for soc in (50.0, 50.0, 51.0, 51.0, 49.0):
+        platform.live.change(TOKENS[0], soc=soc)
+        answer = ask(platform)
+        assert answer.headers["content-type"] == "application/json"
+        assert answer.json()["response"]["charge_state"]["battery_level"] == int(soc)
+        left.append(int(answer.headers["ratelimit-remaining"]))
+    assert left == [99, 98, 97, 96, 95]
+    platform.live.change(TOKENS[0], online=False)
+    assert ask(platform).status_code == 408
+    platform.live.change(TOKENS[0], online=True, asleep=True)
+    assert ask(platform).status_code == 408

@@ -3,6 +3,7 @@
 import itertools
 import threading
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -236,6 +237,69 @@ def test_restored_at_every_cut_equals_uninterrupted(records: list[Record], at: l
     uninterrupted = state(*records)
     assert live.save() == uninterrupted.save()
     assert all(live.read(token) == uninterrupted.read(token) for token in FLEET)
+
+
+@given(records_lists, cuts)
+def test_a_version_that_stays_is_a_state_that_stays(records: list[Record], at: list[int]) -> None:
+    live = EmbeddedLiveState(SMALL)
+    seen: dict[tuple[VehicleToken, int], VehicleState] = {}
+
+    def look() -> None:
+        for token in FLEET:
+            shown = live.read(token)
+            assert seen.setdefault((token, live.version(token)), shown) == shown
+
+    for piece in pieces(records, at):
+        live.apply(piece, "gateway")
+        look()
+        live.restore(live.save())
+        look()
+    live.restore(None)
+    look()
+
+
+def test_a_restored_state_has_a_version_of_its_own() -> None:
+    live = state(tesla(CAR, 1, soc=1.0))
+    saved, seen = live.save(), {live.version(CAR)}
+    for soc in (2.0, 3.0):
+        live.apply(batch(tesla(CAR, 2, soc=soc)), "gateway")
+        seen.add(live.version(CAR))
+        live.restore(saved)
+        seen.add(live.version(CAR))
+    assert len(seen) == 5
+
+
+def test_who_looks_while_records_are_applied_is_told_that_there_is_more() -> None:
+    """What was read before the values came must not count as what they made of it."""
+    live = state(tesla(CAR, 1, soc=1.0))
+    looks: list[tuple[int, VehicleState]] = []
+    decode = live._decoder.decode
+
+    def looking(*given: Any) -> Any:
+        looks.append((live.version(CAR), live.read(CAR)))
+        return decode(*given)
+
+    live._decoder.decode = looking  # type: ignore[method-assign]
+    live.apply(batch(tesla(CAR, 2, soc=2.0)), "gateway")
+    ((version, shown),) = looks
+    assert shown.signals["soc"].value == 1.0
+    assert live.version(CAR) != version
+
+
+def test_what_is_others_changes_no_version() -> None:
+    """Or a fleet that sends would let nothing be kept of a car that rests."""
+    live = state(tesla(CAR, 1, soc=1.0), tesla(OTHER, 1, soc=1.0), presence(OTHER, "a", 1))
+    before = live.version(CAR)
+    live.apply(batch(tesla(OTHER, 2, soc=2.0), presence(OTHER, "a", 2)), "gateway")
+    assert live.version(CAR) == before
+    for record in (tesla(CAR, 2, soc=2.0), presence(CAR, "b", 1), presence(CAR, "b", 2)):
+        live.apply(batch(record), "gateway")
+        assert live.version(CAR) != before
+        before = live.version(CAR)
+    live.apply(batch(presence(CAR, "c", 1)), "gateway")
+    before = live.version(CAR)
+    live.apply(batch(gateway_started()), "gateway")
+    assert live.version(CAR) != before, "its connection ended with the gateway's"
 
 
 def test_subscriptions_outlive_a_restore() -> None:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 
+from motorcade.api.answers import Answers
 from motorcade.api.charging_places import ChargingPlace
 from motorcade.api.domain_keys import KeyFetchError
 from motorcade.api.envelope import note_allowance
@@ -79,12 +80,14 @@ class Counter:
     rates: Rates = field(init=False)
     standing: Standing = field(init=False)
     residence: Residence = field(init=False)
+    answers: Answers = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
     _generation: int = 0  # of the keys that verified them
 
     def __post_init__(self) -> None:
         self.streams = Streams(self.config.api)
         self.rates = Rates(self.config.rates)
+        self.answers = Answers(self.config.api.answers_bytes_max)
         if self.people is None and self.desk is not None:
             self.people = self.desk.people
         poll_s = self.config.api.revocation_poll_ms / 1e3

@@ -6,9 +6,10 @@ import socket
 import ssl
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 DRAIN_S_MAX: Final = 11  # s, at stop, for requests under way; above `commands.response_s_max`
 WEBSOCKET_PING_S: Final = 20.0  # a silent app is asked, so that a dead one is noticed
@@ -68,6 +69,44 @@ class _TlsConfig(uvicorn.Config):
         self.ssl = self._tls
 
 
+class _Joining:
+    """A transport that sends what is written within one turn of the loop as one.
+
+    An answer's head and body are two writes to uvicorn; each write by itself is a system call and
+    wakes the client, and together these cost as much as everything else in a small answer.
+    """
+
+    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
+        self._transport, self._loop = transport, loop
+        self._waiting: list[bytes] = []
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the transport's own."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        if not self._waiting:
+            self._loop.call_soon(self._flush)
+        self._waiting.append(data)
+
+    def close(self) -> None:
+        """Send what waits, then close."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if waiting and not self._transport.is_closing():
+            self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+
+
+class _Protocol(HttpToolsProtocol):
+    """Uvicorn's HTTP over such a transport."""
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(cast(asyncio.Transport, _Joining(transport, self.loop)))
+
+
 class ApiServer:
     """The API on its listeners. `start` returns when all accept; `stop` drains them."""
 
@@ -121,7 +160,7 @@ def _config(app: Any, listener: Listener) -> uvicorn.Config:
         app,
         listener.tls,
         loop="none",  # the running one
-        http="httptools",
+        http=_Protocol,
         ws="wsproto",
         ws_max_size=WEBSOCKET_BYTES_MAX,
         ws_ping_interval=WEBSOCKET_PING_S,

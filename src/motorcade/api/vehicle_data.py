@@ -1,22 +1,22 @@
 """`GET vehicle_data`: live state in Tesla's sections and units. The members stand in a table."""
 
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
-from litestar import Response, get
+from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from motorcade.api import schedule_data
 from motorcade.api.counter import AnyRequest, Counter
-from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, offline
 from motorcade.api.presence import ONLINE, presence
 from motorcade.api.rights import sees_location
 from motorcade.api.shapes import Envelope
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS, Member
-from motorcade.api.vehicles import entry
+from motorcade.api.vehicles import entry_of
+from motorcade.registry.port import Vehicle
 from motorcade.state.port import SignalValue, VehicleState
 
 LOCATION_DATA: Final = "location_data"
@@ -30,11 +30,27 @@ async def vehicle_data(
     """The sections in `endpoints` (a;b;c); without it, all but the location."""
     access, vehicle = counter.admit(request, tag)
     endpoints = read_endpoints(request.query_params.get("endpoints"))
-    state = counter.state.read(vehicle.token)
-    if presence(state) != ONLINE:
-        raise offline()
-    sections = build_sections(state, endpoints, located=sees_location(access.scopes))
-    return ok(msgspec.to_builtins(entry(counter, vehicle, access)) | sections)
+    located, drives = sees_location(access.scopes), not access.owns(vehicle.owner)
+    shown = Shown(vehicle, endpoints, located, drives)
+    answer: Any = counter.answers.of(shown, counter.state)
+    return Response(answer, status_code=200, media_type=MediaType.JSON)
+
+
+class Shown(NamedTuple):
+    """All that an answer follows from, beside the vehicle's state."""
+
+    vehicle: Vehicle
+    endpoints: frozenset[str]
+    located: bool  # the location may be told
+    drives: bool  # to a driver, not to the owner
+
+    def encoded(self, state: VehicleState) -> bytes:
+        """The answer's body. Raises the 408 where the vehicle is asleep or offline."""
+        if presence(state) != ONLINE:
+            raise offline()
+        sections = build_sections(state, self.endpoints, located=self.located)
+        entry = entry_of(state, self.vehicle, drives=self.drives)
+        return msgspec.json.encode(Envelope(msgspec.to_builtins(entry) | sections))
 
 
 def read_endpoints(text: str | None) -> frozenset[str]:

@@ -17,6 +17,7 @@ from motorcade.commands.port import Request
 from motorcade.commands.table import WAKE_UP
 from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
+from motorcade.state.port import VehicleState
 
 NAME_SIGNAL: Final = "vehicle_name"  # what the vehicle was named by command
 ENTRIES_PER_TURN: Final = 16  # each reads live state: up to 1 ms
@@ -26,7 +27,11 @@ OWNER_ID: Final = 1  # Tesla's number of an account: ours have subjects instead
 def entry(counter: Counter, vehicle: Vehicle, access: AccessToken | None = None) -> VehicleEntry:
     """A vehicle as lists and answers show it to its owner or `access`."""
     drives = access is not None and not access.owns(vehicle.owner)
-    state = counter.state.read(vehicle.token)
+    return entry_of(counter.state.read(vehicle.token), vehicle, drives=drives)
+
+
+def entry_of(state: VehicleState, vehicle: Vehicle, *, drives: bool) -> VehicleEntry:
+    """The same of a state that was read, to its owner or who `drives` it."""
     named = state.signals.get(NAME_SIGNAL)
     return VehicleEntry(
         id=vehicle.id,

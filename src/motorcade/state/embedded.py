@@ -16,6 +16,7 @@ from motorcade.signals.catalogue import BY_ID, BY_NAME
 from motorcade.signals.decoder import Decoder
 from motorcade.signals.plain import DecodeCounts
 from motorcade.signals.samples import TAG_MASK, TEXT_BITS, Dictionary, SampleBatch, present
+from motorcade.signals.signal import Kind
 from motorcade.state.cells import Cells
 from motorcade.state.gate import Gate
 from motorcade.state.kernels import note_received
@@ -26,6 +27,11 @@ from motorcade.state.subscribers import Subscribers, notify
 
 STEP_ROWS: Final = 8_192  # per hold of the gate: about 0.2 ms
 STEP_SAMPLES: Final = 4_096
+_PLAIN: Final = {  # name and unit of signals whose numbers are shown as they are stored
+    signal.id: (signal.name, signal.unit)
+    for signal in BY_ID.values()
+    if signal.kind is not Kind.BOOLEAN and signal.enum is None
+}
 TEXTS_SPARE: Final = 4_096  # texts that no cell points at are swept when there may be this many
 
 
@@ -50,6 +56,7 @@ class EmbeddedLiveState:
         self._gate = Gate()
         self._subscribers = Subscribers()
         self._comings = 0
+        self._serial = 0  # of changes; never the same twice, whatever is restored
         self.records_without_slot = 0  # of vehicles beyond state.vehicles_max
         self._clear()
 
@@ -58,6 +65,7 @@ class EmbeddedLiveState:
         self._slots = SlotTable(vehicles_max=state.vehicles_max)
         self._cells = Cells(signals_per_vehicle_max=state.signals_per_vehicle_max)
         self._received_us = np.zeros(0, np.int64)
+        self._versions = np.zeros(0, np.int64)  # the serial of a slot's newest change
         self._presence = PresenceTable()
         self._texts: dict[int, str] = {}
         self._texts_swept = 0
@@ -93,9 +101,25 @@ class EmbeddedLiveState:
             slot = self._slots.find(high, low)
             if slot < 0:
                 return VehicleState({}, online=False, last_received_us=0)
-            signals = dict(self._change(*cell) for cell in self._cells.of_vehicle(slot))
+            cells, texts = self._cells.of_vehicle(slot), self._texts
             online, received_us = self._presence.is_online(slot), int(self._received_us[slot])
+        # Outside of the gate: what the cells point at stays true, and nobody else has to wait.
+        signals: dict[str, SignalValue] = {}
+        for signal, time_us, value in cells:
+            plain = _PLAIN.get(signal) if value == value else None
+            if plain is not None:
+                signals[plain[0]] = SignalValue(value, time_us, plain[1])
+            else:
+                name, shown = self._shown(signal, time_us, value, texts)
+                signals[name] = shown
         return VehicleState(signals, online, received_us)
+
+    def version(self, token: VehicleToken) -> int:
+        """See `LiveState.version`."""
+        high, low = pack_token(token)
+        with self._gate:
+            slot = self._slots.find(high, low)
+            return int(self._versions[slot]) if slot >= 0 else -1
 
     def online(self, token: VehicleToken) -> bool:
         """See `LiveState.online`."""
@@ -109,17 +133,16 @@ class EmbeddedLiveState:
         with self._gate:
             slot = self._slots.find(*pack_token(token))
             cell = self._cells.of_signal(slot, wanted) if slot >= 0 else None
-            return None if cell is None else self._change(wanted, *cell)[1]
+            texts = self._texts
+        return None if cell is None else self._shown(wanted, *cell, texts)[1]
 
     def comings(self) -> int:
         """See `LiveState.comings`."""
         return self._comings
 
-    def _change(self, signal: int, time_us: int, value: float) -> Change:
+    def _shown(self, signal: int, time_us: int, value: float, texts: dict[int, str]) -> Change:
         known = BY_ID.get(signal)
-        shown = SignalValue(
-            present(known, value, self._texts), time_us, known.unit if known else ""
-        )
+        shown = SignalValue(present(known, value, texts), time_us, known.unit if known else "")
         return (known.name if known else self._decoder.dictionary.name_of(signal)), shown
 
     def subscribe(self, token: VehicleToken, callback: Callback) -> Handle:
@@ -150,6 +173,7 @@ class EmbeddedLiveState:
             last = min(first + STEP_SAMPLES, len(samples))
             with self._gate:
                 changed = self._cells.apply(samples, first, last)
+                self._note_versions(samples.vehicle[first:last])
                 self._note_changes(samples, changed, changes)
         self._apply_presence(batch, slots, writer, changes)
         self._sweep_texts()
@@ -174,14 +198,21 @@ class EmbeddedLiveState:
                     for slot in self._subscribers.bind_new(self._slots.find):
                         self._cells.watched[slot] = True
                 note_received(found, received_us, is_telemetry[step], self._received_us)
+                self._note_versions(found[found >= 0])
             self.records_without_slot += int(np.count_nonzero((found < 0) & ((high | low) != 0)))
         return slots
+
+    def _note_versions(self, slots: npt.NDArray[np.int32]) -> None:
+        """Within the same hold of the gate as the change: who sees the number sees the change."""
+        self._serial += 1
+        self._versions[slots] = self._serial
 
     def _grow(self) -> None:
         capacity = self._slots.capacity
         self._cells.grow_vehicles(capacity)
         more = np.zeros(capacity - len(self._received_us), np.int64)
         self._received_us = np.concatenate((self._received_us, more))
+        self._versions = np.concatenate((self._versions, more))
 
     def _note_changes(
         self,
@@ -190,8 +221,9 @@ class EmbeddedLiveState:
         changes: dict[int, dict[str, SignalValue]],
     ) -> None:
         columns = (samples.vehicle, samples.signal, samples.time_us, samples.value)
-        for slot, *cell in zip(*(column[changed].tolist() for column in columns), strict=True):
-            name, value = self._change(*cell)
+        cells = zip(*(column[changed].tolist() for column in columns), strict=True)
+        for slot, signal, time_us, held in cells:
+            name, value = self._shown(signal, time_us, held, self._texts)
             changes.setdefault(slot, {})[name] = value
 
     def _apply_presence(
@@ -211,6 +243,7 @@ class EmbeddedLiveState:
                 else:
                     continue
                 self._comings += 1
+                self._note_versions(np.array([changed for changed, _ in moved], np.int32))
                 for changed, online in moved:
                     if self._cells.watched[changed]:
                         value = SignalValue(online, record.event_time_us, "")
@@ -280,6 +313,7 @@ class EmbeddedLiveState:
                 value=_column(state.value, "f8"),
             )
             self._cells.apply(cells, 0, len(cells))
+            self._note_versions(np.arange(self._slots.count, dtype=np.int32))
             for slot in self._subscribers.bind_new(self._slots.find):
                 self._cells.watched[slot] = True
 

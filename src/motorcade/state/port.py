@@ -47,6 +47,13 @@ class LiveState(Protocol):
     def read(self, token: VehicleToken) -> VehicleState:
         """The vehicle's state; an empty one for a vehicle that has never sent. Under 1 ms."""
 
+    def version(self, token: VehicleToken) -> int:
+        """Another number after each change of what `read` gives, once the change is in it.
+
+        Asked before `read`, it may be kept beside what was made of the answer: as long as it is the
+        same, nothing has changed since. Some microseconds' work.
+        """
+
     def online(self, token: VehicleToken) -> bool:
         """`read(token).online`, some microseconds' work whatever the vehicle has sent."""
 
