@@ -50,6 +50,7 @@ AWAKE: Final = "awake"
 DOINGS: Final = (PARKED, DRIVING, CHARGING, ASLEEP)
 """What a car may be told to do. `AWAKE` besides: a sleeping one wakes, another goes on."""
 
+MARK: Final = "asleep"  # the signal that is in each sample
 UP: Final = "up"
 DOWN: Final = "down"
 ANY: Final = "*"
@@ -144,18 +145,23 @@ class SkewedClock:
         return self._clock.monotonic_s()
 
 
-class WholeSampler:
-    """Says everything each time, so that whoever waits for a sample can tell it by any signal."""
+class MarkedSampler:
+    """Says one signal each time, so that whoever waits for a sample can tell it by that."""
 
     encoding = Encoding.JSON_SIGNALS
 
     def __init__(self) -> None:
         self.time_us = 0  # of the last sample, by the car's clock
+        self.restart()
+
+    def restart(self) -> None:
+        """Say everything the next time."""
+        self._sampler = JsonSampler(always=(MARK,))
 
     def sample(self, car: Any, extra: Signals, time_us: int) -> bytes:
         """See `Sampler.sample`."""
         self.time_us = time_us
-        return JsonSampler().sample(car, extra, time_us)
+        return self._sampler.sample(car, extra, time_us)
 
 
 class SandboxProgram:
@@ -228,7 +234,7 @@ class Stall:
         vehicle = _vehicle_file(spec, shared.servers)
         config, entropy = shared.config, shared.entropy
         disk = MemoryDisk()
-        self._sampler = WholeSampler()
+        self._sampler = MarkedSampler()
         drawn = _Drawn(f"{spec.vin} {spec.seed}")  # clients pin a car's keys: the seed's, always
         self._keychain = Keychain(disk, entropy=drawn, keys_max=config.signing_keys_max)
         self._machine = _Machine(self)
@@ -325,6 +331,7 @@ class Stall:
         self._machine.stand_in(self.car, self.pins)
         self._refusals = []
         self._clock.skew_s = 0.0
+        self._sampler.restart()
         self._stream.configure(None)
         self._install(spec)
         self._set_network(UP)
@@ -369,6 +376,7 @@ class Stall:
             self.car.do(change.doing)
         if change.clock_skew_s is not None:
             self._clock.skew_s = change.clock_skew_s
+            self._sampler.restart()
         if change.refuse is not None:
             self._refusals = list(change.refuse)
         if change.network is not None:

@@ -15,7 +15,6 @@ import msgspec
 import structlog
 
 from motorcade.api.counter import Counter
-from motorcade.api.presence import ASLEEP_SIGNAL
 from motorcade.identity.authority import Authority
 from motorcade.identity.signing import command_signer
 from motorcade.identity.tokens import TokenAuthority
@@ -23,7 +22,7 @@ from motorcade.registry.people.port import App, AppRequest, CodeRequest, People,
 from motorcade.registry.port import IssuedCertificate, NewVehicle
 from motorcade.registry.signing.port import SigningState
 from motorcade.sandbox import known
-from motorcade.sandbox.car import DOWN, PARKED
+from motorcade.sandbox.car import DOWN, MARK, PARKED
 from motorcade.sandbox.control import (
     Add,
     Cars,
@@ -438,7 +437,7 @@ class Worlds:
 
     def _has(self, state: VehicleState, view: CarView, since_us: int) -> bool:
         """Whether the car's last sample is there. A time too far ahead is shown as received."""
-        told = state.signals.get(ASLEEP_SIGNAL)
+        told = state.signals.get(MARK)
         ahead_us = self._counter.config.time.future_s_max * 1_000_000
         wanted_us = view.sample_time_us
         if view.clock_skew_s * 1e6 > ahead_us - _MARGIN_US:

@@ -4,7 +4,7 @@ Most samples carry only what changed; every `FULL_EVERY`th carries everything, s
 missed some is whole again. Our JSON has stored units (SI); Tesla's has Tesla's, by the catalogue.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -36,9 +36,11 @@ class Sampler(Protocol):
 class _Changes:
     """Says what is new since last time."""
 
-    def __init__(self) -> None:
+    def __init__(self, always: Collection[str] = ()) -> None:
+        """`always`: names that are said each time."""
         self._told: Signals = {}
         self._count = 0
+        self._always = always
 
     def of(self, signals: Signals) -> Signals:
         full = self._count % FULL_EVERY == 0
@@ -46,7 +48,11 @@ class _Changes:
         told = self._told
         changed = {name: value for name, value in signals.items() if told.get(name) != value}
         self._told = signals
-        return signals if full else changed
+        if full:
+            return signals
+        for name in self._always:
+            changed[name] = signals[name]
+        return changed
 
 
 class JsonSampler:
@@ -54,9 +60,11 @@ class JsonSampler:
 
     encoding = Encoding.JSON_SIGNALS
 
-    def __init__(self, read: Callable[[Any], Signals] = signals_of) -> None:
-        """`read` gives the signals of what is sampled."""
-        self._changes = _Changes()
+    def __init__(
+        self, read: Callable[[Any], Signals] = signals_of, always: Collection[str] = ()
+    ) -> None:
+        """`read` gives the signals of what is sampled; those of `always` are in each sample."""
+        self._changes = _Changes(always)
         self._read = read
 
     def sample(self, car: Any, extra: Signals, time_us: int) -> bytes:
