@@ -67,10 +67,6 @@ class Rates:
         retry_s = _whole_s(retry_us) if refused else 0
         return Allowance(retry_s, limit, remaining, _whole_s(owed_us))
 
-    def forget(self, token: str) -> None:
-        """Every app has its whole allowance for this vehicle or site again."""
-        self._full_us = {key: us for key, us in self._full_us.items() if key[1] != token}
-
     def __len__(self) -> int:
         return len(self._full_us)
 

@@ -50,7 +50,6 @@ _POLL_S: Final = 0.002
 _MARGIN_US: Final = 10_000_000
 _ROLE: Final = "OWNER"
 BROWSER: Final = "sandbox"  # a name: worlds have owners, who have no browsers
-DRIVERS_PAGE: Final = 1_000
 
 _log = structlog.get_logger()
 
@@ -202,17 +201,22 @@ class Worlds:
         await self.cars.tell(Remove(world.id))
 
     async def reset(self, world: World, wanted: Wanted) -> None:
-        """Set a world to what it is at its start. Raises `WorldError`."""
+        """Set a world to what it is at its start. Raises `WorldError`.
+
+        Its cars are registered anew under their VINs: of the old ones nothing shows any more, not
+        what they said, were asked, or whom they were shared with.
+        """
         if len(wanted.doings) != len(world.cars):
             raise WorldError(f"world {world.id!r} has {len(world.cars)} cars: make another")
         if self._people.app(world.app.client_id) is None:
             raise WorldError("its app was revoked for good: make another world")
         self.faults.clear(world.id)
-        await asyncio.to_thread(self._clean, world)
+        await self.cars.tell(Remove(world.id))
+        async with self._making:
+            await asyncio.to_thread(self._register_again, world, wanted)
         self._counter.residence.forget()
-        for spec in world.cars:
-            self._counter.rates.forget(spec.token)
-        await self._renew(world, wanted)
+        world.seed, world.time = wanted.seed, WorldTime(self._counter.clock.now_us(), wanted.speed)
+        await self._drive(world, wanted.speed)
 
     def _next_id(self) -> str:
         self._count += 1
@@ -237,12 +241,16 @@ class Worlds:
         self._by_client[world.app.client_id] = world
         for spec in world.cars:
             self._by_vin[spec.vin] = world
-        await self._tell_cars(Add(world_id, world.cars, speed), world)
+        await self._drive(world, speed)
+        return world
+
+    async def _drive(self, world: World, speed: float) -> None:
+        """Put its cars on the road, and wait until apps see them."""
+        await self._tell_cars(Add(world.id, world.cars, speed), world)
         await self._until(
             lambda: all(self._shows(world.views[spec.vin], spec) for spec in world.cars),
             ONLINE_S_MAX,
         )
-        return world
 
     def _register(self, world_id: str, wanted: Wanted, speed: float) -> World:
         """Its owner, app and cars, in the registry. Blocks."""
@@ -308,7 +316,7 @@ class Worlds:
                 IssuedCertificate(vehicle.vin, certificate.serial, certificate.expires_time_us)
             )
             folder = self._data / "cars" / vehicle.vin
-            folder.mkdir(mode=0o700, parents=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             (folder / "cert.pem").write_bytes(certificate.certificate_pem)
             (folder / "key.pem").write_bytes(certificate.key_pem)
             cars.append(
@@ -335,27 +343,22 @@ class Worlds:
         self._counter.registry.record_certificates(issued)
         return cars
 
-    def _clean(self, world: World) -> None:
-        """What apps and people have changed in the registry. Blocks."""
-        people, counter = self._people, self._counter
-        sharing, signing = counter.sharing, counter.signing
-        assert sharing is not None  # the composition root gives both
-        assert signing is not None
+    def _register_again(self, world: World, wanted: Wanted) -> None:
+        """Its cars, and what apps and people have changed of its owner. Blocks."""
+        people, registry, sharing = self._people, self._counter.registry, self._counter.sharing
+        subject = world.person.subject
         if people.check_password(world.person.email, known.PASSWORD) is None:
-            people.set_password(world.person.subject, known.PASSWORD)
-        if sharing.home(world.person.subject) is not None:
-            sharing.set_home(world.person.subject, None)
-        for vehicle_id in world.vehicle_ids.values():
-            for driver in sharing.drivers(vehicle_id):
-                sharing.remove_driver(vehicle_id, driver.id)
-            for invitation in sharing.invitations(vehicle_id, 0, DRIVERS_PAGE):
-                if invitation.state(counter.clock.now_us()) == "pending":
-                    sharing.revoke(vehicle_id, invitation.id)
-            config = signing.config_of(vehicle_id)
-            if config is not None and config.token:
-                signing.configure(vehicle_id, "", "", config.issuer)
+            people.set_password(subject, known.PASSWORD)
+        if sharing is not None and sharing.home(subject) is not None:
+            sharing.set_home(subject, None)
         people.end_session(world.session.id)
         world.session, world.refresh_token = self._grant(world.person, world.app)
+        vins = [spec.vin for spec in world.cars]
+        for vin in vins:
+            registry.remove_vehicle(vin)
+        added = registry.add_vehicles(vins, subject)
+        world.cars = self._outfit(added, wanted)
+        world.vehicle_ids = {new.vehicle.vin: new.vehicle.id for new in added}
 
     async def _renew(self, world: World, wanted: Wanted) -> None:
         world.seed = wanted.seed
