@@ -155,6 +155,18 @@ def test_many_vehicles_come_from_a_file(
     assert [vehicle["vin"] for vehicle in told(capsys)] == vins[990:]
 
 
+def test_a_vehicle_may_be_somebody_elses(data: Path, tmp_path: Path) -> None:
+    add = ("vehicle", "add", "--data", data)
+    run(*add, "--vin", VIN, "--out", tmp_path / "one")
+    run(*add, "--vin", OTHER_VIN, "--out", tmp_path / "two", "--owner", "bob")
+    with opened_registry(data, open_authority(data)) as registry:
+        owners = {vehicle.vin: vehicle.owner for vehicle in registry.vehicles(0, 10)}
+        assert owners == {VIN: "owner", OTHER_VIN: "bob"}
+        assert [vehicle.vin for vehicle in registry.vehicles(0, 10, "bob")] == [OTHER_VIN]
+        assert (registry.vehicle_count(), registry.vehicle_count("bob")) == (2, 1)
+    run(*add, "--vin", "5YJ3E1EA7KF000003", "--out", tmp_path / "3", "--owner", "a b", status=1)
+
+
 @pytest.mark.parametrize("content", ["", "# nobody\n", f"{VIN}\n{VIN}\n", f"{VIN}\nshort\n"])
 def test_a_bad_list_adds_nobody(data: Path, tmp_path: Path, content: str) -> None:
     (tmp_path / "vins").write_text(content)

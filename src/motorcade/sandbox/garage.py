@@ -1,6 +1,7 @@
 """The cars' process of the sandbox: worlds of cars, changed by what comes over `control.py`."""
 
 import asyncio
+import gc
 import os
 import sys
 from pathlib import Path
@@ -28,6 +29,7 @@ from motorcade.supervisor import ChildLink, StopEvents
 from motorcade.vehicle.errors import VehicleError
 from motorcade.vehicle.vehicle_file import Address
 
+GC_THRESHOLD: Final = 10_000  # allocations between collections: cars that left are cycles
 SKIP_S_MAX: Final = 7 * 86_400.0
 _BLOCK_S: Final = 3_600.0  # a long skip lets others have a turn this often
 
@@ -112,6 +114,8 @@ async def _run(options: dict[str, Any], link: ChildLink, data: Path) -> None:
     servers = {name: Address(host, port) for name, (host, port) in options["places"].items()}
     garage = Garage(Shared(SystemClock(), config, os.urandom, servers))
     server = await serve_lines(data, garage.answer)
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     ends = StopEvents()
     link.ready(ends)
     await ends.stopping.wait()

@@ -424,7 +424,10 @@ _ROUTES: Final = (
 def _paths() -> list[tuple[str, str]]:
     """Method and path of each."""
     return [
-        (next(iter(sorted(route.http_methods - {"OPTIONS", "HEAD"}))), path)
+        (
+            next(iter(sorted(route.http_methods - {"OPTIONS", "HEAD"}))),
+            re.sub(r":(str|int)}", "}", path),
+        )
         for route in _ROUTES
         for path in sorted(route.paths)
     ]
