@@ -119,6 +119,9 @@ def app_token(data: Path) -> str:
         app, _ = people.add_app(AppRequest("Reader", (REDIRECT,), SCOPES, "reads"))
         owner = people.person("owner")
         assert owner is not None
+        mark = people.browser_mark(owner.email, REDIRECT)
+        signed_in = people.sign_in(people.begin_sign_in(owner.id, REDIRECT, mark))
+        assert signed_in is not None
         asked = CodeRequest(
             person_id=owner.id,
             app_id=app.id,
@@ -127,7 +130,8 @@ def app_token(data: Path) -> str:
             redirect_uri=REDIRECT,
             challenge="",
             nonce="",
-            signed_in_time_us=clock.now_us(),
+            signed_in_time_us=signed_in.signed_in_time_us,
+            sign_in_id=signed_in.id,
         )
         begun = people.begin_session(people.issue_code(asked, "NA_"), app, "NA_")
         assert begun is not None
