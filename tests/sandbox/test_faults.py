@@ -2,6 +2,7 @@
 
 import time
 
+import httpx
 import pytest
 
 from motorcade.sandbox.client import Sandbox, SandboxError, World
@@ -101,6 +102,24 @@ def test_a_fault_of_one_world_does_not_meet_another(sandbox: Sandbox, app: App) 
         assert theirs.get("").status_code == 503
         theirs.close()
     assert sandbox.call("GET", "/faults") == []  # gone with its world
+
+
+def test_the_token_endpoint_fails_for_the_worlds_app(sandbox: Sandbox, world: World) -> None:
+    app = App(world)
+    world.fail_next(401, path="/oauth2/v3/token")
+    with sandbox.world() as other:
+        theirs = App(other)
+        assert theirs.refresh().status_code == 200
+        theirs.close()
+    refused = app.refresh()
+    assert (refused.status_code, refused.json()["error"]) == (401, "login_required")
+    assert app.refresh().status_code == 200
+    world.fail_next(503, path="/oauth2/v3/token")
+    form = {"grant_type": "client_credentials", "scope": "openid vehicle_device_data"}
+    access = (world.client_id, world.client_secret)
+    assert httpx.post(world.token_url, data=form, auth=access).status_code == 503
+    assert httpx.post(world.token_url, data=form, auth=access).status_code == 200
+    app.close()
 
 
 def test_a_fault_without_a_world_meets_whoever_asks_next(sandbox: Sandbox, app: App) -> None:

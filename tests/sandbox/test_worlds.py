@@ -127,6 +127,9 @@ def test_the_default_world_is_as_documented(sandbox: Sandbox) -> None:
     assert (world.client_id, world.client_secret) == ("sandbox-app", "sandbox-secret")
     assert (world.email, world.password) == ("owner@sandbox.test", "sandbox-password")
     assert [car.vin[-6:] for car in world.vehicles] == ["000001", "000002"]
+    assert world.vehicles[0].told["doing"] in ("driving", "parked")  # it drives by itself
+    assert world.vehicles[1].told["doing"] == "charging"
+    assert world.vehicles[1].told["elapsed_s"] > 0
     page = httpx.get(
         f"{world.api_url}/oauth2/v3/authorize",
         params={

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from motorcade.api.errors import (
+    LOGIN_REQUIRED,
     SIGNING_REQUIRED,
     TOKEN_EXPIRED,
     ApiError,
@@ -20,6 +21,7 @@ from motorcade.api.errors import (
     unregistered,
 )
 
+ISSUER_PATH: Final = "/oauth2/v3"
 FAULTS_MAX: Final = 1_000
 LATENCY_S_MAX: Final = 60.0
 RETRY_S_DEFAULT: Final = 60
@@ -67,7 +69,9 @@ Maker = Callable[[Fault, Asked], ApiError]
 
 ANSWERS: Final[Mapping[int, Maker]] = MappingProxyType(
     {
-        401: lambda _fault, _asked: unauthorized(TOKEN_EXPIRED),
+        401: lambda _fault, asked: unauthorized(
+            LOGIN_REQUIRED if asked.path.startswith(ISSUER_PATH) else TOKEN_EXPIRED
+        ),
         402: lambda _fault, _asked: ApiError(402, "payment required", WHY),
         403: lambda _fault, _asked: ApiError(403, SIGNING_REQUIRED, WHY),
         408: lambda _fault, _asked: offline(WHY),

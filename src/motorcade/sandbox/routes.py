@@ -7,11 +7,13 @@ POST wants the JSON content type, which such a page may not send, and the name o
 import asyncio
 import base64
 import binascii
+import contextlib
 import ipaddress
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import parse_qs, unquote
 
 import msgspec
 from litestar import Request, Response, Router, delete, get, post
@@ -37,6 +39,7 @@ from motorcade.sandbox.control import CarsFailedError, CarView, Change, Key, Ref
 from motorcade.sandbox.faults import (
     ANSWERS,
     EUROPE,
+    ISSUER_PATH,
     LATENCY_S_MAX,
     RETRY_S_DEFAULT,
     Asked,
@@ -246,8 +249,10 @@ async def make_world(request: SandboxRequest, worlds: Desk) -> Response[Envelope
 async def show_world(
     request: SandboxRequest, worlds: Desk, world_id: FromPath[str]
 ) -> Response[Envelope[WorldShown]]:
-    """A world, with an access token made now."""
-    return ok(_shown(worlds, _world(worlds, world_id), request))
+    """A world as it is now, with an access token made now."""
+    world = _world(worlds, world_id)
+    await _done(worlds.look(world))
+    return ok(_shown(worlds, world, request))
 
 
 @delete("/worlds/{world_id:str}", status_code=200, include_in_schema=False)
@@ -466,13 +471,16 @@ def _before(worlds: Worlds, counter: Counter) -> Callable[[ASGIApp], ASGIApp]:
             path = str(scope["path"])
             if scope["type"] == ScopeType.HTTP and not path.startswith(PREFIX):
                 claims = _claims(dict(scope["headers"]).get(b"authorization", b""))
-                world = worlds.of_client(str(claims.get("azp", "")))
+                client_id = str(claims.get("azp", ""))
+                if path.startswith(ISSUER_PATH):
+                    receive, client_id = await _peek(scope, receive)
+                world = worlds.of_client(client_id)
                 asked = Asked(
                     method=str(scope.get("method", "")),
                     path=path,
                     vin=_vin(counter, path),
                     world="" if world is None else world.id,
-                    client_id=str(claims.get("azp", "")),
+                    client_id=client_id,
                 )
                 verdict = worlds.faults.take(asked)
                 if verdict.latency_s:
@@ -511,6 +519,25 @@ def _claims(authorization: bytes) -> dict[str, Any]:
     except (ValueError, binascii.Error, RecursionError):
         return {}
     return claims if isinstance(claims, dict) else {}
+
+
+async def _peek(scope: Scope, receive: Receive) -> tuple[Receive, str]:
+    """Which app asks an OAuth endpoint, unchecked; and the body once more, for who checks."""
+    scheme, _, basic = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"basic":
+        with contextlib.suppress(ValueError, binascii.Error):
+            return receive, unquote(base64.b64decode(basic).partition(b":")[0].decode())
+    first = await receive()
+    body = first.get("body", b"") if first["type"] == "http.request" else b""
+    assert isinstance(body, bytes)
+    told: list[Any] = [first]
+
+    async def again() -> Any:
+        return told.pop() if told else await receive()
+
+    fields = parse_qs(body.decode("utf-8", "replace"))
+    query = parse_qs(bytes(scope.get("query_string", b"")).decode("utf-8", "replace"))
+    return again, (fields.get("client_id") or query.get("client_id") or [""])[0]
 
 
 def _vin(counter: Counter, path: str) -> str:

@@ -43,6 +43,7 @@ from motorcade.vehicle.vehicle_file import MqttAccess
 
 SPARES: Final = 2  # worlds made ahead, of each number of cars that was asked for
 SHAPES_MAX: Final = 4  # numbers of cars of which there are spares; the last asked for are kept
+SPARE_CARS_MAX: Final = 8  # larger worlds are made when they are asked for
 CARS_MAX: Final = 100  # of one world
 ONLINE_S_MAX: Final = 30.0
 IN_FORCE_S_MAX: Final = 5.0
@@ -180,7 +181,8 @@ class Worlds:
         """A fresh world: a spare one set to what is wanted, or a new one. Raises `WorldError`."""
         count = len(wanted.doings)
         spares = self._spares.pop(count, [])
-        self._spares[count] = spares  # the last asked for stands last
+        if count <= SPARE_CARS_MAX:
+            self._spares[count] = spares  # the last asked for stands last
         while len(self._spares) > SHAPES_MAX:
             for world in self._spares.pop(next(iter(self._spares))):
                 await self.cars.tell(Remove(world.id))
@@ -378,6 +380,10 @@ class Worlds:
         before_us = self._counter.clock.now_us()
         await self._in_force(world, change, before_us)
         return world.views[change.vin]
+
+    async def look(self, world: World) -> None:
+        """See how its cars are now."""
+        await self._tell_cars(Pace(world.id, None, 0.0), world)
 
     async def pace(self, world: World, speed: float | None, skip_s: float) -> None:
         """Let a world's time go faster, or skip some of it. Raises `WorldError`."""
