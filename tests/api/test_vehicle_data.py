@@ -69,7 +69,7 @@ ROWS: list[Row] = [
     ),
     ("set_scheduled_departure", DEPARTURE, nothing, "charge_state.off_peak_hours_end_time", 360),
     ("auto_conditioning_start", {}, nothing, "climate_state.is_climate_on", True),
-    ("set_preconditioning_max", {"on": True}, nothing, "climate_state.defrost_mode", "Max"),
+    ("set_preconditioning_max", {"on": True}, nothing, "climate_state.defrost_mode", 2),
     (
         "set_climate_keeper_mode",
         {"climate_keeper_mode": 3},

@@ -124,7 +124,7 @@ def test_wake_up_returns_the_entry(client: httpx.Client, content: bytes) -> None
 def test_vehicle_data_is_in_teslas_units(client: httpx.Client) -> None:
     data = client.get(f"{CAR}/vehicle_data").json()["response"]
     assert data["vin"] == VINS[0]
-    assert data["drive_state"]["speed"] == 100.0
+    assert data["drive_state"]["speed"] == 100
     assert data["drive_state"]["shift_state"] == "D"
     assert data["drive_state"]["power"] == 12
     assert data["vehicle_state"]["odometer"] == 1000.0

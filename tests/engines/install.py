@@ -210,6 +210,18 @@ def pypowerwall() -> Path:
 
 
 @cache
+def tescmd() -> Path:
+    """The interpreter that runs this command line (`-m tescmd`), which signs in its own way."""
+    return _environment("tescmd-0.6.1")
+
+
+@cache
+def teslajsonpy() -> Path:
+    """The interpreter of an environment that holds Home Assistant's older client."""
+    return _environment("teslajsonpy-3.14.0")
+
+
+@cache
 def teslapy() -> Path:
     """The interpreter of an environment that holds this client of Tesla's sign-in."""
     return _environment("teslapy-2.9.2")

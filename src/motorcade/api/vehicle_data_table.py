@@ -60,6 +60,16 @@ def word(signal: str, value: Value) -> Shown:
     return enum.short_name(value)
 
 
+def below_telemetry(signal: str, value: Value) -> Shown:
+    """An enum as the older number of `vehicle_data`: one less than Fleet Telemetry's, which has
+    put an "unknown" before."""
+    enum = BY_NAME[signal].enum
+    if enum is None or value is None:
+        return None
+    number = enum.numbers.get(value, 0) if isinstance(value, str) else round(value)
+    return number - 1 if number > 0 else None
+
+
 def not_off(signal: str, value: Value) -> Shown:
     """Whether an enum or switch is at anything but off."""
     if isinstance(value, bool) or value is None:
@@ -145,7 +155,7 @@ LOCATION_MEMBERS: Final = (
     row("active_route_miles_to_arrival", MILES, "distance_to_arrival"),
     row("active_route_minutes_to_arrival", scaled(MINUTE, 2), "time_to_arrival"),
     row("active_route_traffic_minutes_delay", scaled(MINUTE, 2), "route_traffic_delay"),
-    row("active_route_energy_at_arrival", same, "expected_energy_percent_at_trip_arrival"),
+    row("active_route_energy_at_arrival", whole(), "expected_energy_percent_at_trip_arrival"),
 )
 """Shown in `location_data`, and in `drive_state` where both were asked for, as Tesla does."""
 
@@ -154,9 +164,9 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         row("battery_heater_on", flag),
         row("battery_level", whole(), "battery_level", "soc"),
         row("battery_range", MILES, "rated_range", "est_battery_range"),
-        row("charge_amps", same),
-        row("charge_current_request", same),
-        row("charge_current_request_max", same),
+        row("charge_amps", whole()),
+        row("charge_current_request", whole()),
+        row("charge_current_request_max", whole()),
         row("charge_enable_request", flag),
         row("charge_energy_added", scaled(KWH, 2)),
         row("charge_limit_soc", whole()),
@@ -167,7 +177,7 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         row("charge_port_door_open", flag),
         row("charge_port_latch", word),
         row("charge_rate", MILES_PER_HOUR),
-        row("charger_actual_current", same, "charge_current", "charge_amps"),
+        row("charger_actual_current", whole(), "charge_current", "charge_amps"),
         row("charger_phases", whole()),
         row("charger_power", whole(KILO), "ac_charging_power", "dc_charging_power"),
         row("charger_voltage", whole()),
@@ -199,7 +209,7 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
         row("cabin_overheat_protection_actively_cooling", flag, "cabin_overheat_active"),
         row("climate_keeper_mode", keeper),
         row("cop_activation_temperature", word, "cabin_overheat_protection_temperature_limit"),
-        row("defrost_mode", word),
+        row("defrost_mode", below_telemetry),
         row("driver_temp_setting", CELSIUS, "hvac_left_temperature_request"),
         row("fan_status", whole(), "hvac_fan_status"),
         row("hvac_auto_request", word, "hvac_auto_mode"),
@@ -229,7 +239,7 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
     "drive_state": (
         row("power", whole(KILO), "drive_power"),
         row("shift_state", word, "gear"),
-        row("speed", MILES_PER_HOUR, "vehicle_speed"),
+        row("speed", whole(MPH), "vehicle_speed"),
     ),
     "gui_settings": (
         row("gui_24_hour_time", flag, "setting_24_hour_time"),
@@ -254,7 +264,7 @@ SECTIONS: Final[dict[str, tuple[Member, ...]]] = {
     "vehicle_state": (
         *_CLOSURES,
         row("car_version", same, "version"),
-        row("center_display_state", word, "center_display"),
+        row("center_display_state", below_telemetry, "center_display"),
         row("guest_mode", flag, "guest_mode_enabled"),
         row("homelink_device_count", whole()),
         row("is_user_present", flag, "driver_seat_occupied"),
