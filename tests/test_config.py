@@ -19,6 +19,7 @@ UNITS = {
         "commands",
         "passes",
         "kib",
+        "m",
         "region",
     ),
 }

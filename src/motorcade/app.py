@@ -250,6 +250,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         state,
         os.urandom,
         signing=parts.registry.signing,
+        privacy=parts.registry.privacy,
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
         people=parts.registry.people,
         sharing=parts.registry.sharing,

@@ -279,6 +279,9 @@ class RegistryConfig:
     drivers_max: int = 5  # of a vehicle, with pending invitations; more: 422
     invitation_s: int = 86_400  # how long an invitation to drive is good
     named_keys_max: int = 20  # of a person, by POST users/keys; more: 422
+    privacy_zones_max: int = 20  # of a vehicle; more are refused
+    privacy_radius_max_m: int = 50_000  # of a zone; more is refused
+    privacy_grid_max_m: int = 100_000  # the width of a precision limit; more is refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -290,6 +290,7 @@ class Platform:
             sharing=self.registry.sharing,
             signing=self.registry.signing,
             meters=self.meters,
+            privacy=self.registry.privacy,
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

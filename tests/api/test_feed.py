@@ -8,6 +8,7 @@ import msgspec
 
 from motorcade.api.feed import End, Feed, FeedParts, Frame, split_resume
 from motorcade.api.shapes import VehicleEntry
+from motorcade.api.sight import Sight
 from motorcade.api.streams import Streams
 from motorcade.clock import SystemClock
 from motorcade.config import ApiConfig
@@ -44,10 +45,11 @@ class Bench:
         parts: Any = (self.live, self.commands, SystemClock(), self.config)
         self.parts = FeedParts(*parts)
         self.made = 0
+        self.sight = Sight(located=True)
 
     def feed(self) -> Feed:
         self.made += 1
-        return Feed(self.parts, OWNER, CAR, self._entry, f"feed{self.made}")
+        return Feed(self.parts, OWNER, CAR, self._entry, lambda: self.sight, f"feed{self.made}")
 
     async def change(self, **values: Any) -> None:
         self.live.change(TOKENS[0], **values)

@@ -14,8 +14,8 @@ from websockets.sync.client import connect
 from motorcade.api import rights
 from motorcade.api.build import build_routes
 from motorcade.api.counter import Counter
-from motorcade.api.feed import LOCATION_SIGNALS
 from motorcade.api.rights import FIELD_RIGHTS, RIGHTS, Right, Token, shown_parameters
+from motorcade.api.sight import LOCATION_SIGNALS
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS
 from motorcade.clock import SystemClock
 from motorcade.config import Config

@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from motorcade.api.charging_places import distance_m, nearby, read_places
+from motorcade.api.charging_places import nearby, read_places
+from motorcade.api.ground import distance_m
 from motorcade.config import ConfigError
 from motorcade.events import VehicleToken
 from motorcade.meters.readings import News, Readings
@@ -134,9 +135,9 @@ def test_bounds_out_of_range_are_400(client: httpx.Client, query: str) -> None:
 
 
 def test_distances_are_those_on_the_globe() -> None:
-    place = PLACES[0]
-    assert distance_m(place.latitude_deg, place.longitude_deg, place) == 0
-    quarter = distance_m(place.latitude_deg - 90, place.longitude_deg, place)
+    north, east = there = PLACES[0].latitude_deg, PLACES[0].longitude_deg
+    assert distance_m((north, east), there) == 0
+    quarter = distance_m((north - 90, east), there)
     assert quarter == pytest.approx(math.pi / 2 * 6_371_008.8, rel=1e-6)
     assert len(nearby(PLACES, 0, 0, radius_miles=20_000)) == len(PLACES)
 

@@ -3,17 +3,15 @@
 Without a file there are none: what Tesla's sites are, and who stands there, we do not know.
 """
 
-import math
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta, Struct
 
+from motorcade.api.ground import distance_m
 from motorcade.config import ConfigError
 from motorcade.signals.signal import MILE
-
-EARTH_RADIUS_M: Final = 6_371_008.8  # mean radius, WGS 84
 
 
 class ChargingPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,15 +32,6 @@ def read_places(content: bytes) -> tuple[ChargingPlace, ...]:
         raise ConfigError(f"api.charging_sites_file: {error}") from error
 
 
-def distance_m(latitude_a: float, longitude_a: float, place: ChargingPlace) -> float:
-    """Along the great circle (haversine), arguments in degrees."""
-    north_a, north_b = math.radians(latitude_a), math.radians(place.latitude_deg)
-    half_north = math.sin((north_b - north_a) / 2)
-    half_east = math.sin(math.radians(place.longitude_deg - longitude_a) / 2)
-    chord = half_north**2 + math.cos(north_a) * math.cos(north_b) * half_east**2
-    return 2 * EARTH_RADIUS_M * math.asin(math.sqrt(min(1.0, chord)))
-
-
 def nearby(
     places: Sequence[ChargingPlace],
     latitude_deg: float,
@@ -53,7 +42,8 @@ def nearby(
     """The places within `radius_miles`, each with its distance in miles, the nearest first."""
     found = []
     for place in places:
-        miles = distance_m(latitude_deg, longitude_deg, place) / MILE
+        there = place.latitude_deg, place.longitude_deg
+        miles = distance_m((latitude_deg, longitude_deg), there) / MILE
         if miles <= radius_miles:
             found.append((miles, place))
     return sorted(found, key=lambda row: row[0])

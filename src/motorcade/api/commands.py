@@ -77,7 +77,7 @@ async def show_command(
     view = counter.commands.find(command_id)
     if view is None or view.vehicle != vehicle.token:
         raise not_found("no such command of this vehicle, or older than the ledger reaches")
-    return ok(shown(view, access.scopes))
+    return ok(shown(view, counter.sight(access, vehicle).unjudged(access.scopes)))
 
 
 @get("/api/1/vehicles/{tag:str}/commands")
@@ -88,9 +88,8 @@ async def list_commands(
     access, vehicle = counter.admit(request, tag)
     count = request.query_params.get("count")
     limit = read_whole(count, "count", RECENT_DEFAULT, 1, RECENT_MAX)
-    return ok(
-        [shown(view, access.scopes) for view in counter.commands.recent(vehicle.token, limit)]
-    )
+    scopes = counter.sight(access, vehicle).unjudged(access.scopes)
+    return ok([shown(view, scopes) for view in counter.commands.recent(vehicle.token, limit)])
 
 
 def _check_unsigned(counter: Counter, vehicle: Vehicle, row: CommandRow) -> None:

@@ -24,9 +24,11 @@ from motorcade.api.errors import (
 )
 from motorcade.api.inside import Inside
 from motorcade.api.oauth.desk import Desk
+from motorcade.api.privacy import PrivacyBook
 from motorcade.api.rates import Rates
 from motorcade.api.residence import Residence
 from motorcade.api.rights import Right, Token, right_of
+from motorcade.api.sight import Sight, View
 from motorcade.api.standing import Standing
 from motorcade.api.streams import Streams
 from motorcade.clock import Clock
@@ -39,6 +41,7 @@ from motorcade.identity.region import fleet_base_url
 from motorcade.meters.port import Meters
 from motorcade.registry.people.port import People
 from motorcade.registry.port import Registry, Site, Vehicle
+from motorcade.registry.privacy.port import Privacy
 from motorcade.registry.sharing.port import Sharing
 from motorcade.registry.signing.port import Signing, SigningState
 from motorcade.state.port import LiveState
@@ -74,6 +77,7 @@ class Counter:
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     signing: Signing | None = None  # key lists as cars told them
+    privacy: Privacy | None = None  # what owners keep from apps
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     streams: Streams = field(init=False)
@@ -81,6 +85,7 @@ class Counter:
     standing: Standing = field(init=False)
     residence: Residence = field(init=False)
     answers: Answers = field(init=False)
+    _book: PrivacyBook = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
     _generation: int = 0  # of the keys that verified them
 
@@ -90,6 +95,7 @@ class Counter:
         self.answers = Answers(self.config.api.answers_bytes_max)
         if self.people is None and self.desk is not None:
             self.people = self.desk.people
+        self._book = PrivacyBook(self.privacy)
         poll_s = self.config.api.revocation_poll_ms / 1e3
         self.standing = Standing(self.people, self.tokens, poll_s)
         self.residence = Residence(
@@ -213,6 +219,14 @@ class Counter:
             return self.registry.vehicle_count() if access.sees_all else 0
         driven = self.sharing.driven_count(access.subject) if self.sharing else 0
         return self.registry.vehicle_count(access.subject) + driven
+
+    def sight(self, access: AccessToken, vehicle: Vehicle) -> Sight:
+        """What the token may see of where the vehicle is. Raises `RegistryUnavailableError`."""
+        return self._book.sight(access, vehicle)
+
+    def view(self, access: AccessToken, vehicle: Vehicle) -> View:
+        """The vehicle's live state as the token may see it: what every answer is made of."""
+        return self.sight(access, vehicle).view(self.state.read(vehicle.token))
 
     def signing_of(self, vehicle: Vehicle) -> SigningState | None:
         """How the vehicle stands to signed commands; `None` if it never told."""

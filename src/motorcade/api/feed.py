@@ -18,21 +18,17 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from motorcade.api.presence import ASLEEP_SIGNAL, is_asleep, presence_of
-from motorcade.api.rights import sees_location
 from motorcade.api.shapes import VehicleEntry, shown
+from motorcade.api.sight import COORDINATES, Sight
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands, CommandView
 from motorcade.config import ApiConfig
 from motorcade.identity.port import AccessToken
+from motorcade.registry.errors import RegistryError
 from motorcade.registry.port import Vehicle
-from motorcade.signals.catalogue import BY_NAME
-from motorcade.signals.signal import Privacy
 from motorcade.state.port import ONLINE, Change, LiveState, SignalValue
 
 COMMANDS_SHOWN: Final = 20  # in a snapshot
-LOCATION_SIGNALS: Final = frozenset(
-    name for name, signal in BY_NAME.items() if signal.privacy is Privacy.LOCATION
-)
 _JSON: Final = msgspec.json.Encoder()
 _SEPARATOR: Final = "."
 
@@ -90,15 +86,19 @@ class Feed:
         access: AccessToken,
         vehicle: Vehicle,
         entry: Callable[[], VehicleEntry],
+        sight: Callable[[], Sight],
         feed_id: str,
     ) -> None:
-        """`entry` is asked at each snapshot; `feed_id` must be hard to guess."""
+        """`entry` is asked at each snapshot, `sight` at each frame; `feed_id`: hard to guess."""
         self.id = feed_id
         self._parts = parts
         self._access = access
         self._vehicle = vehicle
         self._entry = entry
-        self._located = sees_location(access.scopes)
+        self._ask_sight = sight
+        self._sight = self._look()
+        self._known: dict[str, SignalValue] = {}  # the newest coordinates
+        self._hidden = True  # no place may be told now
         self._loop = asyncio.get_running_loop()
         self._holder: Holder | None = None
         self._wake = asyncio.Event()
@@ -173,6 +173,10 @@ class Feed:
 
     def _collect(self) -> list[Frame]:
         """All that is due now."""
+        if self._look() != self._sight:  # the owner keeps more back now, or less
+            self._start_anew()
+            self._sent.clear()
+            self._sent_bytes = 0
         frames = list(self._again)
         self._again.clear()
         if self._fresh:
@@ -198,21 +202,37 @@ class Feed:
         return frame
 
     def _snapshot(self) -> dict[str, Any]:
+        self._sight = sight = self._look()
         state = self._parts.state.read(self._vehicle.token)
+        self._know(state.signals)
+        self._hidden = sight.hides(self._known)
         self._online, self._asleep = state.online, is_asleep(state)
+        scopes = sight.unjudged(self._access.scopes)
         recent = self._parts.commands.recent(self._vehicle.token, COMMANDS_SHOWN)
         return {
             "vehicle": self._entry(),
             "last_received_time_us": state.last_received_us,
             "signals": self._shown(state.signals),
-            "commands": [shown(view, self._access.scopes) for view in recent],
+            "commands": [shown(view, scopes) for view in recent],
         }
+
+    def _look(self) -> Sight:
+        """What may be told now; while the registry cannot say what the owner set, no place."""
+        try:
+            return self._ask_sight()
+        except RegistryError:
+            return Sight(located=False)
+
+    def _know(self, signals: Mapping[str, SignalValue]) -> None:
+        for name in COORDINATES & signals.keys():
+            known = self._known.get(name)
+            if known is None or known.time_us <= signals[name].time_us:  # late ones come, too
+                self._known[name] = signals[name]
 
     def _shown(self, signals: Mapping[str, SignalValue]) -> dict[str, dict[str, Any]]:
         return {
             name: {"value": reading.value, "time_us": reading.time_us, "unit": reading.unit}
-            for name, reading in signals.items()
-            if self._located or name not in LOCATION_SIGNALS
+            for name, reading in self._sight.of(signals, self._known).items()
         }
 
     def _on_follower_thread(self, changes: Sequence[Change]) -> None:
@@ -230,13 +250,18 @@ class Feed:
         if told is not None:
             state = presence_of(online=self._online, asleep=self._asleep)
             self._put("vehicle", {"state": state, "time_us": told.time_us})
+        self._know(changed)
+        hidden = self._sight.hides(self._known)
+        if hidden != self._hidden and not self._fresh:
+            self._start_anew()  # over a zone's edge: what is in the snapshot is all that is told
+        self._hidden = hidden
         signals = self._shown(changed)
         if signals and not self._fresh:
             self._signals |= signals
             self._bound()
 
     def _on_command(self, view: CommandView) -> None:
-        self._put("command", {"command": shown(view, self._access.scopes)})
+        self._put("command", {"command": shown(view, self._look().unjudged(self._access.scopes))})
 
     def _put(self, kind: str, members: dict[str, Any]) -> None:
         if not self._fresh:

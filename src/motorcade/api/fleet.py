@@ -81,7 +81,7 @@ async def fleet_status(
         told = counter.signing_of(vehicle)
         paired = told is not None and bool(point) and told.has(point)
         (status.key_paired_vins if paired else status.unpaired_vins).append(vehicle.vin)
-        version = counter.state.read(vehicle.token).signals.get("version")
+        version = counter.state.value(vehicle.token, "version")
         known = version is not None and isinstance(version.value, str)
         status.vehicle_info[vehicle.vin] = FleetVehicle(
             firmware_version=str(version.value) if version is not None and known else None,

@@ -211,6 +211,8 @@ LOCATION_PARAMETERS: Final = frozenset({"lat", "lon", "location"})
 
 NAVIGATION: Final = "navigation_"
 
+_KEPT: Final = "what the owner keeps back is not told either: `fleet-api.md`, Privacy"
+
 _PARAMETERS: Final = (
     *(f"parameters.{name}" for name in sorted(LOCATION_PARAMETERS)),
     f"parameters.* of {NAVIGATION}*",
@@ -230,7 +232,7 @@ FIELD_RIGHTS: Final = (
         ),
         (LOCATION,),
         without="absent",
-        note="and only where `endpoints` names `location_data`, as Tesla does",
+        note=f"and only where `endpoints` names `location_data`, as Tesla does; {_KEPT}",
     ),
     FieldRight(
         "GET",
@@ -243,10 +245,11 @@ FIELD_RIGHTS: Final = (
         ),
         (LOCATION,),
         without="absent",
+        note=_KEPT,
     ),
-    FieldRight("GET", f"{VEHICLE}/commands", _PARAMETERS, (LOCATION,), without="absent"),
+    FieldRight("GET", f"{VEHICLE}/commands", _PARAMETERS, (LOCATION,), "absent", _KEPT),
     FieldRight(
-        "GET", f"{VEHICLE}/commands/{{command_id}}", _PARAMETERS, (LOCATION,), without="absent"
+        "GET", f"{VEHICLE}/commands/{{command_id}}", _PARAMETERS, (LOCATION,), "absent", _KEPT
     ),
     FieldRight(
         "WS",
@@ -254,7 +257,7 @@ FIELD_RIGHTS: Final = (
         ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
         (LOCATION,),
         without="absent",
-        note="signals of privacy class `location`: `signals.md`",
+        note=f"signals of privacy class `location`: `signals.md`; {_KEPT}",
     ),
     FieldRight("GET", PRODUCTS, ("vin",), (DEVICE_DATA,), without="absent", note="whole entries"),
     FieldRight(
@@ -266,7 +269,7 @@ FIELD_RIGHTS: Final = (
         ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
         (LOCATION,),
         without="absent",
-        note="signals of privacy class `location`: `signals.md`",
+        note=f"signals of privacy class `location`: `signals.md`; {_KEPT}",
     ),
 )
 

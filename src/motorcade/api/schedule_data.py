@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from motorcade.api.ground import read_place
 from motorcade.signals.table import SCHEDULE_SLOTS
 from motorcade.state.port import SignalValue
 
@@ -67,10 +68,5 @@ def _read(value: object) -> dict[str, Any] | None:
 
 
 def _read_place(told: SignalValue | None) -> dict[str, float]:
-    if told is None or not isinstance(told.value, str):
-        return {}
-    latitude, _, longitude = told.value.partition(",")
-    try:
-        return {"latitude": float(latitude), "longitude": float(longitude)}
-    except ValueError:
-        return {}
+    place = read_place(told.value) if told is not None else None
+    return {} if place is None else {"latitude": place[0], "longitude": place[1]}

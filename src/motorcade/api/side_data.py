@@ -88,16 +88,25 @@ async def nearby_charging_sites(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[Sites]]:
     """The charging places that the operator loaded, around where the car is. They tell where that
-    is: needs the location's scope besides. `count` and `radius` (miles) bound the answer."""
+    is: needs the location's scope besides. `count` and `radius` (miles) bound the answer. In a
+    privacy zone there are none, on a grid they are counted from its corner."""
     access, vehicle = counter.admit(request, tag)
     if not sees_location(access.scopes):
         raise missing_scopes((LOCATION,))
     query = request.query_params
     count = read_whole(query.get("count"), "count", SITES_DEFAULT, 1, SITES_MAX)
     radius = read_whole(query.get("radius"), "radius", RADIUS_MILES_DEFAULT, 1, RADIUS_MILES_MAX)
-    state = counter.state.read(vehicle.token)
+    state, located = counter.view(access, vehicle)
     if presence(state) != ONLINE:
         raise offline()
+    if not located:  # in a privacy zone
+        return ok(
+            Sites(
+                destination_charging=[],
+                superchargers=[],
+                timestamp=state.last_received_us // 1_000,
+            )
+        )
     position = _position(state)
     if position is None:
         raise offline("the car has not said where it is")
@@ -117,8 +126,8 @@ async def release_notes(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[ReleaseNotes]]:
     """The software that runs in the car."""
-    _, vehicle = counter.admit(request, tag)
-    version = counter.state.read(vehicle.token).signals.get("version")
+    access, vehicle = counter.admit(request, tag)
+    version = counter.view(access, vehicle).state.signals.get("version")
     known = version is not None and isinstance(version.value, str)
     return ok(ReleaseNotes(deployed_version=str(version.value) if version and known else None))
 
@@ -128,8 +137,8 @@ async def service_data(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[ServiceData]]:
     """Whether the car is in service mode, by what it reports."""
-    _, vehicle = counter.admit(request, tag)
-    mode = counter.state.read(vehicle.token).signals.get("service_mode")
+    access, vehicle = counter.admit(request, tag)
+    mode = counter.view(access, vehicle).state.signals.get("service_mode")
     in_service = mode is not None and bool(mode.value)
     return ok(ServiceData(service_status="in_service" if in_service else ""))
 

@@ -66,7 +66,8 @@ def _carried(counter: Counter, asked: _Asked) -> Iterator[Holder]:
 
     def make() -> Feed:
         feed_id = counter.entropy(FEED_ID_BYTES).hex()
-        return Feed(parts, access, vehicle, partial(entry, counter, vehicle), feed_id)
+        sight = partial(counter.sight, access, vehicle)
+        return Feed(parts, access, vehicle, partial(entry, counter, vehicle), sight, feed_id)
 
     holder = counter.streams.carry(
         asked.resume, lambda feed: feed.is_of(access, vehicle), make, asked.interval_ms

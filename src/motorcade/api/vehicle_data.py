@@ -12,8 +12,8 @@ from motorcade.api import schedule_data
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.errors import ApiError, offline
 from motorcade.api.presence import ONLINE, presence
-from motorcade.api.rights import sees_location
 from motorcade.api.shapes import Envelope
+from motorcade.api.sight import Sight
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS, Member
 from motorcade.api.vehicles import entry_of
 from motorcade.registry.port import Vehicle
@@ -30,9 +30,8 @@ async def vehicle_data(
     """The sections in `endpoints` (a;b;c); without it, all but the location."""
     access, vehicle = counter.admit(request, tag)
     endpoints = read_endpoints(request.query_params.get("endpoints"))
-    located, drives = sees_location(access.scopes), not access.owns(vehicle.owner)
-    shown = Shown(vehicle, endpoints, located, drives)
-    answer: Any = counter.answers.of(shown, counter.state)
+    sight, drives = counter.sight(access, vehicle), not access.owns(vehicle.owner)
+    answer: Any = counter.answers.of(Shown(vehicle, endpoints, sight, drives), counter.state)
     return Response(answer, status_code=200, media_type=MediaType.JSON)
 
 
@@ -41,14 +40,15 @@ class Shown(NamedTuple):
 
     vehicle: Vehicle
     endpoints: frozenset[str]
-    located: bool  # the location may be told
+    sight: Sight  # what of the location may be told
     drives: bool  # to a driver, not to the owner
 
     def encoded(self, state: VehicleState) -> bytes:
         """The answer's body. Raises the 408 where the vehicle is asleep or offline."""
         if presence(state) != ONLINE:
             raise offline()
-        sections = build_sections(state, self.endpoints, located=self.located)
+        state, located = self.sight.view(state)
+        sections = build_sections(state, self.endpoints, located=located)
         entry = entry_of(state, self.vehicle, drives=self.drives)
         return msgspec.json.encode(Envelope(msgspec.to_builtins(entry) | sections))
 

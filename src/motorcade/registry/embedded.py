@@ -41,6 +41,7 @@ from motorcade.registry.port import (
     SiteDescription,
     Vehicle,
 )
+from motorcade.registry.privacy.embedded import EmbeddedPrivacy
 from motorcade.registry.sharing.embedded import EmbeddedSharing
 from motorcade.registry.signing.embedded import EmbeddedSigning
 from motorcade.registry.vin import check_vins
@@ -95,6 +96,7 @@ class EmbeddedRegistry:
         self.people = EmbeddedPeople(store)
         self.sharing = EmbeddedSharing(store)
         self.signing = EmbeddedSigning(store)
+        self.privacy = EmbeddedPrivacy(store)
 
     # Reading.
 

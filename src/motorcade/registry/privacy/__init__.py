@@ -1,0 +1,1 @@
+"""What owners keep to themselves: zones in which apps hear no place, and how exact places are."""
