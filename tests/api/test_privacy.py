@@ -7,8 +7,10 @@ from typing import Any
 
 import httpx
 import pytest
+from tesla_protocol.command.car_server_pb2 import Action
 from websockets.sync.client import ClientConnection, connect
 
+from motorcade.api.charging_places import ChargingPlace
 from motorcade.api.rights import LOCATION, RIGHTS, VEHICLE, Token
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.embedded import EmbeddedRegistry
@@ -17,6 +19,7 @@ from motorcade.state.port import SignalValue, VehicleState
 from motorcade.vehicle.model import Car
 from motorcade.vehicle.sensors import signals_of
 from tests.api.standins import TOKENS, VINS, Platform, bearer, fetch, members, running
+from tests.api.test_signed import body, message
 from tests.vehicle.actions.cars import do
 from tests.vehicle.actions.test_charging import SCHEDULE
 
@@ -43,6 +46,9 @@ def platform(tmp_path: Path) -> Iterator[Platform]:
     with running(tmp_path, *settings) as platform:
         platform.tokens.clients[OWNERS] = "motorcade"
         stand(platform, parked())
+        here = parked().place
+        near = {"latitude_deg": here.latitude_deg, "longitude_deg": here.longitude_deg}
+        platform.counter.places = (ChargingPlace(name="Near", stalls=4, fast=True, **near),)
         yield platform
 
 
@@ -68,9 +74,9 @@ def tells_place(text: str, car: Car) -> list[str]:
 
 def answers(platform: Platform, headers: dict[str, str]) -> dict[str, str]:
     """Every answer about the car, by route, its stream's snapshot and a change included."""
-    body = {"lat": parked().place.latitude_deg, "lon": parked().place.longitude_deg, "order": 1}
+    there = {"lat": parked().place.latitude_deg, "lon": parked().place.longitude_deg, "order": 1}
     sent = httpx.post(
-        f"{platform.url}{CAR}/command/navigation_gps_request", headers=headers, json=body
+        f"{platform.url}{CAR}/command/navigation_gps_request", headers=headers, json=there
     )
     found = {}
     for row in RIGHTS.values():
@@ -89,7 +95,9 @@ def answers(platform: Platform, headers: dict[str, str]) -> dict[str, str]:
             assert answer.status_code == 200, (path, answer.text)
             found[row.path] = answer.text
     listed = "/api/1/vehicles", "/api/1/products"
-    return found | {path: fetch("GET", platform.url + path, headers=headers).text for path in listed}
+    return found | {
+        path: fetch("GET", platform.url + path, headers=headers).text for path in listed
+    }
 
 
 def follow(platform: Platform, path: str, headers: dict[str, str]) -> str:
@@ -104,9 +112,6 @@ def follow(platform: Platform, path: str, headers: dict[str, str]) -> str:
 def first_event(platform: Platform, path: str, headers: dict[str, str]) -> str:
     with httpx.stream("GET", platform.url + path, headers=headers, timeout=10) as answer:
         return next(answer.iter_text())
-
-
-CONFIGURED = f"{VEHICLE}/fleet_telemetry_config"
 
 
 def test_inside_a_zone_no_answer_holds_a_coordinate_and_outside_they_do(platform: Platform) -> None:
@@ -190,21 +195,13 @@ def test_a_stream_hears_of_a_zone_s_edge_and_of_a_zone_made_meanwhile(platform: 
 
 
 def test_a_car_s_own_signed_word_of_where_it_is_is_refused(platform: Platform) -> None:
-    import base64
-
-    from tesla_protocol.command.car_server_pb2 import Action
-    from tesla_protocol.command.universal_message_pb2 import DOMAIN_INFOTAINMENT, RoutableMessage
-
     ask = Action()
     ask.vehicleAction.getVehicleData.getLocationState.SetInParent()
-    message = RoutableMessage(protobuf_message_as_bytes=ask.SerializeToString())
-    message.to_destination.domain = DOMAIN_INFOTAINMENT
-    message.signature_data.HMAC_Personalized_data.epoch = bytes(16)
-    body = {"routable_message": base64.b64encode(message.SerializeToString()).decode()}
+    sent = body(message(ask.SerializeToString()))
     url = f"{platform.url}{CAR}/signed_command"
-    assert "missing scopes" not in httpx.post(url, headers=ALL, json=body, timeout=20).text
+    assert "missing scopes" not in httpx.post(url, headers=ALL, json=sent, timeout=20).text
     protect(platform.registry, parked())
-    refused = httpx.post(url, headers=ALL, json=body)
+    refused = httpx.post(url, headers=ALL, json=sent)
     assert (refused.status_code, refused.json()["error"]) == (
         403,
         f"Unauthorized missing scopes {LOCATION}",

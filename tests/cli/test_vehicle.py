@@ -51,6 +51,31 @@ def authenticate(data: Path, access: dict[str, str]) -> Principal | None:
         return registry.authenticate(access["username"], access["password"].encode())
 
 
+def test_privacy_is_set_shown_and_ended(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run("vehicle", "add", "--data", data, "--vin", VIN, "--out", data.parent / "car")
+    of_car = ("--data", data, "--vin", VIN, "--json")
+    capsys.readouterr()
+    place = ("--latitude", 52.5, "--longitude", -13.4, "--radius", 300)
+    run("vehicle", "privacy", "add-zone", *of_car, *place, "--name", "home")
+    zone = {
+        "id": 1,
+        "name": "home",
+        "latitude_deg": 52.5,
+        "longitude_deg": -13.4,
+        "radius_m": 300.0,
+    }
+    assert told(capsys) == {"zones": [zone], "grids_m": {}}
+    run("vehicle", "privacy", "precision", *of_car, "--grid", 1000)
+    assert told(capsys) == {"zones": [zone], "grids_m": {"": 1000}}
+    run("vehicle", "privacy", "show", "--data", data, "--vin", VIN)
+    assert "every app" in capsys.readouterr().out
+    run("vehicle", "privacy", "remove-zone", *of_car, "--zone", 1)
+    assert told(capsys) == {"zones": [], "grids_m": {"": 1000}}
+    run("vehicle", "privacy", "remove-zone", *of_car, "--zone", 1, status=1)
+    assert "no such zone" in capsys.readouterr().err
+    run("vehicle", "privacy", "show", "--data", data, "--vin", OTHER_VIN, status=1)
+
+
 def certificate_principal(data: Path, description: dict[str, Any]) -> Principal | None:
     pem = Path(description["cert_file"]).read_bytes()
     serial = f"{x509.load_pem_x509_certificate(pem).serial_number:X}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from motorcade.cli import vehicle_privacy
 from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
 from motorcade.identity.port import OWNER_SUBJECT
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from motorcade.cli.pairing import Pairing
 
 app = new_app("Add, list, show, renew, pair and remove vehicles.", "motorcade vehicle list")
+app.add_typer(vehicle_privacy.app, name="privacy")
 
 VinOption = Annotated[str, typer.Argument(help="The vehicle's VIN.", show_default=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

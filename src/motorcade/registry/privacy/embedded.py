@@ -22,9 +22,7 @@ _ZONE: Final = (
     PRIVACY_ZONES.c.radius_m,
 )
 ZONES: Final = text_of(
-    select(*_ZONE)
-    .where(PRIVACY_ZONES.c.vehicle_id == bindparam("id"))
-    .order_by(PRIVACY_ZONES.c.id)
+    select(*_ZONE).where(PRIVACY_ZONES.c.vehicle_id == bindparam("id")).order_by(PRIVACY_ZONES.c.id)
 )
 GRIDS: Final = text_of(
     select(PRECISION_LIMITS.c.client_id, PRECISION_LIMITS.c.grid_m).where(
@@ -75,9 +73,7 @@ class EmbeddedPrivacy:
 
     def _check_circle(self, latitude_deg: float, longitude_deg: float, radius_m: float) -> None:
         if not (abs(latitude_deg) <= 90 and abs(longitude_deg) <= 180):  # NaN is neither
-            raise InvalidNameError(
-                "a zone's centre: degrees, -90 to 90 north and -180 to 180 east"
-            )
+            raise InvalidNameError("a zone's centre: degrees, -90 to 90 north and -180 to 180 east")
         radius_max = self._store.config.privacy_radius_max_m
         if not (math.isfinite(radius_m) and 0 < radius_m <= radius_max):
             raise InvalidNameError(f"a zone's radius: above 0 and at most {radius_max} m")
