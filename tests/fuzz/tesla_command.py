@@ -3,12 +3,15 @@
 import base64
 import contextlib
 
+from tesla_protocol.command.car_server_pb2 import GetVehicleData, HvacSeatCoolerActions
 from tesla_protocol.command.universal_message_pb2 import RoutableMessage
+from tesla_protocol.command.vcsec_pb2 import InformationRequest, KeyIdentifier, WhitelistOperation
 
 from motorcade.wire.tesla_command.asks import UndecodableError, rights_of
 from motorcade.wire.tesla_command.errors import InvalidTokenError, MalformedMessageError
 from motorcade.wire.tesla_command.infotainment import read_infotainment
 from motorcade.wire.tesla_command.jws import verify_token
+from motorcade.wire.tesla_command.keys import key_identifier
 from motorcade.wire.tesla_command.messages import VCSEC, read_message
 from motorcade.wire.tesla_command.vcsec import read_vcsec
 from tests.fuzz.target import Target
@@ -19,6 +22,7 @@ from tests.wire.tesla_command import test_asks, test_jws
 WIRE = "motorcade.wire.tesla_command"
 CAR = "motorcade.vehicle.signed"
 UNSENT = 64  # in a step's second byte: it changes a new message instead of one that was sent
+ROLES = ("OWNER", "FM", "DRIVER", "SERVICE")
 STEPS_MAX = 80  # of an exchange: more than messages without a counter are remembered
 
 
@@ -110,18 +114,21 @@ def _change(message: RoutableMessage, how: int) -> bool:
 
 
 def read_payloads(data: bytes) -> None:
-    """Whatever an owner signs is answered, in both domains, and read alike by the cloud."""
+    """Whatever a key of any role signs is answered, in both domains, and read alike by the cloud.
+    The first byte is the role."""
+    role, payload = ROLES[data[0] % len(ROLES) if data else 0], data[1:]
     for domain, read in ((3, read_infotainment), (VCSEC, read_vcsec)):
         with contextlib.suppress(UndecodableError):
-            rights_of(read(data))
+            rights_of(read(payload))
         car = SignedCar()
-        car.pair(2)
+        car.pair(2, role)
+        car.pair(4, "DRIVER")
         signer = Signer(car, domain=domain)
         signer.greet()
-        assert car.receive(signer.sign(data, flags=2)).response
-        assert (
-            car.receiver.keychain.find(public(2)) is not None
-        )  # an owner does not lock itself out
+        assert car.receive(signer.sign(payload, flags=2)).response
+        kept = [entry.role for entry in car.receiver.keychain]
+        assert role in kept  # nobody takes the own key out
+        assert role == "OWNER" or "OWNER" not in kept  # nor makes owners
 
 
 def read_tokens(data: bytes) -> None:
@@ -162,11 +169,37 @@ def _exchanges() -> list[bytes]:
 
 def _payloads() -> list[bytes]:
     actions = [action(**members) for members, _, _ in test_asks.EXPECTED]
-    return [*actions, LOCK, unsigned(RKEAction=31), b"\xff\xff", *_key_operations()]
+    actions += [
+        action(ping={"ping_id": 7}),
+        action(getVehicleData=GetVehicleData(getChargeState={}, getDriveState={})),
+        action(hvacSeatCoolerActions=HvacSeatCoolerActions(hvacSeatCoolerAction=[{}])),
+        action(vehicleControlTriggerHomelinkAction={}),
+    ]
+    others = [LOCK, *(unsigned(RKEAction=number) for number in (30, 31, 99)), b"\xff\xff", b""]
+    owners = [b"\0" + payload for payload in (*actions, *others, *_key_operations())]
+    return owners + [bytes([role]) + each for role in (1, 2, 3) for each in _key_operations()]
 
 
 def _key_operations() -> list[bytes]:
-    return [test_key_list.add(6), test_key_list.update(3, 2), test_key_list.remove(2)]
+    add, update, remove = test_key_list.add, test_key_list.update, test_key_list.remove
+    who = public(4)
+    asked = [
+        InformationRequest(informationRequestType=5),  # type: ignore[arg-type]
+        InformationRequest(informationRequestType=6, slot=9),  # type: ignore[arg-type]
+        InformationRequest(informationRequestType=6, publicKey=who),  # type: ignore[arg-type]
+        InformationRequest(
+            informationRequestType=6,  # type: ignore[arg-type]
+            keyId=KeyIdentifier(publicKeySHA1=key_identifier(who)),
+        ),
+        InformationRequest(informationRequestType=3),  # type: ignore[arg-type]
+    ]
+    changes = [
+        *(add(6), add(6, 0), add(6, 1), add(4), add(6, raw=b"x")),
+        *(update(4, 2), update(4, 0), update(4, 1), update(2, 3), update(7, 2)),
+        *(remove(4), remove(2), remove(7)),
+    ]
+    unknown = unsigned(WhitelistOperation=WhitelistOperation())
+    return [*changes, unknown, *(unsigned(InformationRequest=one) for one in asked)]
 
 
 def _tokens() -> list[bytes]:
@@ -187,7 +220,7 @@ TARGETS = (
         "signed-payloads",
         read_payloads,
         _payloads,
-        (f"{WIRE}.infotainment", f"{WIRE}.vcsec", f"{CAR}.receiver", f"{CAR}.key_list"),
+        (f"{WIRE}.infotainment", f"{WIRE}.vcsec", f"{CAR}.key_list"),
         mutations=300,
     ),
     Target("signed-tokens", read_tokens, _tokens, (f"{WIRE}.jws",), mutations=120),
