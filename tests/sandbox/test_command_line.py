@@ -1,5 +1,6 @@
 """`motorcade sandbox` as a process: what it prints, where it listens, how it ends."""
 
+import fcntl
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from motorcade.cli import sandbox as command
 from tests.api.standins import running
 from tests.platform_process import MOTORCADE, descendants, runs
 
@@ -106,6 +108,24 @@ def refused(*words: str) -> str:
 def test_elsewhere_than_on_loopback_only_when_told() -> None:
     for address in ("0.0.0.0", "::", "192.0.2.1"):
         assert "--expose" in refused("--ports", "auto", "--listen", address)
+
+
+def test_what_a_killed_sandbox_left_is_removed_by_the_next(tmp_path: Path) -> None:
+    kept, left = tmp_path / f"{command.PREFIX}new", tmp_path / f"{command.PREFIX}old"
+    other = tmp_path / f"{command.PREFIX}other"
+    for folder in (kept, left, other):
+        folder.mkdir()
+        (folder / "lock").touch()
+        if folder is not other:
+            (folder / command.MARK).touch()
+    for folder in (left, other):
+        os.utime(folder / "lock", (0, 0))
+    with (left / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        command._sweep(tmp_path)
+        assert left.exists()  # it runs
+    command._sweep(tmp_path)
+    assert [folder.exists() for folder in (kept, left, other)] == [True, False, True]
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

@@ -4,12 +4,14 @@ One command, one process tree, one folder. It begins anew at each start.
 """
 
 import asyncio
+import contextlib
 import fcntl
 import http.client
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +35,8 @@ from motorcade.cli.up import (
 from motorcade.logs import DEFAULT_LEVEL
 
 MARK: Final = "sandbox.json"  # a folder with it is a sandbox's, and emptied at a start
+PREFIX: Final = "motorcade-sandbox-"
+STARTS_S_MAX: Final = 60.0  # from making its lock to holding it
 MEMORY: Final = Path("/dev/shm")  # a folder of ours is made in it
 MEMORY_BYTES_MIN: Final = 1 << 30
 DOINGS: Final = ("driving", "charging", "parked", "asleep")
@@ -137,9 +141,9 @@ def _folder(data: Path | None) -> Iterator[Path]:
         return
     roomy = MEMORY.is_dir() and os.access(MEMORY, os.W_OK)
     roomy = roomy and shutil.disk_usage(MEMORY).free >= MEMORY_BYTES_MIN
-    with tempfile.TemporaryDirectory(
-        prefix="motorcade-sandbox-", dir=MEMORY if roomy else None, ignore_cleanup_errors=True
-    ) as name:
+    place = MEMORY if roomy else Path(tempfile.gettempdir())
+    _sweep(place)
+    with tempfile.TemporaryDirectory(prefix=PREFIX, dir=place, ignore_cleanup_errors=True) as name:
         yield _emptied(Path(name))
 
 
@@ -159,15 +163,31 @@ def _emptied(place: Path) -> Path:
     return place
 
 
+def _sweep(place: Path) -> None:
+    """Remove what killed sandboxes left there: memory, mostly."""
+    for folder in place.glob(f"{PREFIX}*"):
+        lock = folder / "lock"
+        with contextlib.suppress(OSError):  # somebody else's, or just going
+            left = time.time() - lock.stat().st_mtime > STARTS_S_MAX
+            if left and (folder / MARK).exists() and not _runs_on(folder):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 def _refuse_running(place: Path) -> None:
-    lock = place / "lock"
-    if not lock.exists():
-        return
-    with lock.open("r+") as held:
-        try:
+    if _runs_on(place):
+        raise CommandError(f"a sandbox runs on {place}: stop it, or choose another")
+
+
+def _runs_on(place: Path) -> bool:
+    """Whether a sandbox holds the lock of that folder."""
+    try:
+        with (place / "lock").open("r+") as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CommandError(f"a sandbox runs on {place}: stop it, or choose another") from error
+    except FileNotFoundError:
+        return False
+    except BlockingIOError:
+        return True
+    return False
 
 
 def _default_world(url: str) -> Any:
