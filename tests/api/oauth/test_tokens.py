@@ -129,6 +129,18 @@ def test_refreshing_works_as_teslas_clients_do_it(house: House) -> None:
     assert house.refresh(again["refresh_token"]).status_code == 200
 
 
+def test_an_access_token_in_the_header_does_not_hinder_refreshing(house: House) -> None:
+    """Clients with default headers send it with every request."""
+    body = house.signed_in()
+    fields = {"grant_type": "refresh_token", "client_id": house.app.client_id}
+    answer = httpx.post(
+        f"{house.url}/oauth2/v3/token",
+        data={**fields, "refresh_token": body["refresh_token"]},
+        headers={"Authorization": f"Bearer {body['access_token']}"},
+    )
+    assert answer.status_code == 200, answer.text
+
+
 def test_a_spent_refresh_token_is_told_in_teslas_words(house: House) -> None:
     first = house.signed_in()["refresh_token"]
     second = house.refresh(first).json()["refresh_token"]

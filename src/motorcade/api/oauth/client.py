@@ -54,7 +54,9 @@ class Request(OAuth2Request):
     """A request as Authlib reads it. Its URL plays no part: who serves us without TLS knows why."""
 
     def __init__(self, fields: Mapping[str, str], authorization: str, issuer: str) -> None:
-        headers = {"Authorization": authorization} if authorization else {}
+        # Clients send the old access token with every request: that is no way to be a client.
+        basic = authorization.partition(" ")[0].lower() == "basic"
+        headers = {"Authorization": authorization} if basic else {}
         super().__init__("POST", "https://localhost/", headers=headers)
         self.payload = BasicOAuth2Payload(dict(fields))
         self.issuer = issuer

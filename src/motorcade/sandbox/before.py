@@ -1,0 +1,114 @@
+"""What stands before every route of the API in a sandbox: worlds' time, and faults."""
+
+import asyncio
+import base64
+import binascii
+import contextlib
+import re
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from motorcade.api.counter import Counter
+from motorcade.api.errors import TOKEN_EXPIRED, unauthorized
+from motorcade.sandbox.faults import (
+    ISSUER_PATH,
+    Asked,
+)
+from motorcade.sandbox.times import expired
+from motorcade.sandbox.worlds import World, Worlds
+
+_VEHICLE: Final = re.compile(r"/api/1/vehicles/([^/]+)")
+_VIN_CHARACTERS: Final = 17
+PREFIX: Final = "/sandbox"
+
+
+def before(worlds: Worlds, counter: Counter) -> Callable[[ASGIApp], ASGIApp]:
+    """Middleware: tokens that a world's time has made too old, then faults."""
+
+    def wrap(app: ASGIApp) -> ASGIApp:
+        async def before(scope: Scope, receive: Receive, send: Send) -> None:
+            path = str(scope["path"])
+            if scope["type"] == ScopeType.HTTP and not path.startswith(PREFIX):
+                claims = _claims(dict(scope["headers"]).get(b"authorization", b""))
+                client_id = str(claims.get("azp", ""))
+                if path.startswith(ISSUER_PATH):
+                    receive, client_id = await _peek(scope, receive)
+                world = worlds.of_client(client_id)
+                asked = Asked(
+                    method=str(scope.get("method", "")),
+                    path=path,
+                    vin=_vin(counter, path),
+                    world="" if world is None else world.id,
+                    client_id=client_id,
+                )
+                verdict = worlds.faults.take(asked)
+                if verdict.latency_s:
+                    await asyncio.sleep(verdict.latency_s)
+                if verdict.error is not None:
+                    raise verdict.error
+                if world is not None:
+                    _check_age(worlds, counter, world, claims)
+            await app(scope, receive, send)
+
+        return before
+
+    return wrap
+
+
+def _check_age(worlds: Worlds, counter: Counter, world: World, claims: dict[str, Any]) -> None:
+    """Raises the 401."""
+    if world.time.plain:
+        return
+    issued_s, ends_s = claims.get("iat"), claims.get("exp")
+    if type(issued_s) is not int or type(ends_s) is not int:
+        return  # no token of ours: the API will say so
+    issued_us = worlds.issued.of(str(claims.get("jti", "")), issued_s)
+    if expired(world.time, issued_us, ends_s - issued_s, counter.clock.now_us()):
+        raise unauthorized(TOKEN_EXPIRED)
+
+
+def _claims(authorization: bytes) -> dict[str, Any]:
+    """What a bearer token says, unchecked: enough to see whose it is."""
+    parts = authorization.split(b".")
+    if len(parts) != 3:
+        return {}
+    try:
+        payload = base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4))
+        claims = msgspec.json.decode(payload)
+    except (ValueError, binascii.Error, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
+
+
+async def _peek(scope: Scope, receive: Receive) -> tuple[Receive, str]:
+    """Which app asks an OAuth endpoint, unchecked; and the body once more, for who checks."""
+    scheme, _, basic = dict(scope["headers"]).get(b"authorization", b"").partition(b" ")
+    if scheme.lower() == b"basic":
+        with contextlib.suppress(ValueError, binascii.Error):
+            return receive, unquote(base64.b64decode(basic).partition(b":")[0].decode())
+    first = await receive()
+    body = first.get("body", b"") if first["type"] == "http.request" else b""
+    assert isinstance(body, bytes)
+    told: list[Any] = [first]
+
+    async def again() -> Any:
+        return told.pop() if told else await receive()
+
+    fields = parse_qs(body.decode("utf-8", "replace"))
+    query = parse_qs(bytes(scope.get("query_string", b"")).decode("utf-8", "replace"))
+    return again, (fields.get("client_id") or query.get("client_id") or [""])[0]
+
+
+def _vin(counter: Counter, path: str) -> str:
+    """The vehicle that a path names, by VIN or id; "" for none."""
+    found = _VEHICLE.match(path)
+    tag = found.group(1) if found else ""
+    if tag.isascii() and tag.isdigit() and len(tag) < _VIN_CHARACTERS:
+        vehicle = counter.registry.vehicle_by_id(int(tag))
+        return vehicle.vin if vehicle is not None else ""
+    return tag.upper()
