@@ -27,6 +27,7 @@ from motorcade.identity.authority import Authority, open_authority
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.files import OsFiles
 from motorcade.log.topics import Lane
+from motorcade.log.writer import EmbeddedWriter
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.supervisor import ChildLink, StopEvents
 
@@ -166,6 +167,8 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     from motorcade.api.counter import Counter
     from motorcade.api.domain_keys import DomainKeys
     from motorcade.api.oauth.desk import Desk
+    from motorcade.api.rpc.publishing import SampleLane
+    from motorcade.api.rpc.server import Address, RpcServer
     from motorcade.api.server import Listener, serve
     from motorcade.commands.courier import Courier
     from motorcade.commands.entries import Downlink
@@ -258,17 +261,31 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         places=_charging_places(config.api.charging_sites_file),
         fetch_key=keys.fetch,
     )
-    report = ApiReporter(config, clock, state, follower, commands, counter, {"api-fast": writer})
+    lanes = {"api-fast": writer}
+    report = ApiReporter(config, clock, state, follower, commands, counter, lanes)
     if traces is not None:
         counter.answered = traces.answered
     counter.inside = PlatformInside(config, clock, parts.data, report, follower)
     front = make_front(parts, counter) if make_front is not None else None
+
+    def open_samples() -> EmbeddedWriter:
+        lanes["api-bulk"] = opened = log.writer("api", Lane.BULK)
+        return opened
+
+    rpc = RpcServer(counter, SampleLane(open_samples, config.rpc.busy_retry_ms / 1e3))
     server = await serve(
         build_api(counter, front.extras if front is not None else PLAIN),
         [
             Listener(parts.link.listener("api")),
             Listener(parts.link.listener("api_tls"), tls.api_context(parts.authority)),
         ],
+    )
+    places: dict[str, tuple[str, int]] = parts.link.options["rpc"]
+    await rpc.start(
+        [
+            Address(*places["grpc"], None),
+            Address(*places["grpc_tls"], tls.server_pem(parts.authority)),
+        ]
     )
     counter.standing.start()
     carrying = asyncio.ensure_future(courier.run())
@@ -279,8 +296,9 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     await ends.doors_closed.wait()
     if front is not None:
         await front.stop()
+    calls_end = asyncio.create_task(rpc.stop(config.commands.response_s_max))
     await counter.streams.close(GOODBYE_S_MAX)
-    await server.stop()
+    await asyncio.gather(server.stop(), calls_end)
     await counter.standing.stop()
     carrying.cancel()
     await asyncio.gather(carrying, return_exceptions=True)

@@ -201,6 +201,27 @@ class ApiConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RpcConfig:
+    """gRPC."""
+
+    message_bytes_max: int = 4 << 20  # one batch of samples; larger: RESOURCE_EXHAUSTED
+    request_bytes_max: int = 64 << 10  # any other request; as above
+    metadata_bytes_max: int = 16 << 10  # of one call; as above
+    connections_max: int = 1_000  # per listener; further ones are closed
+    calls_per_connection_max: int = 100  # at once; further ones wait in the client
+    calls_max: int = 5_000  # at once, in all; beyond: RESOURCE_EXHAUSTED
+    keepalive_s: float = 30.0  # a silent client is asked, so that a dead one is noticed
+    keepalive_s_max: float = 20.0  # ... and has so long to answer
+    client_ping_s_min: float = 10.0  # a client that pings more often is told to calm down
+    idle_s_max: float = 300.0  # a connection without calls is closed
+    samples_max: int = 10_000  # in a batch; more: INVALID_ARGUMENT
+    stream_bytes_max: int = 255  # the name of a sender's stream; longer: INVALID_ARGUMENT
+    unacked_bytes_max: int = 8 << 20  # of one call, waiting for the disk; then reading pauses
+    busy_retry_ms: int = 20  # when the log's queue is full, a call tries again after this
+    health_poll_s: float = 1.0  # Watch of the health service looks this often
+
+
+@dataclass(frozen=True, slots=True)
 class RatesConfig:
     """Of one app for one vehicle: a minute's worth at once, then evenly."""
 
@@ -321,6 +342,7 @@ class Config:
     commands: CommandsConfig = field(default_factory=CommandsConfig)
     state: StateConfig = field(default_factory=StateConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
+    rpc: RpcConfig = field(default_factory=RpcConfig)
     rates: RatesConfig = field(default_factory=RatesConfig)
     energy: EnergyConfig = field(default_factory=EnergyConfig)
     health: HealthConfig = field(default_factory=HealthConfig)

@@ -57,15 +57,32 @@ def open_listener(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((host, port))
-    except OSError as error:
-        listener.close()
-        reason = f"cannot listen on {host}:{port}: {error.strerror}; use --ports auto or free it"
-        raise OSError(error.errno, reason) from error
+    _bind(listener, host, port)
     listener.listen(LISTEN_BACKLOG)
     listener.setblocking(False)
     return listener
+
+
+def reserve(host: str, port: int) -> socket.socket:
+    """Hold `host:port` (0: the system chooses) for a server that binds it itself, and bind it only.
+
+    Connections go to sockets that listen, so this one takes none; it keeps others from the port
+    while the server is away. Raises `OSError` naming the address.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    held = socket.socket(family, socket.SOCK_STREAM)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    _bind(held, host, port)
+    return held
+
+
+def _bind(opened: socket.socket, host: str, port: int) -> None:
+    try:
+        opened.bind((host, port))
+    except OSError as error:
+        opened.close()
+        reason = f"cannot listen on {host}:{port}: {error.strerror}; use --ports auto or free it"
+        raise OSError(error.errno, reason) from error
 
 
 class Child:

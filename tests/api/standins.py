@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from motorcade.api.build import build_api
 from motorcade.api.counter import Counter
+from motorcade.api.inside import Health
 from motorcade.api.server import Listener, listen, serve
 from motorcade.clock import Clock, SystemClock
 from motorcade.commands.entries import Downlink
@@ -40,6 +41,7 @@ from motorcade.identity.port import AccessToken
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.port import Edge
 from motorcade.log.topics import Lane
+from motorcade.log.writer import EmbeddedWriter
 from motorcade.meters.embedded import EmbeddedMeters
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.state.port import ONLINE, Callback, Handle, SignalValue, VehicleState
@@ -221,7 +223,12 @@ class FakeGateway:
 class Platform:
     """The API with its router, in a thread and loop of its own."""
 
-    def __init__(self, directory: Path, config: Config, *, tls: Any = None) -> None:
+    def __init__(
+        self, directory: Path, config: Config, *, tls: Any = None, rpc: bool = False
+    ) -> None:
+        self.rpc_port = 0
+        self._rpc = rpc
+        self.health: dict[str, str] = {"log": ""}  # what is looked at, and why it is not well
         self.config, self.clock = config, SystemClock()
         self.registry = open_registry(directory, self.clock)
         self.live, self.tokens = FakeLive(), FakeTokens()
@@ -297,17 +304,56 @@ class Platform:
         assert bell is not None
         self.loop.add_reader(bell, self.gateway.poll)
         server = await serve(build_api(self.counter), self._listeners)
+        rpc = await self._serve_rpc() if self._rpc else None
         self._ready.set()
         await self._stopping.wait()
+        if rpc is not None:
+            ending = asyncio.create_task(rpc.stop(2.0))
+            await self.counter.streams.close(1.0)
+            await ending
         await server.stop()
         await self.runner.stop()
         self.loop.remove_reader(bell)
 
+    async def _serve_rpc(self) -> Any:
+        from motorcade.api.rpc.publishing import SampleLane
+        from motorcade.api.rpc.server import Address, RpcServer
+
+        self.counter.inside = FakeInside(self.health)
+
+        def open_samples() -> EmbeddedWriter:
+            self.samples = self.log.writer("api", Lane.BULK)
+            return self.samples
+
+        lane = SampleLane(open_samples, 0.01)
+        rpc = RpcServer(self.counter, lane)
+        (self.rpc_port,) = await rpc.start([Address("127.0.0.1", 0)])
+        return rpc
+
+
+class FakeInside:
+    """Healthy but for what `checks` says; it is shared with the test."""
+
+    def __init__(self, checks: dict[str, str]) -> None:
+        self._checks = checks
+
+    async def ready(self) -> Health:
+        return Health(not any(self._checks.values()), dict(self._checks))
+
+    async def live(self) -> Health:
+        return await self.ready()
+
+    async def metrics(self) -> bytes:
+        return b""
+
 
 @contextlib.contextmanager
-def running(directory: Path, *settings: str, tls: Any = None) -> Iterator[Platform]:
-    """A platform while the block runs."""
-    platform = Platform(directory, Config().with_overrides(list(settings)), tls=tls)
+def running(
+    directory: Path, *settings: str, tls: Any = None, rpc: bool = False
+) -> Iterator[Platform]:
+    """A platform while the block runs; with `rpc`, gRPC on `rpc_port`."""
+    config = Config().with_overrides(list(settings))
+    platform = Platform(directory, config, tls=tls, rpc=rpc)
     platform.start()
     try:
         yield platform

@@ -65,10 +65,11 @@ def test_the_ready_file(town: Town) -> None:
     ready = town.platform.ready
     assert set(ready) == {
         *("pid", "mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry", "api", "api_tls"),
+        *("grpc", "grpc_tls"),
         *("dashboard", "ca_file", "admin_token", "region", "fleet_base_url"),
     }
     assert ready["pid"] == town.platform.pid
-    for door in ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry"):
+    for door in ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry", "grpc", "grpc_tls"):
         assert set(ready[door]) == {"host", "port"}
         assert ready[door]["host"] == "127.0.0.1"
         assert isinstance(ready[door]["port"], int)

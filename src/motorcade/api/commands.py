@@ -51,14 +51,14 @@ async def send_command(
         check_right(request, access)
         vehicle = counter.vehicle(access, tag)
         counter.count(request, access, vehicle)
-        _check_unsigned(counter, vehicle, row)
+        check_unsigned(counter, vehicle, row)
         parameters = read_parameters(row, await read_body(request))
         key, expires_s = read_headers(request, counter)
     except CommandError as error:
         raise refused(error) from error
     wake = _read_wake(request)
     if not wake and name != WAKE_UP:
-        _check_awake(counter, vehicle)
+        check_awake(counter, vehicle, f"send the header {WAKE_HEADER}: true")
     asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s, wake)
     view = await carry_out(counter, asked)
     counter.answered(view.id, begun_us)
@@ -92,7 +92,7 @@ async def list_commands(
     return ok([shown(view, scopes) for view in counter.commands.recent(vehicle.token, limit)])
 
 
-def _check_unsigned(counter: Counter, vehicle: Vehicle, row: CommandRow) -> None:
+def check_unsigned(counter: Counter, vehicle: Vehicle, row: CommandRow) -> None:
     """Whether the car takes this command from anybody but a paired key. Raises the 403."""
     if row.rest_only or row.name == WAKE_UP:
         return
@@ -101,12 +101,11 @@ def _check_unsigned(counter: Counter, vehicle: Vehicle, row: CommandRow) -> None
         raise ApiError(403, SIGNING_REQUIRED, "send it by signed_command, signed by a paired key")
 
 
-def _check_awake(counter: Counter, vehicle: Vehicle) -> None:
-    """Raises the 408 of a vehicle that is connected and sleeps. One that is offline is not asked
-    for: its command waits for it until it expires."""
+def check_awake(counter: Counter, vehicle: Vehicle, waking: str) -> None:
+    """Raises the 408 of a vehicle that is connected and sleeps; `waking` says how to wake it along.
+    One that is offline is not asked for: its command waits for it until it expires."""
     if presence_now(counter.state, vehicle.token) == ASLEEP:
-        text = f"asleep: POST wake_up first, or send the header {WAKE_HEADER}: true"
-        raise offline(text)
+        raise offline(f"asleep: POST wake_up first, or {waking}")
 
 
 async def carry_out(counter: Counter, asked: Request) -> CommandView:
@@ -137,12 +136,8 @@ def read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
     """The caller's idempotency key, "" for none, and the expiry in s. Raises the 400."""
     limits = counter.config.commands
     key = request.headers.get("idempotency-key", "")
-    visible = all("!" <= character <= "~" for character in key)
-    if "idempotency-key" in request.headers and not (
-        visible and 1 <= len(key) <= KEY_CHARACTERS_MAX
-    ):
-        text = f"Idempotency-Key: 1 to {KEY_CHARACTERS_MAX} visible ASCII characters"
-        raise ApiError(400, "invalid_field", text)
+    if "idempotency-key" in request.headers:
+        check_key(key, "Idempotency-Key")
     expires_s = read_whole(
         request.headers.get("x-command-expires-s"),
         "X-Command-Expires-S",
@@ -151,6 +146,14 @@ def read_headers(request: AnyRequest, counter: Counter) -> tuple[str, int]:
         limits.expires_s_max,
     )
     return key, expires_s
+
+
+def check_key(key: str, name: str) -> None:
+    """Whether this may be an idempotency key. Raises the 400, which names it `name`."""
+    visible = all("!" <= character <= "~" for character in key)
+    if not (visible and 1 <= len(key) <= KEY_CHARACTERS_MAX):
+        text = f"{name}: 1 to {KEY_CHARACTERS_MAX} visible ASCII characters"
+        raise ApiError(400, "invalid_field", text)
 
 
 def refused(error: Exception) -> ApiError:

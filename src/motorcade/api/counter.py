@@ -25,7 +25,7 @@ from motorcade.api.errors import (
 from motorcade.api.inside import Inside
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.privacy import PrivacyBook
-from motorcade.api.rates import Rates
+from motorcade.api.rates import Allowance, Rates
 from motorcade.api.residence import Residence
 from motorcade.api.rights import Right, Token, right_of
 from motorcade.api.sight import Sight, View
@@ -80,6 +80,7 @@ class Counter:
     privacy: Privacy | None = None  # what owners keep from apps
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
+    calls: Tally = field(default_factory=Tally)  # gRPC calls that ended, by status code
     streams: Streams = field(init=False)
     rates: Rates = field(init=False)
     standing: Standing = field(init=False)
@@ -130,19 +131,41 @@ class Counter:
         self._count(request, access, "", "")
 
     def _count(self, request: AnyRequest, access: AccessToken, token: str, whose: str) -> None:
-        pace = row_of_route(request).pace
+        def note(allowance: Allowance) -> None:
+            note_allowance(request, allowance)
+
+        self.take(row_of_route(request), access, token, whose, note)
+
+    def take(
+        self,
+        row: Right,
+        access: AccessToken,
+        token: str,
+        whose: str = " of this vehicle",
+        note: Callable[[Allowance], None] | None = None,
+    ) -> None:
+        """Take one from the app's allowance for what has this token, and `note` what is left.
+
+        Raises:
+            ApiError: the 429.
+        """
+        pace = row.pace
         if pace is None or access.client_id in OPERATOR_CLIENTS:
             return
-        now_us = self.clock.now_us()
-        allowance = self.rates.take(access.client_id, token, pace, now_us)
-        note_allowance(request, allowance)
+        allowance = self.rates.take(access.client_id, token, pace, self.clock.now_us())
+        if note is not None:
+            note(allowance)
         if allowance.retry_s:
             what = f"at most {allowance.limit} {pace.value}{whose} in a minute"
             raise too_fast(allowance.retry_s, f"this app asks too often: {what}")
 
     def access(self, connection: Connection) -> AccessToken:
         """Who asks, whatever they may. Raises the 401."""
-        scheme, _, bearer = connection.headers.get("authorization", "").partition(" ")
+        return self.holder(connection.headers.get("authorization", ""))
+
+    def holder(self, authorization: str) -> AccessToken:
+        """Who holds the bearer token of this `authorization` header. Raises the 401."""
+        scheme, _, bearer = authorization.partition(" ")
         if scheme.lower() != "bearer" or not bearer:
             raise unauthorized()
         return self.verify(bearer.strip())
@@ -235,7 +258,11 @@ class Counter:
 
 def check_right(connection: Connection, access: AccessToken) -> None:
     """Whether the row of this connection's route lets that token pass. Raises the 403."""
-    row = row_of_route(connection)
+    check_row(row_of_route(connection), access)
+
+
+def check_row(row: Right, access: AccessToken) -> None:
+    """Whether this row lets that token pass. Raises the 403."""
     if row.scopes and access.scopes.isdisjoint(row.scopes):
         raise missing_scopes(row.scopes)
     if row.token is Token.PARTNER and not access.partner:

@@ -32,13 +32,21 @@ COMMANDS_SHOWN: Final = 20  # in a snapshot
 _JSON: Final = msgspec.json.Encoder()
 _SEPARATOR: Final = "."
 
+Encode = Callable[[str, str, Mapping[str, Any]], bytes]
+"""Writes a frame from `resume`, `kind` and the members besides."""
+
+
+def as_json(resume: str, kind: str, members: Mapping[str, Any]) -> bytes:
+    """As the WebSocket and server-sent events carry it."""
+    return _JSON.encode({"type": kind, "resume": resume, **members})
+
 
 class Frame(NamedTuple):
     """One message to the app."""
 
     resume: str  # bring it back to go on behind this frame
     kind: str  # the member `type`
-    data: bytes  # JSON
+    data: bytes  # as the feed's `Encode` wrote it
 
 
 class End(Enum):
@@ -75,6 +83,7 @@ class FeedParts(NamedTuple):
     commands: Commands
     clock: Clock
     config: ApiConfig
+    encode: Encode = as_json
 
 
 class Feed:
@@ -121,8 +130,11 @@ class Feed:
         self._parts.commands.unwatch(self._vehicle.token, self._on_command)
         self._parts.state.unsubscribe(self._handle)
 
-    def is_of(self, access: AccessToken, vehicle: Vehicle) -> bool:
-        """Whether the same app, for the same person and with the same rights, may go on with it."""
+    def is_of(self, access: AccessToken, vehicle: Vehicle, encode: Encode = as_json) -> bool:
+        """Whether the same app, for the same person and with the same rights, may go on with it,
+        and reads what it wrote."""
+        if self._parts.encode is not encode:
+            return False
         mine = self._access
         same_app = mine.client_id == access.client_id and mine.scopes == access.scopes
         return same_app and self.tells(access.subject, vehicle.id)
@@ -194,7 +206,7 @@ class Feed:
     def _frame(self, kind: str, members: dict[str, Any]) -> Frame:
         self._number += 1
         resume = f"{self.id}{_SEPARATOR}{self._number}"
-        frame = Frame(resume, kind, _JSON.encode({"type": kind, "resume": resume, **members}))
+        frame = Frame(resume, kind, self._parts.encode(resume, kind, members))
         self._sent.append(frame)
         self._sent_bytes += len(frame.data)
         while self._sent_bytes > self._parts.config.stream_replay_bytes_max:

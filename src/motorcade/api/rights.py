@@ -17,6 +17,7 @@ COMMANDS: Final = "vehicle_cmds"
 CHARGING: Final = "vehicle_charging_cmds"
 USER_DATA: Final = "user_data"
 METRICS: Final = "metrics"
+PUBLISH: Final = "publish_samples"
 ENERGY_DATA: Final = "energy_device_data"
 ENERGY_COMMANDS: Final = "energy_cmds"
 FLEET: Final = (
@@ -40,7 +41,7 @@ class Token(Enum):
 class Right:
     """One route. `Counter.allow` lets pass what its row says, and nothing else."""
 
-    method: str  # GET, POST, DELETE; WS: a WebSocket
+    method: str  # GET, POST, DELETE; WS: a WebSocket; RPC: a method of gRPC
     path: str  # the template, as it is registered, without the types of its parameters
     scopes: tuple[str, ...] = ()  # any one of them is enough; none: any token of the right kind
     token: Token = Token.PERSON
@@ -193,6 +194,24 @@ _RIGHTS: Final = (
 
 RIGHTS: Final[Mapping[tuple[str, str], Right]] = {(row.method, row.path): row for row in _RIGHTS}
 
+_SERVICE: Final = "/motorcade.v1.Fleet"
+STREAM_STATE: Final = Right("RPC", f"{_SERVICE}/StreamState", (DEVICE_DATA,), pace=Pace.DATA)
+SEND_COMMAND: Final = Right(
+    "RPC",
+    f"{_SERVICE}/SendCommand",
+    (COMMANDS, CHARGING),
+    pace=Pace.COMMAND,
+    note="each command's own scopes besides: `commands/table.py`",
+)
+PUBLISH_SAMPLES: Final = Right(
+    "RPC",
+    f"{_SERVICE}/PublishSamples",
+    (PUBLISH,),
+    note="no app can be given it; the token's subject must own the vehicle",
+)
+RPCS: Final = (STREAM_STATE, SEND_COMMAND, PUBLISH_SAMPLES)
+"""The methods of gRPC that want a token. Health and reflection want none."""
+
 
 @dataclass(frozen=True, slots=True)
 class FieldRight:
@@ -250,6 +269,14 @@ FIELD_RIGHTS: Final = (
     FieldRight("GET", f"{VEHICLE}/commands", _PARAMETERS, (LOCATION,), "absent", _KEPT),
     FieldRight(
         "GET", f"{VEHICLE}/commands/{{command_id}}", _PARAMETERS, (LOCATION,), "absent", _KEPT
+    ),
+    FieldRight(
+        "RPC",
+        STREAM_STATE.path,
+        ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
+        (LOCATION,),
+        without="absent",
+        note=f"signals of privacy class `location`: `signals.md`; {_KEPT}",
     ),
     FieldRight(
         "WS",

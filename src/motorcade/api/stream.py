@@ -7,15 +7,12 @@ it and how it ends.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Iterator
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 import msgspec
 from litestar import WebSocket, get, websocket
 from litestar.di import NamedDependency
-from litestar.exceptions import WebSocketDisconnect
 from litestar.params import FromPath
 from litestar.response import Stream
 from litestar.types import ASGIApp, Receive, Scope, Send
@@ -23,70 +20,25 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from motorcade.api.counter import AnyRequest, Connection, Counter, check_right, read_whole
 from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
-from motorcade.api.feed import End, Feed, FeedParts, Frame, Holder
+from motorcade.api.feed import End, Frame, Holder
+from motorcade.api.following import Asked, carried
 from motorcade.api.streams import Streams
-from motorcade.api.vehicles import entry
 from motorcade.identity.port import AccessToken
-from motorcade.registry.port import Vehicle
 
 PROTOCOL: Final = "motorcade.stream"
 BEARER_PROTOCOL: Final = "bearer."  # browsers cannot set headers: `bearer.<token>` beside PROTOCOL
 GOING_AWAY: Final = 1001  # RFC 6455 §7.4.1: "a server going down"
-LEFT: Final = (1000, 1001)  # the client's own words for "I am done"
 CLOSE_CODES: Final = {
     End.STOPPING: GOING_AWAY,
     End.REVOKED: 4401,
     End.EXPIRED: 4401,
     End.TAKEN: 4409,
 }
-FEED_ID_BYTES: Final = 16
 INTERVAL_MS_MAX: Final = 60_000
 
 _JSON: Final = msgspec.json.Encoder()
 
 AnySocket = WebSocket[Any, Any, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class _Asked:
-    """Who follows which vehicle, from where on, how often."""
-
-    access: AccessToken
-    generation: int  # of the keys that the token was verified with
-    vehicle: Vehicle
-    resume: str
-    interval_ms: int
-
-
-@contextlib.contextmanager
-def _carried(counter: Counter, asked: _Asked) -> Iterator[Holder]:
-    """A feed for this connection while the block runs; it ends when the token does."""
-    access, vehicle = asked.access, asked.vehicle
-    parts = FeedParts(counter.state, counter.commands, counter.clock, counter.config.api)
-
-    def make() -> Feed:
-        feed_id = counter.entropy(FEED_ID_BYTES).hex()
-        sight = partial(counter.sight, access, vehicle)
-        return Feed(parts, access, vehicle, partial(entry, counter, vehicle), sight, feed_id)
-
-    holder = counter.streams.carry(
-        asked.resume, lambda feed: feed.is_of(access, vehicle), make, asked.interval_ms
-    )
-    expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
-    expiry = asyncio.get_running_loop().call_later(expires_s, holder.finish, End.EXPIRED)
-    revoked = partial(holder.finish, End.REVOKED)
-    counter.standing.watch(access, revoked, asked.generation)
-    park = True
-    try:
-        yield holder
-    except WebSocketDisconnect as gone:
-        park = gone.code not in LEFT
-    except OSError:
-        pass  # while it was written to: the app may come back
-    finally:
-        counter.standing.unwatch(revoked)
-        expiry.cancel()
-        counter.streams.part(holder, park=park and holder.end is not End.REVOKED)
 
 
 @websocket("/api/1/vehicles/{tag:str}/stream")
@@ -105,7 +57,7 @@ async def stream(
             return
         offered = socket.scope.get("subprotocols") or []
         await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
-        with _carried(counter, asked) as holder:
+        with carried(counter, asked) as holder:
             await _converse(socket, holder)
             if holder.end is not None:
                 await socket.close(code=CLOSE_CODES[holder.end], reason=holder.end.value)
@@ -188,8 +140,8 @@ async def events(
     return _EventStream(counter.streams, _events(counter, asked))
 
 
-async def _events(counter: Counter, asked: _Asked) -> AsyncGenerator[bytes, None]:
-    with _carried(counter, asked) as holder:
+async def _events(counter: Counter, asked: Asked) -> AsyncGenerator[bytes, None]:
+    with carried(counter, asked) as holder:
         comment_s = counter.config.api.stream_comment_s
         while holder.end is None:
             try:
@@ -207,7 +159,7 @@ def _event(frame: Frame) -> bytes:
     return head + frame.data + b"\n\n"
 
 
-def _asked(connection: Connection, counter: Counter, tag: str) -> _Asked:
+def _asked(connection: Connection, counter: Counter, tag: str) -> Asked:
     """What this connection asks for. Raises the 400, 401, 403 and 404."""
     access = _access(connection, counter)
     check_right(connection, access)
@@ -216,7 +168,7 @@ def _asked(connection: Connection, counter: Counter, tag: str) -> _Asked:
     resume: str = connection.headers.get("last-event-id") or query.get("resume") or ""
     asked_ms = query.get("interval_ms")
     interval_ms = read_whole(asked_ms, "interval_ms", 0, 0, INTERVAL_MS_MAX)
-    return _Asked(access, counter.generation, vehicle, resume, interval_ms)
+    return Asked(access, counter.generation, vehicle, resume, interval_ms)
 
 
 async def _deny(socket: AnySocket, error: ApiError) -> None:

@@ -9,10 +9,12 @@ from motorcade.cli import scopes_page, settings_page
 from motorcade.commands import page as commands_page
 from motorcade.metrics import page as metrics_page
 from motorcade.signals import page as signals_page
+from motorcade.wire.rpc import proto
 
 PAGES: Final[dict[str, Callable[[], str]]] = {
     "operating/configuration.md": settings_page.page,
     "operating/metrics.md": metrics_page.page,
+    "protocols/motorcade.proto": proto.proto_text,
     "protocols/scopes.md": scopes_page.page,
     "protocols/signals.md": signals_page.page,
     "protocols/vehicle-commands.md": commands_page.page,

@@ -28,7 +28,7 @@ from motorcade.config import Config
 from motorcade.identity.port import OWNER_SUBJECT
 from motorcade.identity.region import fleet_base_url, region_name
 from motorcade.kernel_cache import is_filled
-from motorcade.supervisor import ChildSpec, Supervisor, open_listener
+from motorcade.supervisor import ChildSpec, Supervisor, open_listener, reserve
 
 if TYPE_CHECKING:
     from motorcade.identity.authority import Authority
@@ -44,6 +44,9 @@ PORTS: Final = {
 }
 """The ports without `--ports auto`: IANA's for MQTT, the public server's for telemetry, for MQTT
 over WebSocket those that most brokers take."""
+
+RPC_PORTS: Final = {"grpc": 50_051, "grpc_tls": 50_052}
+"""Held here and bound by the API's process itself: gRPC takes no socket from outside (0030)."""
 
 CHILD_MODULE = "motorcade.app"
 """What a child runs; the kill audit replaces it by a broken build to prove that it can fail."""
@@ -152,12 +155,17 @@ async def _run(
         name: open_listener(options.listen, 0 if options.ports_auto else port)
         for name, port in PORTS.items()
     }
+    held = {
+        name: reserve(options.listen, 0 if options.ports_auto else port)
+        for name, port in RPC_PORTS.items()
+    }
     told: dict[str, Any] = {
         "data": str(data),
         "listen": options.listen,
         "settings": list(options.settings),
         "log_file": str(options.log_file) if options.log_file else None,
         "open_broker": options.open_broker,
+        "rpc": {name: opened.getsockname()[:2] for name, opened in held.items()},
         "log_level": options.log_level,
     }
     program = options.program
@@ -193,7 +201,8 @@ async def _run(
 
     async def on_ready() -> None:
         opened = await keys
-        addresses = {name: listener.getsockname()[:2] for name, listener in sockets.items()}
+        opens = (sockets | held).items()
+        addresses = {name: opened.getsockname()[:2] for name, opened in opens}
         ready = _ready(addresses, opened, config)
         for path in (data / READY_FILE, options.ready_file):
             if path is not None:
@@ -284,6 +293,8 @@ def _ready(addresses: dict[str, tuple[str, int]], keys: Keys, config: Config) ->
         "telemetry": place("telemetry"),
         "api": url("api", "http"),
         "api_tls": url("api_tls", "https"),
+        "grpc": place("grpc"),
+        "grpc_tls": place("grpc_tls"),
         "dashboard": {"url": None},
         "region": region_name(config.identity),
         "fleet_base_url": fleet_base_url(config.identity),
@@ -330,6 +341,8 @@ def _announce(ready: dict[str, Any], owner_password: str, open_broker: bool) -> 
         f"   wss://{ready['mqtt_wss']['host']}:{ready['mqtt_wss']['port']}/mqtt",
         f"  telemetry  wss://{ready['telemetry']['host']}:{ready['telemetry']['port']}",
         f"  API        {ready['api']['url']}   TLS {ready['api_tls']['url']}",
+        f"  gRPC       {ready['grpc']['host']}:{ready['grpc']['port']}"
+        f"   TLS {ready['grpc_tls']['host']}:{ready['grpc_tls']['port']}",
         f"  CA         {ready['ca_file']}",
         f"  admin token, shown once: {ready['admin_token']}",
     ]

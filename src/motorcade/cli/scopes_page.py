@@ -2,14 +2,14 @@
 
 from typing import Final
 
-from motorcade.api.rights import FIELD_RIGHTS, RIGHTS, FieldRight, Right, Token
+from motorcade.api.rights import FIELD_RIGHTS, RIGHTS, RPCS, FieldRight, Right, Token
 from motorcade.commands.table import COMMANDS
 from motorcade.identity.scopes import SCOPES
 
 HEAD: Final = """# Scopes: who may call what, and see what
 
 Drawn from `src/motorcade/api/rights.py` by `make pages`; a test fails when this page is stale, and
-another calls every route with every scope.
+another calls every route with every scope. RPC: a method of gRPC ([grpc.md](grpc.md)).
 
 A token that holds none of a route's scopes gets 403 `Unauthorized missing scopes ...`; where
 several stand in a row, any one is enough. A partner token is one that an app got for itself (client
@@ -29,7 +29,7 @@ def _scopes() -> str:
 
 def _routes() -> str:
     head = "\n## Routes\n\n| route | token | scopes, any of | |\n|---|---|---|---|\n"
-    return head + "".join(map(_route, RIGHTS.values()))
+    return head + "".join(map(_route, (*RIGHTS.values(), *RPCS)))
 
 
 def _route(row: Right) -> str:

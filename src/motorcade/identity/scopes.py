@@ -14,6 +14,7 @@ SCOPES: Final[dict[str, str]] = {
     "vehicle_charging_cmds": "charging history and charging commands",
     "vehicle_specs": "specifications of vehicles (partner tokens)",
     "metrics": "figures about the platform itself, none about a vehicle (ours)",
+    "publish_samples": "storing samples of vehicles, by gRPC (ours)",
     "energy_device_data": "energy sites and their live data",
     "energy_cmds": "commands to energy sites",
 }
@@ -21,5 +22,6 @@ SCOPES: Final[dict[str, str]] = {
 OFFLINE_ACCESS: Final = "offline_access"
 OPENID: Final = "openid"
 PARTNER_ONLY: Final = "vehicle_specs"  # no person can grant it
-APP_SCOPES: Final = tuple(scope for scope in SCOPES if scope != "metrics")
-"""What apps may ask for: all but the one that is about the platform."""
+OPERATORS_ONLY: Final = frozenset({"metrics", "publish_samples"})
+APP_SCOPES: Final = tuple(scope for scope in SCOPES if scope not in OPERATORS_ONLY)
+"""What apps may ask for: all but those that are the operator's."""

@@ -20,6 +20,18 @@ def api_context(authority: Authority) -> ssl.SSLContext:
     return context
 
 
+def server_pem(authority: Authority) -> bytes:
+    """Our doors' private key and certificate chain, PEM, for who brings TLS of their own.
+
+    Raises:
+        SecretsError: the file cannot be read.
+    """
+    try:
+        return authority.server_file.read_bytes()
+    except OSError as error:
+        raise SecretsError(f"{authority.server_file}: {error}") from error
+
+
 def mqtts_context(authority: Authority) -> ssl.SSLContext:
     """MQTT over TLS: a certificate is verified when there is one, else a password decides."""
     context = _server_context(authority, ssl.TLSVersion.TLSv1_3)

@@ -98,4 +98,8 @@ class ApiReporter:
                 Figure("motorcade_api_requests_total", number, [status])
                 for status, number in sorted(counter.requests.counts.items())
             ),
+            *(
+                Figure("motorcade_api_calls_total", number, [code])
+                for code, number in sorted(counter.calls.counts.items())
+            ),
         ]

@@ -79,6 +79,7 @@ COMMANDS: Final = (
     Metric("motorcade_commands_malformed_answers_total", C, "", "Answers of vehicles that nobody could read.", ()),
     Metric("motorcade_commands_contradictions_total", C, "", "Vehicles that told another outcome than before.", ()),
     Metric("motorcade_api_requests_total", C, "", "HTTP requests answered.", ("status",)),
+    Metric("motorcade_api_calls_total", C, "", "gRPC calls that ended; those that the client left are not counted.", ("status",)),
     Metric("motorcade_api_streams", G, "", "Open app streams: WebSockets and server-sent events.", ()),
     Metric("motorcade_api_streams_parked", G, "", "App streams whose connection broke and that may come back.", ()),
 )  # fmt: skip

@@ -1,0 +1,61 @@
+"""Following a vehicle for as long as a connection and its token last, in whatever protocol."""
+
+import asyncio
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+from litestar.exceptions import WebSocketDisconnect
+
+from motorcade.api.counter import Counter
+from motorcade.api.feed import Encode, End, Feed, FeedParts, Holder, as_json
+from motorcade.api.vehicles import entry
+from motorcade.identity.port import AccessToken
+from motorcade.registry.port import Vehicle
+
+FEED_ID_BYTES: Final = 16
+LEFT: Final = (1000, 1001)  # the client's own words for "I am done"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who follows which vehicle, from where on, how often."""
+
+    access: AccessToken
+    generation: int  # of the keys that the token was verified with
+    vehicle: Vehicle
+    resume: str
+    interval_ms: int
+
+
+@contextlib.contextmanager
+def carried(counter: Counter, asked: Asked, encode: Encode = as_json) -> Iterator[Holder]:
+    """A feed for this connection while the block runs; it ends when the token does."""
+    access, vehicle = asked.access, asked.vehicle
+    parts = FeedParts(counter.state, counter.commands, counter.clock, counter.config.api, encode)
+
+    def make() -> Feed:
+        feed_id = counter.entropy(FEED_ID_BYTES).hex()
+        sight = partial(counter.sight, access, vehicle)
+        return Feed(parts, access, vehicle, partial(entry, counter, vehicle), sight, feed_id)
+
+    holder = counter.streams.carry(
+        asked.resume, lambda feed: feed.is_of(access, vehicle, encode), make, asked.interval_ms
+    )
+    expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
+    expiry = asyncio.get_running_loop().call_later(expires_s, holder.finish, End.EXPIRED)
+    revoked = partial(holder.finish, End.REVOKED)
+    counter.standing.watch(access, revoked, asked.generation)
+    park = True
+    try:
+        yield holder
+    except WebSocketDisconnect as gone:
+        park = gone.code not in LEFT
+    except OSError:
+        pass  # while it was written to: the app may come back
+    finally:
+        counter.standing.unwatch(revoked)
+        expiry.cancel()
+        counter.streams.part(holder, park=park and holder.end is not End.REVOKED)

@@ -1,0 +1,1 @@
+"""gRPC: the same rights, limits and streams as HTTP, typed."""

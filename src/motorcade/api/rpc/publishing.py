@@ -1,0 +1,149 @@
+"""Samples on their way into the log: the API's own bulk lane, and one call that fills it.
+
+The lane is opened by the first batch ever sent: most platforms never see one. A call reads ahead of
+the disk by `rpc.unacked_bytes_max` and then stops reading, which HTTP/2 tells the client. Nothing
+is dropped: a full queue of the log makes it wait too.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final, NamedTuple
+
+from grpc import aio
+
+from motorcade.api.errors import ApiError
+from motorcade.api.rpc.errors import stopping
+from motorcade.api.rpc.messages import PublishAck
+from motorcade.events import Record, RecordBatch
+from motorcade.log.errors import LogBusyError, LogError, LogFullError
+from motorcade.log.port import LogWriter
+
+FULL_RETRY_S: Final = 30  # as HTTP says when the disk is full
+
+
+class SampleLane:
+    """The single writer of this process's samples."""
+
+    def __init__(self, open_writer: Callable[[], LogWriter], busy_retry_s: float) -> None:
+        """`open_writer` may block: it is called in a thread, once."""
+        self._open = open_writer
+        self._busy_retry_s = busy_retry_s
+        self._opening = asyncio.Lock()
+        self._writer: LogWriter | None = None
+
+    async def append(self, record: Record) -> "asyncio.Future[Any]":
+        """Hand it to the log; the future is done when it is durable.
+
+        Raises:
+            ApiError: 503 or 507; nothing was taken.
+        """
+        batch = RecordBatch.of([record])
+        while True:
+            try:
+                writer = self._writer or await self._opened()
+                return asyncio.wrap_future(writer.append(batch))
+            except LogBusyError:
+                await asyncio.sleep(self._busy_retry_s)
+            except LogError as error:
+                raise not_stored(error) from error
+
+    async def _opened(self) -> LogWriter:
+        async with self._opening:
+            if self._writer is None:
+                self._writer = await asyncio.to_thread(self._open)
+            return self._writer
+
+
+def not_stored(error: LogError) -> ApiError:
+    """Why a batch was not acknowledged, as the caller sees it."""
+    if isinstance(error, LogFullError):
+        headers = {"Retry-After": str(FULL_RETRY_S)}
+        return ApiError(507, "insufficient storage", str(error), headers=headers)
+    return ApiError(503, "service unavailable", str(error), headers={"Retry-After": "1"})
+
+
+class _Unacked(NamedTuple):
+    durable: "asyncio.Future[Any]"
+    samples: int
+    nbytes: int
+
+
+class Publishing:
+    """One call: batches in, acks out, in order."""
+
+    def __init__(
+        self,
+        context: Any,
+        lane: SampleLane,
+        judge: Callable[[bytes], tuple[Record, int]],
+        bytes_max: int,
+    ) -> None:
+        """`judge` makes a record of a message and counts its samples, or raises `ApiError`."""
+        self._context, self._lane, self._judge = context, lane, judge
+        self._bytes_max = bytes_max
+        self._unacked: deque[_Unacked] = deque()
+        self._unacked_bytes = 0
+        self._moved = asyncio.Event()  # something was read, acknowledged, or is over
+        self._batches = self._samples = 0  # acknowledged
+        self._reading: asyncio.Task[None] | None = None
+        self._why: ApiError | None = None  # nothing more is read
+
+    def stop(self) -> None:
+        """Read no more; what was read is still acknowledged."""
+        self._why = self._why or stopping()
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def run(self) -> None:
+        """Until the client has sent all and heard of all.
+
+        Raises:
+            ApiError: why nothing more is taken; all acks were sent.
+        """
+        reading = self._reading = asyncio.create_task(self._read())
+        reading.add_done_callback(lambda _: self._moved.set())
+        try:
+            await self._acknowledge(reading)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+        if self._why is not None:
+            raise self._why
+        if not reading.cancelled():
+            reading.result()  # raises what was wrong with the last message
+
+    async def _read(self) -> None:
+        while (message := await self._context.read()) is not aio.EOF:
+            record, samples = self._judge(message)
+            durable = await self._lane.append(record)
+            self._unacked.append(_Unacked(durable, samples, len(message)))
+            self._unacked_bytes += len(message)
+            self._moved.set()
+            while self._unacked_bytes >= self._bytes_max:
+                self._moved.clear()
+                await self._moved.wait()
+
+    async def _acknowledge(self, reading: "asyncio.Task[None]") -> None:
+        while self._unacked or not reading.done():
+            if not self._unacked:
+                self._moved.clear()
+                await self._moved.wait()
+                continue
+            try:
+                await self._unacked[0].durable
+                while self._unacked and self._unacked[0].durable.done():
+                    self._take_first()
+            except LogError as error:
+                raise not_stored(error) from error
+            self._moved.set()
+            await self._context.write(PublishAck(batches=self._batches, samples=self._samples))
+
+    def _take_first(self) -> None:
+        """Count the oldest batch as durable. Raises `LogError`: it is not."""
+        first = self._unacked[0]
+        first.durable.result()
+        self._unacked.popleft()
+        self._unacked_bytes -= first.nbytes
+        self._batches += 1
+        self._samples += first.samples

@@ -1,0 +1,1 @@
+"""gRPC: the messages and methods of our own service, and the errors' details."""
