@@ -147,7 +147,8 @@ def test_no_app_can_be_given_the_scope_of_publishing() -> None:
     assert "publish_samples" not in APP_SCOPES
 
 
-def test_one_too_many_says_when_to_try_again(channel: grpc.Channel) -> None:
+def test_one_too_many_says_when_to_try_again(platform: Platform, channel: grpc.Channel) -> None:
+    counted = dict(platform.counter.calls.counts)
     codes = []
     for _ in range(31):
         answers = call(channel, "SendCommand")
@@ -159,6 +160,9 @@ def test_one_too_many_says_when_to_try_again(channel: grpc.Channel) -> None:
             refused = error
     assert codes[:30] == [StatusCode.OK] * 30
     assert codes[30] is StatusCode.RESOURCE_EXHAUSTED
+    calls = platform.counter.calls.counts
+    assert calls["ok"] - counted.get("ok", 0) == 30
+    assert calls["resource_exhausted"] - counted.get("resource_exhausted", 0) == 1
     assert "at most 30 commands of this vehicle in a minute" in refused.details()
     trailer = dict(refused.trailing_metadata())
     assert 1 <= int(trailer["retry-after"]) <= 2
