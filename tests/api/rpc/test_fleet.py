@@ -14,6 +14,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from motorcade.api.rates import Rates
 from motorcade.api.rights import RPCS, Right
 from motorcade.api.sight import LOCATION_SIGNALS
 from motorcade.events import Encoding, Flags, Topic
@@ -49,7 +50,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
 @pytest.fixture(autouse=True)
 def fresh(platform: Platform) -> None:
     platform.live.states[TOKENS[0]] = VehicleState({}, True, 7)
-    platform.call(platform.counter.rates.forget, TOKENS[0])
+    platform.counter.rates = Rates(platform.config.rates)
     platform.tokens.clients.clear()
     platform.gateway.script, platform.gateway.online = executes, True
 
