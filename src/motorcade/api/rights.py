@@ -53,6 +53,7 @@ class Right:
 VEHICLES: Final = "/api/1/vehicles"
 VEHICLE: Final = "/api/1/vehicles/{tag}"
 _OWNER: Final = "the owner's token alone"
+_OWN_VEHICLE: Final = "the person's own: drivers, keys, privacy"
 PRODUCTS: Final = "/api/1/products"
 SITE: Final = "/api/1/energy_sites/{site_id}"
 _ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
@@ -68,6 +69,10 @@ _RIGHTS: Final = (
     Right("GET", "/account/style.css", token=Token.NONE),
     Right("GET", "/account", token=Token.SESSION, note="what apps hold of the person"),
     Right("POST", "/account", token=Token.SESSION),
+    Right("GET", "/account/vehicles/{vehicle_id}", token=Token.SESSION, note=_OWN_VEHICLE),
+    Right("POST", "/account/vehicles/{vehicle_id}", token=Token.SESSION, note=_OWN_VEHICLE),
+    Right("GET", "/_ak/{domain}", token=Token.SESSION, note="approve an app's key, or refuse"),
+    Right("POST", "/_ak/{domain}", token=Token.SESSION),
     Right("GET", "/user/revoke/consent", token=Token.SESSION, note="the same of one app"),
     Right("GET", "/developer", token=Token.SESSION, note="the person's own apps"),
     Right("POST", "/developer", token=Token.SESSION),

@@ -9,10 +9,13 @@ from litestar.di import NamedDependency
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.pages.dates import date_of
 from motorcade.api.pages.render import see_other
+from motorcade.api.pages.vehicle import sharing_of
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
 from motorcade.identity.scopes import SCOPES
+from motorcade.registry.port import Vehicle
 
 PATH: Final = "/account"
+VEHICLES_SHOWN: Final = 200
 REVOKE_PATH: Final = "/user/revoke/consent"  # Tesla's, to which apps lead
 
 
@@ -37,6 +40,9 @@ async def change_account(request: AnyRequest, counter: NamedDependency[Counter])
         revoke = visit.desk.people.revoke_grant
         await asyncio.to_thread(revoke, visit.person.id, fields.get("client_id", ""))
         visit.counter.standing.look()
+    if fields.get("step") == "redeem":
+        redeem, subject = sharing_of(counter).redeem, visit.person.subject
+        await asyncio.to_thread(redeem, fields.get("code", "").strip(), subject)
     return see_other(PATH, visit.browser.cookies)
 
 
@@ -65,4 +71,20 @@ async def _show(visit: Visit, client_id: str = "") -> AnyPage:
         for grant in grants
         if client_id in ("", grant.client_id)
     ]
-    return visit.page("account", person=visit.person, grants=shown, one=bool(client_id))
+    owned, driven = ([], []) if client_id else await asyncio.to_thread(_vehicles, visit)
+    return visit.page(
+        "account",
+        person=visit.person,
+        grants=shown,
+        one=bool(client_id),
+        vehicles=owned,
+        driven=driven,
+    )
+
+
+def _vehicles(visit: Visit) -> tuple[list[Vehicle], list[Vehicle]]:
+    """The person's own, and those they drive."""
+    counter, subject = visit.counter, visit.person.subject
+    owned = counter.registry.vehicles(0, VEHICLES_SHOWN, subject)
+    driven = counter.sharing.driven(subject, 0, VEHICLES_SHOWN) if counter.sharing else []
+    return owned, driven

@@ -8,8 +8,10 @@ from litestar import Response, Router, get
 from motorcade.api.pages.account import account, ask_to_revoke, change_account
 from motorcade.api.pages.authorize import authorize, decide
 from motorcade.api.pages.developer import change_app, developer, register, show_app
+from motorcade.api.pages.pairing import ask_to_pair, decide_pairing
 from motorcade.api.pages.problem import PROBLEMS
 from motorcade.api.pages.render import STYLE_PATH, safe_headers
+from motorcade.api.pages.vehicle import change_vehicle_page, show_vehicle_page
 
 _STYLE: Final = (Path(__file__).parent / "templates" / "style.css").read_bytes()
 
@@ -30,6 +32,8 @@ PAGES: Final = Router(
         account,
         change_account,
         ask_to_revoke,
+        *(show_vehicle_page, change_vehicle_page),
+        *(ask_to_pair, decide_pairing),
         developer,
         register,
         show_app,

@@ -1,0 +1,216 @@
+"""The owner's page of one vehicle: who drives it, which keys it obeys, what apps do not hear."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import FromPath
+
+from motorcade.api.counter import AnyRequest, Counter
+from motorcade.api.pages.dates import date_of
+from motorcade.api.pages.problem import PageError
+from motorcade.api.pages.render import see_other
+from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
+from motorcade.registry.errors import InvalidNameError, TooManyError
+from motorcade.registry.port import Vehicle
+from motorcade.registry.privacy.port import EVERY_APP, Privacy
+from motorcade.registry.sharing.port import Invitation, Sharing
+from motorcade.registry.signing.port import REMOVE_KEY, PairedKey, Signing
+
+PATH: Final = "/account/vehicles/{vehicle_id:str}"
+INVITATIONS_SHOWN: Final = 50
+DIGITS_MAX: Final = 18
+FORM_FACTORS: Final[Mapping[int, str]] = {
+    1: "key card",
+    6: "phone, iOS",
+    7: "phone, Android",
+    9: "an app's, in the cloud",
+}
+"""`VCSEC.KeyFormFactor`, the common ones in words."""
+
+Fields = Mapping[str, str]
+
+
+@get(PATH, include_in_schema=False)
+async def show_vehicle_page(
+    request: AnyRequest, counter: NamedDependency[Counter], vehicle_id: FromPath[str]
+) -> AnyPage:
+    """One of this person's vehicles."""
+    visit = await begin(request, counter)
+    if visit.browser.sign_in is None:
+        return visit.sign_in_page()
+    return await _show(visit, await _own(visit, vehicle_id))
+
+
+@post(PATH, status_code=200, include_in_schema=False)
+async def change_vehicle_page(
+    request: AnyRequest, counter: NamedDependency[Counter], vehicle_id: FromPath[str]
+) -> AnyPage:
+    """Sign in or out; change who drives it, which keys it obeys, what apps hear."""
+    visit = await begin(request, counter)
+    fields = dict(await read_form_of(request, visit))
+    answer = await entered(visit, fields)
+    if answer is not None:
+        return answer
+    vehicle = await _own(visit, vehicle_id)
+    step = _STEPS.get(fields.get("step", ""))
+    if step is not None:
+        try:
+            gone = await asyncio.to_thread(step, visit, vehicle, fields)
+        except (InvalidNameError, TooManyError) as error:
+            return await _show(visit, vehicle, str(error))
+        if gone:
+            counter.streams.end(gone, vehicle.id)
+    return see_other(visit.path, visit.browser.cookies)
+
+
+async def _own(visit: Visit, vehicle_id: str) -> Vehicle:
+    """The same answer for another's vehicle as for one that is not there."""
+    vehicle = await asyncio.to_thread(own_vehicle, visit, vehicle_id)
+    if vehicle is None:
+        text = "None of your vehicles has this number."
+        raise PageError(404, "No such vehicle", text, "Your vehicles are listed on /account.")
+    return vehicle
+
+
+def own_vehicle(visit: Visit, vehicle_id: str) -> Vehicle | None:
+    """The person's vehicle of this number."""
+    number = _number(vehicle_id)
+    vehicle = visit.counter.registry.vehicle_by_id(number) if number else None
+    return vehicle if vehicle is not None and vehicle.owner == visit.person.subject else None
+
+
+# What the forms do; each returns the subject whose access ended, or "".
+
+
+def _invite(visit: Visit, vehicle: Vehicle, _: Fields) -> str:
+    sharing_of(visit.counter).invite(vehicle.id, visit.person.subject)
+    return ""
+
+
+def _revoke_invitation(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+    sharing_of(visit.counter).revoke(vehicle.id, _number(fields.get("invitation", "")))
+    return ""
+
+
+def _remove_driver(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+    sharing = sharing_of(visit.counter)
+    return sharing.remove_driver(vehicle.id, _number(fields.get("driver", ""))).subject
+
+
+def _remove_key(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+    signing = signing_of(visit.counter)
+    state = signing.state_of(vehicle.id)
+    key = fields.get("public_key", "")
+    if state is not None and state.has(key):
+        waits = any(
+            (row.action, row.public_key) == (REMOVE_KEY, key)
+            for row in signing.requests(vehicle.id)
+        )
+        if not waits:
+            signing.ask(vehicle.id, REMOVE_KEY, key, "", 0)
+    return ""
+
+
+def _add_zone(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+    places = [_decimal(fields, name) for name in ("latitude", "longitude", "radius")]
+    _privacy(visit.counter).add_zone(vehicle.id, fields.get("name", ""), *places)
+    return ""
+
+
+def _remove_zone(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+    _privacy(visit.counter).remove_zone(vehicle.id, _number(fields.get("zone", "")))
+    return ""
+
+
+def _set_grid(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+    width = fields.get("grid", "").strip()
+    if not (width.isascii() and width.isdigit() and len(width) <= DIGITS_MAX):
+        raise InvalidNameError("The grid's width: write whole metres; 0 ends the limit.")
+    _privacy(visit.counter).set_grid(vehicle.id, fields.get("client_id", EVERY_APP), int(width))
+    return ""
+
+
+_STEPS: Final[Mapping[str, Callable[[Visit, Vehicle, Fields], str]]] = {
+    "invite": _invite,
+    "revoke_invitation": _revoke_invitation,
+    "remove_driver": _remove_driver,
+    "remove_key": _remove_key,
+    "add_zone": _add_zone,
+    "remove_zone": _remove_zone,
+    "set_grid": _set_grid,
+}
+
+
+async def _show(visit: Visit, vehicle: Vehicle, trouble: str = "") -> AnyPage:
+    shown = await asyncio.to_thread(_shown, visit, vehicle)
+    return visit.page("vehicle", 400 if trouble else 200, problem=trouble, **shown)
+
+
+def _shown(visit: Visit, vehicle: Vehicle) -> dict[str, Any]:
+    """What the page is made of; asks the registry."""
+    counter = visit.counter
+    sharing, signing, people = sharing_of(counter), signing_of(counter), visit.desk.people
+    names = {}
+    for driver in sharing.drivers(vehicle.id):
+        person = people.person(driver.subject)
+        names[driver.id] = person.full_name if person is not None else driver.subject
+    now_us = counter.clock.now_us()
+    invitations = sharing.invitations(vehicle.id, 0, INVITATIONS_SHOWN)
+    state = signing.state_of(vehicle.id)
+    limits = _privacy(counter).limits(vehicle.id)
+    apps = [("", "every app"), *((g.client_id, g.app_name) for g in people.grants(visit.person.id))]
+    return {
+        "vehicle": vehicle,
+        "drivers": [
+            {"id": row.id, "name": names[row.id], "since": date_of(row.added_time_us)}
+            for row in sharing.drivers(vehicle.id)
+            if row.id in names
+        ],
+        "invitations": [_invitation(row) for row in invitations if row.state(now_us) == "pending"],
+        "keys": [_key(row) for row in (state.keys if state is not None else ())],
+        "waiting": signing.requests(vehicle.id),
+        "zones": limits.zones,
+        "grids": [(client, name, limits.grids_m.get(client, 0)) for client, name in apps],
+    }
+
+
+def _invitation(row: Invitation) -> dict[str, Any]:
+    return {"id": row.id, "code": row.code, "until": date_of(row.expires_time_us)}
+
+
+def _key(row: PairedKey) -> dict[str, Any]:
+    return {
+        "public_key": row.public_key,
+        "role": row.role.replace("_", " ").lower(),
+        "form": FORM_FACTORS.get(row.form_factor, f"form factor {row.form_factor}"),
+    }
+
+
+def _number(text: str) -> int:
+    """A whole number, 0 for what is none: nothing has that number."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS_MAX else 0
+
+
+def _decimal(fields: Fields, name: str) -> float:
+    try:
+        return float(fields.get(name, ""))
+    except ValueError as error:
+        raise InvalidNameError(f"The {name}: write a number, such as 52.52.") from error
+
+
+def sharing_of(counter: Counter) -> Sharing:
+    assert counter.sharing is not None  # the composition root gives all three
+    return counter.sharing
+
+
+def signing_of(counter: Counter) -> Signing:
+    assert counter.signing is not None
+    return counter.signing
+
+
+def _privacy(counter: Counter) -> Privacy:
+    assert counter.privacy is not None
+    return counter.privacy
