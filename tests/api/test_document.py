@@ -13,7 +13,13 @@ from motorcade.api.rights import RIGHTS, Token
 from motorcade.state.port import SignalValue, VehicleState
 from tests.api.standins import TOKENS, VINS, Platform, bearer, running
 
-PAGES = ("/account", "/developer", "/user/", "/oauth2/v3/authorize")  # for people, not programs
+PAGES = (
+    "/account",
+    "/developer",
+    "/user/",
+    "/_ak/",
+    "/oauth2/v3/authorize",
+)  # for people, not programs
 METHODS = {"get", "post", "delete"}
 
 
