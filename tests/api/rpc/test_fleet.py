@@ -1,8 +1,10 @@
 """gRPC by grpcio's own client: the rights of each method, streams, commands, samples."""
 
+import asyncio
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,11 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from motorcade.api.rates import Rates
 from motorcade.api.rights import RPCS, Right
+from motorcade.api.rpc.fleet import Fleet
+from motorcade.api.rpc.publishing import SampleLane
 from motorcade.api.sight import LOCATION_SIGNALS
+from motorcade.commands.port import CommandView, Step
+from motorcade.commands.states import State
 from motorcade.events import Encoding, Flags, Topic
 from motorcade.identity.scopes import APP_SCOPES, SCOPES
 from motorcade.log.errors import LogFullError, LogWriteError
@@ -28,6 +34,7 @@ from motorcade.wire.rpc.proto import RetryInfo, Status, message_class
 from motorcade.wire.rpc.schema import METHODS, SERVICE
 from tests.api.standins import TOKENS, VINS, Platform, executes, running
 
+REQUESTED, HANDED_OVER, EXECUTED = State.REQUESTED, State.HANDED_OVER, State.EXECUTED
 EVERYTHING = tuple(SCOPES)
 ASKED: dict[str, dict[str, Any]] = {
     "StreamState": {"vehicle": VINS[0]},
@@ -207,10 +214,14 @@ def test_a_websockets_token_gives_a_snapshot_of_messages(
 
     url = f"{platform.ws_url}/api/1/vehicles/{VINS[0]}/stream"
     with connect(url, additional_headers=dict([_header()]), proxy=None) as socket:
+        socket.recv(timeout=10)
+        platform.live.change(TOKENS[0], soc=1.0)
         resume = httpx.Response(200, content=socket.recv(timeout=10)).json()["resume"]
-    answers = call(channel, "StreamState", {"vehicle": VINS[0], "resume": resume})
-    assert next(answers).WhichOneof("body") == "snapshot"
-    answers.cancel()
+        platform.live.change(TOKENS[0], soc=2.0)  # goes to the WebSocket, and again if it fits
+        socket.recv(timeout=10)
+        answers = call(channel, "StreamState", {"vehicle": VINS[0], "resume": resume})
+        assert next(answers).WhichOneof("body") == "snapshot"
+        answers.cancel()
 
 
 def _header() -> tuple[str, str]:
@@ -292,6 +303,26 @@ def test_the_steps_of_a_command_until_it_is_final(
     assert [step["state"] for step in shown["timeline"]] == [s.step.state for s in steps]
     error = refusal(call(channel, "SendCommand", {**asked, "parameters": {"percent": 70}}))
     assert error.code() is StatusCode.INVALID_ARGUMENT
+
+
+def test_no_step_is_told_twice_when_older_news_come_late(platform: Platform) -> None:
+    steps = tuple(Step(state, n) for n, state in enumerate((REQUESTED, HANDED_OVER, EXECUTED)))
+    whole = CommandView("c", TOKENS[0], "honk_horn", {}, "owner", "k", 1 << 60, steps)
+    told: list[str] = []
+
+    class Context:
+        async def write(self, message: Any) -> None:
+            told.append(message.step.state)
+
+    async def tell() -> None:
+        fleet = Fleet(platform.counter, SampleLane(lambda: platform.samples, 0.01))
+        news: asyncio.Queue[CommandView] = asyncio.Queue()
+        news.put_nowait(replace(whole, timeline=steps[:1]))  # heard before `submit` returned
+        news.put_nowait(whole)
+        await fleet._tell(news, replace(whole, timeline=steps[:2]), Context())
+
+    asyncio.run(tell())
+    assert told == ["requested", "handed_over", "executed"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from motorcade.events import (
     Flags,
     Record,
     Topic,
-    fnv1a_64,
     partition_of,
 )
 from motorcade.registry.port import Vehicle
@@ -39,8 +38,6 @@ def read_batch(batch: Any, vehicle: Vehicle, now_us: int, config: Config) -> Rec
     flags = Flags.TIME_GIVEN
     if event_time_us > now_us + config.time.future_s_max * 1_000_000:
         event_time_us, flags = now_us, Flags.TIME_BOUNDED
-    if stream:
-        flags |= Flags.IDENTITY_SEQUENCE
     return Record(
         vehicle=vehicle.token,
         topic=Topic.TELEMETRY,
@@ -50,7 +47,6 @@ def read_batch(batch: Any, vehicle: Vehicle, now_us: int, config: Config) -> Rec
         encoding=Encoding.SAMPLES,
         stream=stream,
         sequence=batch.sequence if stream else None,
-        identity=(fnv1a_64(stream), batch.sequence) if stream else (0, 0),
         flags=flags,
         key_id=vehicle.key_id,
         partition=partition_of(vehicle.token, config.log.partitions),
