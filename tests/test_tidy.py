@@ -48,6 +48,7 @@ OPEN_DOORS = {
     ("api", "registry.sharing.port"),  # who drives what, which app is registered: its third
     ("api", "registry.signing.port"),  # key lists: its third
     ("commands", "registry.signing.port"),
+    ("api", "registry.accesses.port"),  # what apps asked
     ("api", "registry.privacy.port"),  # what owners keep from apps
     ("api", "registry.people.names"),  # what a redirect URI is, registered and compared
 }

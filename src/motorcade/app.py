@@ -254,6 +254,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         os.urandom,
         signing=parts.registry.signing,
         privacy=parts.registry.privacy,
+        access_log=parts.registry.access_log,
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
         people=parts.registry.people,
         sharing=parts.registry.sharing,
@@ -288,6 +289,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         ]
     )
     counter.standing.start()
+    counter.accesses.start()
     carrying = asyncio.ensure_future(courier.run())
     carrying.add_done_callback(lambda task: None if task.cancelled() else fail(_end_of(task)))
     if front is not None:
@@ -300,6 +302,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     await counter.streams.close(GOODBYE_S_MAX)
     await asyncio.gather(server.stop(), calls_end)
     await counter.standing.stop()
+    await counter.accesses.stop()
     carrying.cancel()
     await asyncio.gather(carrying, return_exceptions=True)
     await commands.stop()

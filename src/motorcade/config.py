@@ -197,6 +197,7 @@ class ApiConfig:
     failed_sign_ins_per_email_per_s: float = 0.1  # the same, of an e-mail from anywhere
     failed_sign_ins_per_email_burst: int = 100  # so many at once
     known_browser_s: int = 180 * 86_400  # a browser's cookie says so long that it signed in before
+    access_flush_s: float = 3.0  # so long what apps asked waits in memory; a crash loses it
     revocation_poll_ms: int = 50  # another process's revocation ends open streams by then
 
 
@@ -300,6 +301,7 @@ class RegistryConfig:
     drivers_max: int = 5  # of a vehicle, with pending invitations; more: 422
     invitation_s: int = 86_400  # how long an invitation to drive is good
     named_keys_max: int = 20  # of a person, by POST users/keys; more: 422
+    access_log_s: int = 90 * 86_400  # what apps asked of a vehicle is kept so long for its owner
     privacy_zones_max: int = 20  # of a vehicle; more are refused
     privacy_radius_max_m: int = 50_000  # of a zone; more is refused
     privacy_grid_max_m: int = 100_000  # the width of a precision limit; more is refused

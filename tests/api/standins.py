@@ -298,6 +298,7 @@ class Platform:
             signing=self.registry.signing,
             meters=self.meters,
             privacy=self.registry.privacy,
+            access_log=self.registry.access_log,
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

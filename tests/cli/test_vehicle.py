@@ -74,6 +74,11 @@ def test_privacy_is_set_shown_and_ended(data: Path, capsys: pytest.CaptureFixtur
     run("vehicle", "privacy", "remove-zone", *of_car, "--zone", 1, status=1)
     assert "no such zone" in capsys.readouterr().err
     run("vehicle", "privacy", "show", "--data", data, "--vin", OTHER_VIN, status=1)
+    capsys.readouterr()
+    run("vehicle", "accesses", VIN, "--data", data, "--json")
+    assert told(capsys) == []
+    run("vehicle", "accesses", VIN, "--data", data)
+    run("vehicle", "accesses", OTHER_VIN, "--data", data, status=1)
 
 
 def certificate_principal(data: Path, description: dict[str, Any]) -> Principal | None:

@@ -8,6 +8,7 @@ import msgspec
 from litestar import Request
 from litestar.connection import ASGIConnection
 
+from motorcade.api.accesses import AccessNotes
 from motorcade.api.answers import Answers
 from motorcade.api.charging_places import ChargingPlace
 from motorcade.api.domain_keys import KeyFetchError
@@ -35,10 +36,12 @@ from motorcade.clock import Clock
 from motorcade.commands.port import Commands
 from motorcade.config import Config
 from motorcade.counts import Tally
+from motorcade.events import VehicleToken
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken, TokenVerifier
 from motorcade.identity.region import fleet_base_url
 from motorcade.meters.port import Meters
+from motorcade.registry.accesses.port import AccessLog
 from motorcade.registry.people.port import People
 from motorcade.registry.port import Registry, Site, Vehicle
 from motorcade.registry.privacy.port import Privacy
@@ -78,6 +81,7 @@ class Counter:
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     signing: Signing | None = None  # key lists as cars told them
     privacy: Privacy | None = None  # what owners keep from apps
+    access_log: AccessLog | None = None  # what apps asked, for owners to read
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     calls: Tally = field(default_factory=Tally)  # gRPC calls that ended, by status code
@@ -86,6 +90,7 @@ class Counter:
     standing: Standing = field(init=False)
     residence: Residence = field(init=False)
     answers: Answers = field(init=False)
+    accesses: AccessNotes = field(init=False)
     _book: PrivacyBook = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
     _generation: int = 0  # of the keys that verified them
@@ -97,6 +102,8 @@ class Counter:
         if self.people is None and self.desk is not None:
             self.people = self.desk.people
         self._book = PrivacyBook(self.privacy)
+        flush_s = self.config.api.access_flush_s
+        self.accesses = AccessNotes(self.access_log, self.clock, flush_s)
         poll_s = self.config.api.revocation_poll_ms / 1e3
         self.standing = Standing(self.people, self.tokens, poll_s)
         self.residence = Residence(
@@ -149,6 +156,8 @@ class Counter:
         Raises:
             ApiError: the 429.
         """
+        if token:
+            self.accesses.note(access, VehicleToken(token), kind_of(row))
         pace = row.pace
         if pace is None or access.client_id in OPERATOR_CLIENTS:
             return
@@ -271,6 +280,12 @@ def check_row(row: Right, access: AccessToken) -> None:
     if row.token is Token.PERSON and access.partner:
         text = "this route takes a person's token, not a partner token"
         raise wrong_token("Unauthorized token type", text)
+
+
+def kind_of(row: Right) -> str:
+    """What the access log calls a route: the last word of its path that is not a parameter."""
+    words = [word for word in row.path.split("/") if word and not word.startswith("{")]
+    return words[-1]
 
 
 def row_of_route(connection: Connection) -> Right:

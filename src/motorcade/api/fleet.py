@@ -78,6 +78,7 @@ async def fleet_status(
     status = FleetStatus(key_paired_vins=[], unpaired_vins=[], vehicle_info={})
     for number, vin in enumerate(_read_vins(vins)):
         vehicle = counter.vehicle(access, vin)
+        counter.accesses.note(access, vehicle.token, "fleet_status")
         told = counter.signing_of(vehicle)
         paired = told is not None and bool(point) and told.has(point)
         (status.key_paired_vins if paired else status.unpaired_vins).append(vehicle.vin)

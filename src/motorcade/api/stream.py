@@ -55,6 +55,7 @@ async def stream(
         except ApiError as error:
             await _deny(socket, error)
             return
+        counter.accesses.note(asked.access, asked.vehicle.token, "stream")
         offered = socket.scope.get("subprotocols") or []
         await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
         with carried(counter, asked) as holder:

@@ -115,6 +115,31 @@ def show(vin: VinOption, data: DataOption = DEFAULT_DATA, as_json: JsonOption = 
         print_table(["", ""], [[name, str(value)] for name, value in asdict(vehicle).items()])
 
 
+@app.command(epilog="Example: motorcade vehicle accesses 5YJ3E1EA7KF000001 --limit 20")
+def accesses(
+    vin: VinOption,
+    data: DataOption = DEFAULT_DATA,
+    limit: Annotated[int, typer.Option(min=1, help="Show so many.")] = 1_000,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what apps asked of a vehicle, by the hour, the newest first."""
+    from motorcade.identity.authority import open_authority
+
+    require_data(data)
+    with opened_registry(data, open_authority(data)) as registry:
+        vehicle = registry.vehicle_by_vin(vin)
+        rows = [] if vehicle is None else registry.access_log.accesses(vehicle.id, limit)
+    if vehicle is None:
+        raise CommandError(f"no vehicle has the VIN {vin!r}: `motorcade vehicle list` shows all")
+    if as_json:
+        print_json([row._asdict() for row in rows])
+        return
+    told = [
+        [_day(r.last_time_us), r.app_name, r.kind, str(r.times), r.subject, r.purpose] for r in rows
+    ]
+    print_table(["last", "app", "asked", "times", "for", "purpose"], told)
+
+
 @app.command(epilog="Example: motorcade vehicle remove 5YJ3E1EA7KF000001")
 def remove(vin: VinOption, data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """End a vehicle's access. Its stored records stay."""

@@ -24,6 +24,7 @@ from motorcade.config import RegistryConfig
 from motorcade.events import VehicleToken
 from motorcade.identity.port import OWNER_SUBJECT
 from motorcade.registry import changing, migrate, sites, statements
+from motorcade.registry.accesses.embedded import EmbeddedAccessLog
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.operators import check_filters, check_name
 from motorcade.registry.passwords import constant_time_equal, hash_password, make_password
@@ -97,6 +98,7 @@ class EmbeddedRegistry:
         self.sharing = EmbeddedSharing(store)
         self.signing = EmbeddedSigning(store)
         self.privacy = EmbeddedPrivacy(store)
+        self.access_log = EmbeddedAccessLog(store)
 
     # Reading.
 

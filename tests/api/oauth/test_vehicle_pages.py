@@ -7,9 +7,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from motorcade.registry.accesses.port import Accesses
 from motorcade.registry.port import Vehicle
 from motorcade.registry.signing.port import ADD_KEY, DONE, REMOVE_KEY, PairedKey, SigningState
-from tests.api.oauth.house import Browser, House, housed
+from tests.api.oauth.house import START_US, Browser, House, housed
 from tests.api.oauth.test_pages import EVIL, check, enter, visit
 
 KEY, OTHER_KEY = "04" + "ab" * 64, "04" + "cd" * 64
@@ -186,3 +187,13 @@ def test_privacy_is_set_on_the_page(house: House, browser: Browser, car: Vehicle
     browser.send({"step": "set_grid", "client_id": "", "grid": "500"})
     browser.send({"step": "remove_zone", "zone": str(made.id)})
     assert (privacy.limits(car.id).zones, privacy.limits(car.id).grids_m) == ((), {"": 500})
+
+
+def test_what_apps_asked_is_told(house: House, browser: Browser, car: Vehicle) -> None:
+    house.counter.access_log = log = house.registry.access_log
+    asked = Accesses(car.token, house.app.client_id, "owner", "vehicle_data", 41, START_US)
+    log.write([asked, asked._replace(times=1)])
+    enter(browser, "/account")
+    page = check_text(visit(browser, page_of(car)))
+    for told in ("<td>Charger</td>", "<td>vehicle_data</td>", "Charge cheaply", "<td>42</td>"):
+        assert told in page

@@ -20,6 +20,7 @@ from motorcade.registry.sharing.port import Invitation, Sharing
 from motorcade.registry.signing.port import REMOVE_KEY, PairedKey, Signing
 
 PATH: Final = "/account/vehicles/{vehicle_id:str}"
+ACCESSES_SHOWN: Final = 200
 INVITATIONS_SHOWN: Final = 50
 DIGITS_MAX: Final = 18
 FORM_FACTORS: Final[Mapping[int, str]] = {
@@ -172,6 +173,7 @@ def _shown(visit: Visit, vehicle: Vehicle) -> dict[str, Any]:
         "invitations": [_invitation(row) for row in invitations if row.state(now_us) == "pending"],
         "keys": [_key(row) for row in (state.keys if state is not None else ())],
         "waiting": signing.requests(vehicle.id),
+        "accesses": _accesses(counter, vehicle),
         "zones": limits.zones,
         "grids": [(client, name, limits.grids_m.get(client, 0)) for client, name in apps],
     }
@@ -179,6 +181,13 @@ def _shown(visit: Visit, vehicle: Vehicle) -> dict[str, Any]:
 
 def _invitation(row: Invitation) -> dict[str, Any]:
     return {"id": row.id, "code": row.code, "until": date_of(row.expires_time_us)}
+
+
+def _accesses(counter: Counter, vehicle: Vehicle) -> list[dict[str, Any]]:
+    if counter.access_log is None:
+        return []
+    rows = counter.access_log.accesses(vehicle.id, ACCESSES_SHOWN)
+    return [row._asdict() | {"last": date_of(row.last_time_us)} for row in rows]
 
 
 def _key(row: PairedKey) -> dict[str, Any]:

@@ -1,0 +1,76 @@
+"""Notes which app asked what of which vehicle, and writes it to the access log by and by.
+
+A request costs a look-up in a dictionary; every few seconds, and at the end, what was counted is
+written in one transaction. A crash loses what was noted since.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from motorcade.clock import Clock
+from motorcade.events import VehicleToken
+from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken
+from motorcade.registry.accesses.port import HOUR_US, Accesses, AccessLog
+from motorcade.registry.errors import RegistryError
+
+Key = tuple[VehicleToken, str, str, str, int]
+WAITING_MAX: Final = 100_000  # rows; beyond, which only a registry that fails brings: not noted
+
+_log = structlog.get_logger()
+
+
+class AccessNotes:
+    """On the API's loop. Without a log, nothing is noted."""
+
+    def __init__(self, log: AccessLog | None, clock: Clock, flush_s: float) -> None:
+        self._log = log
+        self._clock = clock
+        self._flush_s = flush_s
+        self._waiting: dict[Key, tuple[int, int]] = {}  # how often, when last
+        self._task: asyncio.Task[None] | None = None
+
+    def note(self, access: AccessToken, vehicle: VehicleToken, kind: str) -> None:
+        """An app asked; tokens of the command line are no app's."""
+        if self._log is None or access.client_id in OPERATOR_CLIENTS:
+            return
+        now_us = self._clock.now_us()
+        key = (vehicle, access.client_id, access.subject, kind, now_us // HOUR_US)
+        self._add(key, 1, now_us)
+
+    def start(self) -> None:
+        """Write from now on."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Write what is left."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Write; what cannot be written waits for the next time."""
+        if self._log is None or not self._waiting:
+            return
+        waiting, self._waiting = self._waiting, {}
+        rows = [Accesses(*key[:4], *counted) for key, counted in waiting.items()]
+        try:
+            await asyncio.to_thread(self._log.write, rows)
+        except RegistryError as error:
+            _log.warning("accesses_not_written", rows=len(rows), error=str(error))
+            for key, counted in waiting.items():
+                self._add(key, *counted)
+
+    def _add(self, key: Key, count: int, last_time_us: int) -> None:
+        before = self._waiting.get(key)
+        if before is not None:
+            self._waiting[key] = before[0] + count, max(before[1], last_time_us)
+        elif len(self._waiting) < WAITING_MAX:
+            self._waiting[key] = count, last_time_us
+
+    async def _run(self) -> None:
+        while True:
+            await asyncio.sleep(self._flush_s)
+            await self.flush()

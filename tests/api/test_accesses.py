@@ -1,0 +1,90 @@
+"""What apps ask is noted by the hour, and what the owner asks is not."""
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.sync.client import connect
+
+from motorcade.events import VehicleToken
+from motorcade.registry.accesses.port import HOUR_US, Accesses
+from motorcade.registry.errors import RegistryUnavailableError
+from motorcade.registry.people.port import AppRequest
+from motorcade.state.port import VehicleState
+from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, running
+
+CAR, CAR_ID = f"/api/1/vehicles/{VINS[0]}", 1_000
+OWNERS = "owner:" + "+".join(ALL_SCOPES) + ":own"
+
+
+@pytest.fixture
+def platform(tmp_path: Path) -> Iterator[Platform]:
+    with running(tmp_path) as platform:
+        platform.live.states[TOKENS[0]] = VehicleState({}, True, 5)
+        platform.tokens.clients[OWNERS] = "motorcade"
+        asked = AppRequest(
+            name="Charger",
+            redirect_uris=("https://a.example",),
+            scopes=("openid",),
+            purpose="Charge cheaply",
+            client_id="test",
+        )
+        platform.registry.people.add_app(asked)
+        yield platform
+
+
+def flush(platform: Platform) -> None:
+    notes = platform.counter.accesses
+    asyncio.run_coroutine_threadsafe(notes.flush(), platform.loop).result(10)
+
+
+def kinds(platform: Platform) -> dict[str, int]:
+    rows = platform.registry.access_log.accesses(CAR_ID, 100)
+    return {row.kind: row.times for row in rows}
+
+
+def test_each_app_s_questions_are_counted_by_kind(platform: Platform) -> None:
+    for _ in range(3):
+        assert httpx.get(f"{platform.url}{CAR}/vehicle_data", headers=bearer()).status_code == 200
+    httpx.post(f"{platform.url}{CAR}/command/honk_horn", headers=bearer())
+    with connect(platform.ws_url + CAR + "/stream", additional_headers=bearer(), proxy=None) as way:
+        way.recv(timeout=10)
+    httpx.get(f"{platform.url}{CAR}/service_data", headers={"Authorization": f"Bearer {OWNERS}"})
+    assert kinds(platform) == {}  # nothing is written on a request's way
+    flush(platform)
+    wanted = {"vehicle_data": 3, "command": 1, "stream": 1}
+    assert kinds(platform) == wanted
+    row = platform.registry.access_log.accesses(CAR_ID, 1)[0]
+    assert (row.app_name, row.purpose, row.subject) == ("Charger", "Charge cheaply", "owner")
+    httpx.get(f"{platform.url}{CAR}/vehicle_data", headers=bearer())
+    flush(platform)
+    assert kinds(platform) == wanted | {"vehicle_data": 4}
+
+
+def test_what_could_not_be_written_is_written_later(
+    platform: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    httpx.get(f"{platform.url}{CAR}/vehicle_data", headers=bearer())
+    log = platform.registry.access_log
+
+    def fail(_rows: object) -> None:
+        raise RegistryUnavailableError("locked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(log, "write", fail)
+        flush(platform)
+    httpx.get(f"{platform.url}{CAR}/vehicle_data", headers=bearer())
+    flush(platform)
+    assert kinds(platform) == {"vehicle_data": 2}
+
+
+def test_hours_are_rows_and_old_ones_go(platform: Platform) -> None:
+    log, now_us = platform.registry.access_log, platform.clock.now_us()
+    row = Accesses(TOKENS[0], "test", "owner", "vehicle_data", 5, now_us)
+    log.write([row, row._replace(last_time_us=now_us - HOUR_US)])
+    assert [one.times for one in log.accesses(CAR_ID, 9)] == [5, 5]
+    old_us = now_us - (platform.registry._config.access_log_s + 7_200) * 1_000_000
+    log.write([row._replace(last_time_us=old_us), row._replace(vehicle=VehicleToken("nobody"))])
+    assert [one.times for one in log.accesses(CAR_ID, 9)] == [5, 5]
