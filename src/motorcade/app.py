@@ -13,6 +13,7 @@ import select
 import sys
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -164,6 +165,7 @@ MakeFront = Callable[[Parts, "Counter"], Front]
 async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None = None) -> None:
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
     from motorcade.api.build import PLAIN, build_api
+    from motorcade.api.charging_places import name_at
     from motorcade.api.counter import Counter
     from motorcade.api.domain_keys import DomainKeys
     from motorcade.api.oauth.desk import Desk
@@ -180,6 +182,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     from motorcade.meters.follower import MetersFollower
     from motorcade.metrics.api import ApiReporter
     from motorcade.metrics.inside import PlatformInside
+    from motorcade.state.charges import ChargePorts
     from motorcade.state.embedded import EmbeddedLiveState
     from motorcade.state.follower import Follower
     from motorcade.state.snapshots import SnapshotStore
@@ -199,7 +202,11 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     def fail_from_thread(error: Exception) -> None:
         loop.call_soon_threadsafe(fail, error)
 
-    state = EmbeddedLiveState(config)
+    meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
+    metering = MetersFollower(config.energy, log, meters, clock, failed=fail_from_thread)
+    places = _charging_places(config.api.charging_sites_file)
+    place_of = partial(name_at, places, radius_m=config.api.charging_site_m_max)
+    state = EmbeddedLiveState(config, ChargePorts(metering.take_session, place_of))
     spans = span_out(config.traces.otlp_url, "api")
     traces = None
     if spans is not None:
@@ -238,9 +245,6 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     courier = Courier(config, parts.registry, parts.registry.signing, commands, state)
     commands.hear_keys, commands.hold = courier.hear, lambda: courier.holds
     commands.start()
-    meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
-
-    metering = MetersFollower(config.energy, log, meters, clock, failed=fail_from_thread)
     metering.start()
     tokens = token_authority(parts.authority)
     keys = DomainKeys(timeout_s=config.api.key_fetch_s_max, lookups_max=config.api.key_lookups_max)
@@ -259,7 +263,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         people=parts.registry.people,
         sharing=parts.registry.sharing,
         meters=meters,
-        places=_charging_places(config.api.charging_sites_file),
+        places=places,
         fetch_key=keys.fetch,
     )
     lanes = {"api-fast": writer}

@@ -176,6 +176,7 @@ class StateConfig:
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
     charging_sites_file: str = ""  # places to charge, JSON; none: apps are told of none
+    charging_site_m_max: float = 250.0  # a car that charges so near one stands at it
     body_bytes_max: int = 1 << 20  # larger requests: 413
     streams_max: int = 5_000  # open app streams, WebSockets and server-sent events
     stream_queue_changes_max: int = 1_000  # a slower client gets a fresh snapshot instead
@@ -241,6 +242,7 @@ class EnergyConfig:
     ledger_s_max: int = 2 * 366 * 86_400  # ... and reach this far back: 105,000 points a year
     history_intervals_max: int = 2_016  # in one answer: a week of five minutes; more: 400
     history_events_max: int = 1_000  # outages, charging sessions; the newest are given
+    sessions_per_vehicle_max: int = 1_000  # charges of a car; the oldest go, also by ledger_s_max
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,26 @@ def test_errors_while_streaming_show_to_the_app_whose_configuration_it_is(
     assert others["fleet_telemetry_errors"] == []
 
 
+def test_a_partner_hears_what_the_cars_of_its_configurations_streamed(
+    client: httpx.Client, platform: Platform
+) -> None:
+    news = News()
+    for token, name in zip(TOKENS[:2], ("dial_failed", "of another"), strict=True):
+        Readings().read([errors((name, 9, "no route"), car=VehicleToken(token))], news)
+    platform.meters.apply(news, b"cursor")
+    for app, point in (("mine", POINT), ("other", OTHER_POINT)):
+        platform.registry.sharing.register(app, f"{app}.example", point)
+    partner, url = as_("mine-partner"), "/api/1/partner_accounts/fleet_telemetry_error"
+    assert client.get(f"{url}s", headers=partner).json()["response"]["fleet_telemetry_errors"] == []
+    configure(platform, refusal="no field Speed2")
+    assert client.get(f"{url}s", headers=partner).json()["response"]["fleet_telemetry_errors"] == [
+        {"name": "mine", "error": "no field Speed2", "vin": VINS[0]},
+        {"name": "mine", "error": "dial_failed: no route", "vin": VINS[0]},
+    ]
+    assert client.get(f"{url}_vins", headers=partner).json() == {"response": [VINS[0]]}
+    assert client.get(f"{url}_vins", headers=as_("other-partner")).json() == {"response": []}
+
+
 def test_whose_key_a_car_has(client: httpx.Client, platform: Platform) -> None:
     keys = (PairedKey(0, "04" + "1" * 128, "OWNER", 1), PairedKey(1, POINT, "DRIVER", 9))
     platform.registry.signing.tell({TOKENS[0]: SigningState("required", keys)})

@@ -21,6 +21,11 @@ from motorcade.api.catalogue import (
     vehicle_subscriptions,
     warranty,
 )
+from motorcade.api.charging_history import (
+    charge_history,
+    charging_history,
+    charging_sessions,
+)
 from motorcade.api.commands import list_commands, send_command, show_command
 from motorcade.api.counter import Counter
 from motorcade.api.document import Document
@@ -127,6 +132,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             PAGES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
+            *(charging_history, charging_sessions, charge_history),
             *(list_drivers, remove_driver, list_invitations, invite),
             *(revoke_invitation, redeem_invitation),
             *(options, subscriptions_eligibility, upgrades_eligibility, warranty),

@@ -3,6 +3,7 @@
 Without a file there are none: what Tesla's sites are, and who stands there, we do not know.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -47,3 +48,17 @@ def nearby(
         if miles <= radius_miles:
             found.append((miles, place))
     return sorted(found, key=lambda row: row[0])
+
+
+def name_at(
+    places: Sequence[ChargingPlace], latitude_deg: float, longitude_deg: float, *, radius_m: float
+) -> str:
+    """The nearest place's name, "" if none is within `radius_m`; also for what is no position."""
+    if not (-90 <= latitude_deg <= 90 and -180 <= longitude_deg <= 180):
+        return ""
+    here = latitude_deg, longitude_deg
+    found = min(
+        ((distance_m(here, (one.latitude_deg, one.longitude_deg)), one.name) for one in places),
+        default=(math.inf, ""),
+    )
+    return found[1] if found[0] <= radius_m else ""

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from motorcade.api.rights import SITE, VEHICLE, VEHICLES
+from motorcade.api.rights import HISTORY, SESSIONS, SITE, VEHICLE, VEHICLES
 
 Schema = Mapping[str, Any]
 VIN: Final = "5YJ3E1EA7KF000001"
@@ -52,6 +52,7 @@ _PERCENT: Final = whole(0, 100)
 _FLAG: Final[Schema] = {"type": "boolean"}
 _EMPTY: Final[Schema] = {"type": "object"}
 _SENT: Final = (408, 422, 503, 507)  # what may become of a command
+_MOMENT: Final[Schema] = {"type": "string", "example": "2026-11-26T00:00:00+01:00"}
 _OAUTH: Final = "/oauth2/v3"
 _SPAN: Final = {
     "start_date": {"type": "string", "example": "2026-11-26T00:00:00+01:00"},
@@ -130,6 +131,29 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
     ("GET", "/api/1/dx/vehicles/subscriptions/eligibility"): Described(query=_VIN, answers=(404,)),
     ("GET", "/api/1/dx/vehicles/upgrades/eligibility"): Described(query=_VIN, answers=(404,)),
     ("GET", "/api/1/dx/warranty/details"): Described(query=_VIN, answers=(404,)),
+    ("GET", HISTORY): Described(
+        query={
+            **_VIN,
+            "startTime": _MOMENT,
+            "endTime": _MOMENT,
+            "pageNo": whole(1, 999_999_999),
+            "pageSize": whole(1, 100),
+            "sortBy": text("chargeStartDateTime"),
+            "sortOrder": text("ASC", "DESC"),
+        },
+        answers=(404,),
+    ),
+    ("GET", SESSIONS): Described(
+        query={
+            **_VIN,
+            "date_from": _MOMENT,
+            "date_to": _MOMENT,
+            "limit": whole(1, 100),
+            "offset": whole(0, 999_999_999),
+        },
+        answers=(404,),
+    ),
+    ("POST", f"{VEHICLE}/charge_history"): Described(body=_EMPTY, body_example={}),
     ("GET", "/api/1/users/me"): Described(answers=(404,)),
     ("GET", "/api/1/users/backup_key"): Described(answers=(404,)),
     ("POST", "/api/1/users/keys"): Described(

@@ -20,10 +20,12 @@ from motorcade.api.partners import point_of
 from motorcade.api.shapes import Envelope
 from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken
 from motorcade.identity.region import fleet_base_url
+from motorcade.meters.port import StreamError
 from motorcade.registry.port import Vehicle
 from motorcade.registry.signing.port import Signing, TelemetryConfig
 
 VINS_MAX: Final = 1_000
+ERRORS_MAX: Final = 1_000  # streamed ones, in a partner's list
 ROWS_PER_TURN: Final = 16  # each reads live state: up to 1 ms
 
 
@@ -146,8 +148,9 @@ async def show_errors(
 async def partner_errors(
     request: AnyRequest, counter: NamedDependency[Counter]
 ) -> Response[Envelope[TelemetryErrors]]:
-    """The same of every vehicle that has a configuration of the calling app."""
-    return ok(TelemetryErrors(_partner_errors(counter, counter.allow(request))))
+    """The same of every vehicle that has a configuration of the calling app, the newest 1,000."""
+    access = counter.allow(request)
+    return ok(TelemetryErrors(await asyncio.to_thread(_partner_errors, counter, access)))
 
 
 @get("/api/1/partner_accounts/fleet_telemetry_error_vins")
@@ -155,7 +158,9 @@ async def partner_error_vins(
     request: AnyRequest, counter: NamedDependency[Counter]
 ) -> Response[Envelope[list[str]]]:
     """The VINs of those vehicles."""
-    return ok([row.vin for row in _partner_errors(counter, counter.allow(request))])
+    access = counter.allow(request)
+    found = await asyncio.to_thread(_partner_errors, counter, access)
+    return ok(list(dict.fromkeys(row.vin for row in found)))
 
 
 def _read_vins(vins: Any) -> list[str]:
@@ -191,25 +196,33 @@ def _errors(
 
 def _streamed(counter: Counter, access: AccessToken, vehicle: Vehicle) -> list[TelemetryError]:
     """What the vehicle told by `errors` records."""
-    return [
-        TelemetryError(
-            name=access.client_id,
-            error=f"{told.name}: {told.body}" if told.body else told.name,
-            vin=vehicle.vin,
-        )
-        for told in told_by(counter).errors(vehicle.token)
-    ]
+    return [_told(access, vehicle.vin, told) for told in told_by(counter).errors(vehicle.token)]
+
+
+def _told(access: AccessToken, vin: str, told: StreamError) -> TelemetryError:
+    error = f"{told.name}: {told.body}" if told.body else told.name
+    return TelemetryError(name=access.client_id, error=error, vin=vin)
 
 
 def _partner_errors(counter: Counter, access: AccessToken) -> list[TelemetryError]:
-    """Of every vehicle. Raises the 412 for an app that is not registered here."""
+    """Of every vehicle: refused configurations, then what cars told by `errors` records while they
+    have one. Raises the 412 for an app that is not registered here."""
     if counter.sharing is None or counter.sharing.registration(access.client_id) is None:
         raise unregistered(access.client_id, fleet_base_url(counter.config.identity))
+    signing, point = _signing(counter), point_of(counter, access)
     found = []
-    for row in _signing(counter).refused(point_of(counter, access)):
+    for row in signing.refused(point):
         vehicle = counter.registry.vehicle_by_token(row.vehicle)
         if vehicle is not None:
             found += _errors(access, vehicle, row)
+    told = told_by(counter).errors_among(signing.configured(point), ERRORS_MAX)
+    vehicles = {
+        token: counter.registry.vehicle_by_token(token) for token in {row[0] for row in told}
+    }
+    for token, error in told:
+        vehicle = vehicles[token]
+        if vehicle is not None:
+            found.append(_told(access, vehicle.vin, error))
     return found
 
 

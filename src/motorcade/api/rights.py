@@ -54,6 +54,8 @@ VEHICLES: Final = "/api/1/vehicles"
 VEHICLE: Final = "/api/1/vehicles/{tag}"
 _OWNER: Final = "the owner's token alone"
 _OWN_VEHICLE: Final = "the person's own: drivers, keys, privacy"
+HISTORY: Final = "/api/1/dx/charging/history"
+SESSIONS: Final = "/api/1/dx/charging/sessions"
 PRODUCTS: Final = "/api/1/products"
 SITE: Final = "/api/1/energy_sites/{site_id}"
 _ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
@@ -132,6 +134,9 @@ _RIGHTS: Final = (
     Right("GET", "/api/1/dx/vehicles/upgrades/eligibility", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", "/api/1/dx/warranty/details", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", "/api/1/vehicle_subscriptions", (DEVICE_DATA,)),
+    Right("GET", HISTORY, (CHARGING,), pace=Pace.DATA),
+    Right("GET", SESSIONS, (CHARGING,), pace=Pace.DATA),
+    Right("POST", f"{VEHICLE}/charge_history", (CHARGING, DEVICE_DATA), pace=Pace.DATA),
     Right("GET", "/api/1/users/me", (USER_DATA,)),
     Right("GET", "/api/1/users/region", FLEET, everywhere=True, note="answers in every region"),
     Right("GET", "/api/1/users/orders", (USER_DATA,)),
@@ -290,6 +295,21 @@ FIELD_RIGHTS: Final = (
         (LOCATION,),
         without="absent",
         note=f"signals of privacy class `location`: `signals.md`; {_KEPT}",
+    ),
+    FieldRight(
+        "GET",
+        HISTORY,
+        ("data.siteLocationName", "response.data.siteLocationName"),
+        (LOCATION,),
+        without="absent",
+    ),
+    FieldRight("GET", SESSIONS, ("data.location",), (LOCATION,), without="absent"),
+    FieldRight(
+        "POST",
+        f"{VEHICLE}/charge_history",
+        ("total_charged_breakdown.home", "charging_history_graph.data_points.values.1"),
+        (LOCATION,),
+        without="0: what was charged at home counts as elsewhere",
     ),
     FieldRight("GET", PRODUCTS, ("vin",), (DEVICE_DATA,), without="absent", note="whole entries"),
     FieldRight(

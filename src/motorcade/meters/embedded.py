@@ -10,18 +10,30 @@ import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final
 
+import msgspec
 import structlog
 
 from motorcade import at_rest
 from motorcade.durable import make_directory
 from motorcade.events import VehicleToken
-from motorcade.meters.port import METERS, SLOT_US, TOLD_MAX, Alert, Point, Span, StreamError
+from motorcade.meters.port import (
+    METERS,
+    SLOT_US,
+    TOLD_MAX,
+    Alert,
+    ChargesAsked,
+    ChargeSession,
+    Point,
+    Span,
+    StreamError,
+)
 from motorcade.meters.readings import News
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _US: Final = 1_000_000
 _JOULES: Final = ", ".join(f"j{number}" for number in range(len(METERS)))
 _TOLD: Final = """
@@ -35,6 +47,15 @@ CREATE TABLE errors (
 ) WITHOUT ROWID;
 """
 """Since version 2."""
+_SESSIONS: Final = """
+CREATE TABLE sessions (
+    vehicle TEXT NOT NULL, start_us INTEGER NOT NULL, end_us INTEGER NOT NULL, energy_j INTEGER,
+    direct_current INTEGER NOT NULL, start_soc REAL, end_soc REAL, place TEXT NOT NULL,
+    home INTEGER NOT NULL, PRIMARY KEY (vehicle, start_us)
+) WITHOUT ROWID;
+"""
+"""Since version 3."""
+_ADDED: Final = {2: _TOLD, 3: _SESSIONS}
 _SCHEMA: Final = f"""
 CREATE TABLE points (
     site TEXT NOT NULL, slot INTEGER NOT NULL, time_us INTEGER NOT NULL,
@@ -53,7 +74,7 @@ CREATE TABLE charges (
 CREATE TABLE tariffs (
     site TEXT PRIMARY KEY, time_us INTEGER NOT NULL, content TEXT NOT NULL
 ) WITHOUT ROWID;
-{_TOLD}
+{_TOLD}{_SESSIONS}
 CREATE TABLE cursors (name TEXT PRIMARY KEY, cursor BLOB NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = {SCHEMA_VERSION};
 """
@@ -86,6 +107,26 @@ DELETE FROM {table} WHERE vehicle = ?1 AND (time_us, name) NOT IN (
     SELECT time_us, name FROM {table} WHERE vehicle = ?1 ORDER BY time_us DESC, name LIMIT ?2
 )
 """
+_PUT_SESSION: Final = """
+INSERT INTO sessions SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE NOT EXISTS (
+    SELECT 1 FROM sessions WHERE vehicle = ?1 AND start_us < ?2 AND end_us > ?2
+)
+ON CONFLICT (vehicle, start_us) DO UPDATE
+SET end_us = excluded.end_us, energy_j = excluded.energy_j,
+direct_current = excluded.direct_current, end_soc = excluded.end_soc
+WHERE excluded.end_us >= sessions.end_us
+AND ifnull(excluded.energy_j, 0) >= ifnull(sessions.energy_j, 0)
+"""
+"""A session within a known one is its tail, seen by a replay of a log that has lost its begin."""
+_DROP_TAILS: Final = "DELETE FROM sessions WHERE vehicle = ? AND start_us > ? AND start_us < ?"
+_NEWEST_SESSIONS: Final = """
+DELETE FROM sessions WHERE vehicle = ?1 AND start_us NOT IN (
+    SELECT start_us FROM sessions WHERE vehicle = ?1 ORDER BY start_us DESC LIMIT ?2
+)
+"""
+_AMONG: Final = "vehicle IN (SELECT value FROM json_each(?))"
+"""Of any number of vehicles: `_listed`."""
+_SESSIONS_ASKED: Final = f"FROM sessions WHERE {_AMONG} AND start_us >= ? AND start_us < ?"
 _CURSOR: Final = "energy"
 _POINT: Final = f"SELECT time_us, {_JOULES} FROM points WHERE site = ?"
 _POINT_BEFORE: Final = f"{_POINT} AND slot < ? ORDER BY slot DESC LIMIT 1"
@@ -158,6 +199,29 @@ class EmbeddedMeters:
     def errors(self, vehicle: VehicleToken) -> list[StreamError]:
         query = "SELECT name, time_us, body FROM errors"
         return [StreamError(*row) for row in self._told(query, vehicle)]
+
+    def errors_among(
+        self, vehicles: Sequence[VehicleToken], limit: int
+    ) -> list[tuple[VehicleToken, StreamError]]:
+        query = f"""
+        SELECT vehicle, name, time_us, body FROM errors WHERE {_AMONG}
+        ORDER BY time_us DESC, vehicle, name LIMIT ?
+        """
+        with self._read_lock:
+            rows = self._reading.execute(query, (_listed(vehicles), limit)).fetchall()
+        return [(VehicleToken(vehicle), StreamError(*told)) for vehicle, *told in rows]
+
+    def sessions(self, asked: ChargesAsked) -> tuple[list[ChargeSession], int]:
+        bounds = (_listed(asked.vehicles), asked.from_us, asked.until_us)
+        direction = "DESC" if asked.newest_first else "ASC"
+        ordered = f"ORDER BY start_us {direction}, vehicle LIMIT ? OFFSET ?"
+        with self._read_lock:
+            query = f"SELECT count(*) {_SESSIONS_ASKED}"
+            (count,) = self._reading.execute(query, bounds).fetchone()
+            rows = self._reading.execute(
+                f"SELECT * {_SESSIONS_ASKED} {ordered}", (*bounds, asked.limit, asked.offset)
+            ).fetchall()
+        return [_session(row) for row in rows], count
 
     def _told(self, query: str, vehicle: VehicleToken) -> list[Any]:
         with self._read_lock:
@@ -237,6 +301,15 @@ class EmbeddedMeters:
                 _NEWEST_ONLY.format(table=table), [(vehicle, TOLD_MAX) for vehicle in vehicles]
             )
 
+    def put_sessions(self, sessions: Sequence[ChargeSession], kept_max: int) -> None:
+        """Take charging sessions, told again or not; of each car the newest `kept_max` stay."""
+        with self._transaction() as writing:
+            for one in sessions:
+                writing.execute(_DROP_TAILS, (one.vehicle, one.start_us, one.end_us))
+                writing.execute(_PUT_SESSION, astuple(one))
+            vehicles = sorted({one.vehicle for one in sessions})
+            writing.executemany(_NEWEST_SESSIONS, [(vehicle, kept_max) for vehicle in vehicles])
+
     def purge(self, before_us: int) -> None:
         """Forget what is older."""
         with self._transaction() as writing:
@@ -245,6 +318,7 @@ class EmbeddedMeters:
                 writing.execute(f"DELETE FROM {table} WHERE start_s < ?", (before_us // _US,))
             for table in ("alerts", "errors"):
                 writing.execute(f"DELETE FROM {table} WHERE time_us < ?", (before_us,))
+            writing.execute("DELETE FROM sessions WHERE end_us < ?", (before_us,))
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
@@ -284,9 +358,30 @@ def _bring_up(path: Path) -> None:
     with closing(_connect(path)) as connection:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version < SCHEMA_VERSION:
+            added = "".join(_ADDED[newer] for newer in range(version + 1, SCHEMA_VERSION + 1))
             connection.executescript(
-                f"BEGIN; {_TOLD} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
+                f"BEGIN; {added} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;"
             )
+
+
+def _listed(vehicles: Sequence[VehicleToken]) -> str:
+    return msgspec.json.encode(list(vehicles)).decode()
+
+
+def _session(row: tuple[Any, ...]) -> ChargeSession:
+    """A row of `sessions`, whose columns are in the order of the members."""
+    vehicle, start_us, end_us, energy_j, fast, start_soc, end_soc, place, home = row
+    return ChargeSession(
+        VehicleToken(vehicle),
+        start_us,
+        end_us,
+        energy_j,
+        bool(fast),
+        start_soc,
+        end_soc,
+        place,
+        bool(home),
+    )
 
 
 def _put_aside(path: Path) -> None:

@@ -5,6 +5,7 @@ They share their lane with all telemetry: to pass that costs 0.1 µs a record.
 
 import sqlite3
 import threading
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import Final
@@ -17,6 +18,7 @@ from motorcade.events import Topic
 from motorcade.log.errors import CursorError, LogCorruptError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, Start
 from motorcade.meters.embedded import EmbeddedMeters, is_full
+from motorcade.meters.port import ChargeSession
 from motorcade.meters.readings import News, Readings
 
 TOPICS: Final = frozenset({Topic.ENERGY, Topic.DIAGNOSTICS})
@@ -44,11 +46,16 @@ class MetersFollower:
         self._failed = failed
         self._readings = Readings()
         self._news = News()
+        self._sessions: deque[ChargeSession] = deque()  # of cars, told by live state's thread
         self._read_to: Cursor | None = None  # what `_news` goes up to; None: nothing is waiting
         self._committed_s = self._purged_s = clock.monotonic_s()
         self._full = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="meters", daemon=True)
+
+    def take_session(self, session: ChargeSession) -> None:
+        """Keep a charging session that has ended. From any thread; takes no time."""
+        self._sessions.append(session)
 
     def start(self) -> None:
         self._thread.start()
@@ -106,10 +113,20 @@ class MetersFollower:
                 self._purged_s = now_s - PURGE_S + self._config.ledger_commit_s
 
     def _commit(self) -> None:
+        self._commit_sessions()
         if self._read_to is None:
             return
         if self._write(partial(self._meters.apply, self._news, bytes(self._read_to))):
             self._news, self._read_to = News(), None
+
+    def _commit_sessions(self) -> None:
+        waiting = list(self._sessions)  # more may come at its end meanwhile
+        if not waiting:
+            return
+        kept_max = self._config.sessions_per_vehicle_max
+        if self._write(partial(self._meters.put_sessions, waiting, kept_max)):
+            for _ in waiting:
+                self._sessions.popleft()
 
     def _write(self, write: Callable[[], None]) -> bool:
         """Whether the ledger has it. On a full disk it has not, and it is tried again later: what

@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from motorcade.config import Config
-from motorcade.events import RecordBatch, Topic, VehicleToken, pack_token
+from motorcade.events import RecordBatch, Topic, VehicleToken, pack_token, unpack_token
 from motorcade.signals.catalogue import BY_ID, BY_NAME
 from motorcade.signals.decoder import Decoder
 from motorcade.signals.plain import DecodeCounts
 from motorcade.signals.samples import TAG_MASK, TEXT_BITS, Dictionary, SampleBatch, present
 from motorcade.signals.signal import Kind
 from motorcade.state.cells import Cells
+from motorcade.state.charges import ChargePorts, ChargeWatch, SavedCharges
 from motorcade.state.gate import Gate
 from motorcade.state.kernels import note_received
 from motorcade.state.port import ONLINE, Callback, Change, Handle, SignalValue, VehicleState
@@ -46,13 +47,15 @@ class _Saved(msgspec.Struct, array_like=True):
     texts: list[tuple[int, str]]
     connections: list[tuple[int, str, str]]
     dictionary: bytes
+    charges: SavedCharges = msgspec.field(default_factory=SavedCharges)
 
 
 class EmbeddedLiveState:
     """The `LiveState` engine that needs nothing installed."""
 
-    def __init__(self, config: Config) -> None:
-        self._config = config
+    def __init__(self, config: Config, charging: ChargePorts | None = None) -> None:
+        """`charging` is told of charging sessions; without it nobody looks for any."""
+        self._config, self._charging = config, charging
         self._gate = Gate()
         self._subscribers = Subscribers()
         self._comings = 0
@@ -67,6 +70,7 @@ class EmbeddedLiveState:
         self._received_us = np.zeros(0, np.int64)
         self._versions = np.zeros(0, np.int64)  # the serial of a slot's newest change
         self._presence = PresenceTable()
+        self._charges = ChargeWatch(self._charging) if self._charging is not None else None
         self._texts: dict[int, str] = {}
         self._texts_swept = 0
         self._decoder = Decoder(
@@ -169,18 +173,40 @@ class EmbeddedLiveState:
         samples = self._decoder.decode(batch, slots)
         self._texts.update(samples.texts)
         changes: dict[int, dict[str, SignalValue]] = {}
-        for first in range(0, len(samples), STEP_SAMPLES):
-            last = min(first + STEP_SAMPLES, len(samples))
-            with self._gate:
-                changed = self._cells.apply(samples, first, last)
-                self._note_versions(samples.vehicle[first:last])
-                self._note_changes(samples, changed, changes)
+        watch, first = self._charges, 0
+        turns = watch.turns(samples) if watch is not None else []
+        for end, slot in turns:
+            self._apply_samples(samples, first, end, changes)
+            first = end
+            if watch is not None:
+                watch.look(slot, self._token_of(slot), self._cells)
+        self._apply_samples(samples, first, len(samples), changes)
+        if watch is not None and turns:
+            watch.tell({slot for _, slot in turns}, self._token_of, self._cells)
         self._apply_presence(batch, slots, writer, changes)
         self._sweep_texts()
         for slot, of_vehicle in changes.items():
             with self._gate:
                 callbacks = self._subscribers.callbacks_of(slot)
             notify(callbacks, list(of_vehicle.items()))
+
+    def _apply_samples(
+        self,
+        samples: SampleBatch,
+        first: int,
+        end: int,
+        changes: dict[int, dict[str, SignalValue]],
+    ) -> None:
+        for begin in range(first, end, STEP_SAMPLES):
+            last = min(begin + STEP_SAMPLES, end)
+            with self._gate:
+                changed = self._cells.apply(samples, begin, last)
+                self._note_versions(samples.vehicle[begin:last])
+                self._note_changes(samples, changed, changes)
+
+    def _token_of(self, slot: int) -> VehicleToken:
+        high, low = self._slots.tokens()
+        return unpack_token(int(high[slot]), int(low[slot]))
 
     def _find_slots(self, batch: RecordBatch) -> npt.NDArray[np.int32]:
         rows = batch.rows
@@ -210,6 +236,8 @@ class EmbeddedLiveState:
     def _grow(self) -> None:
         capacity = self._slots.capacity
         self._cells.grow_vehicles(capacity)
+        if self._charges is not None:
+            self._charges.grow(capacity)
         more = np.zeros(capacity - len(self._received_us), np.int64)
         self._received_us = np.concatenate((self._received_us, more))
         self._versions = np.concatenate((self._versions, more))
@@ -282,6 +310,7 @@ class EmbeddedLiveState:
                 texts=self._texts_in_use(),
                 connections=list(self._presence.rows()),
                 dictionary=self._decoder.dictionary.snapshot(),
+                charges=self._charges.save() if self._charges is not None else SavedCharges(),
             )
         )
 
@@ -313,6 +342,8 @@ class EmbeddedLiveState:
                 value=_column(state.value, "f8"),
             )
             self._cells.apply(cells, 0, len(cells))
+            if self._charges is not None:
+                self._charges.restore(state.charges, self._token_of, self._cells)
             self._note_versions(np.arange(self._slots.count, dtype=np.int32))
             for slot in self._subscribers.bind_new(self._slots.find):
                 self._cells.watched[slot] = True

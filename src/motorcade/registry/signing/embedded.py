@@ -81,6 +81,16 @@ REFUSED: Final = text_of(
         PRESENT,
     )
 )
+CONFIGURED: Final = text_of(
+    select(VEHICLES.c.token)
+    .join_from(TELEMETRY_CONFIGS, VEHICLES)
+    .where(
+        TELEMETRY_CONFIGS.c.issuer == bindparam("issuer"),
+        TELEMETRY_CONFIGS.c.token != literal_column("''"),
+        PRESENT,
+    )
+    .order_by(TELEMETRY_CONFIGS.c.vehicle_id)
+)
 _UNSYNCED: Final = TELEMETRY_CONFIGS.c.synced_time_us.is_(None)
 CARS_WITH_CONFIGS: Final = text_of(
     select(TELEMETRY_CONFIGS.c.vehicle_id, VEHICLES.c.token)
@@ -184,6 +194,9 @@ class EmbeddedSigning:
 
     def refused(self, issuer: str) -> list[TelemetryConfig]:
         return [_read_config(row) for row in self._store.rows(REFUSED, issuer)]
+
+    def configured(self, issuer: str) -> list[VehicleToken]:
+        return [VehicleToken(token) for (token,) in self._store.rows(CONFIGURED, issuer)]
 
     def sync(self, vehicle: VehicleToken, version: int, refusal: str) -> None:
         ids = select(VEHICLES.c.id).where(VEHICLES.c.token == vehicle).scalar_subquery()

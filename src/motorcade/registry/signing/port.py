@@ -137,5 +137,8 @@ class Signing(Protocol):
     def refused(self, issuer: str) -> list[TelemetryConfig]:
         """Configurations that this key (hex) signed and their cars do not take."""
 
+    def configured(self, issuer: str) -> list[VehicleToken]:
+        """The cars that are to stream by a configuration that this key (hex) signed."""
+
     def sync(self, vehicle: VehicleToken, version: int, refusal: str) -> None:
         """The car has this version, or refused it."""
