@@ -204,8 +204,8 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
 
     meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
     metering = MetersFollower(config.energy, log, meters, clock, failed=fail_from_thread)
-    places = _charging_places(config.api.charging_sites_file)
-    place_of = partial(name_at, places, radius_m=config.api.charging_site_m_max)
+    sites = _charging_places(config.api.charging_sites_file)
+    place_of = partial(name_at, sites, radius_m=config.api.charging_site_m_max)
     state = EmbeddedLiveState(config, ChargePorts(metering.take_session, place_of))
     spans = span_out(config.traces.otlp_url, "api")
     traces = None
@@ -263,7 +263,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         people=parts.registry.people,
         sharing=parts.registry.sharing,
         meters=meters,
-        places=places,
+        places=sites,
         fetch_key=keys.fetch,
     )
     lanes = {"api-fast": writer}

@@ -111,7 +111,7 @@ def test_a_ledger_of_the_first_version_is_brought_up(tmp_path: Path) -> None:
     EmbeddedMeters(path).close()
     with closing(sqlite3.connect(path)) as file:
         file.executescript(
-            "DROP TABLE alerts; DROP TABLE errors; PRAGMA user_version = 1;"
+            "DROP TABLE alerts; DROP TABLE errors; DROP TABLE sessions; PRAGMA user_version = 1;"
             "INSERT INTO cursors VALUES ('energy', x'01')"
         )
     embedded.at_rest.forget(path)
