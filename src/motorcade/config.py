@@ -33,7 +33,7 @@ class LogConfig:
     bulk_commit_spacing_ms: float = (
         10.0  # least time from a commit of many records to the next (0009)
     )
-    reader_poll_ms: int = 50  # fallback when a doorbell ring is lost
+    reader_poll_ms: int = 50  # fallback when a doorbell ring is lost; a new writer's: 1 s
     # Most that one poll() returns, rounded up to a frame. Small enough that the next poll gets the
     # same memory back: replay costs 0.05 µs of CPU per record at 1 MiB, 0.19 at 32 (page faults).
     reader_bytes_max: int = 1 << 20

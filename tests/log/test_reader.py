@@ -197,3 +197,16 @@ def test_a_cursor_that_names_a_lane_we_do_not_have_is_refused(
     with pytest.raises(CursorError, match="gateway-bulk"):
         other.reader(ALL, cursor)
     assert list((tmp_path / "other" / "doorbells").iterdir()) == []  # nothing is left behind
+
+
+def test_a_new_writer_that_never_rings_is_found(tmp_path: Path) -> None:
+    """It died between its commit and its ring, say."""
+    log = EmbeddedLog(tmp_path / "log", SMALL, SystemClock())
+    reader = log.reader(ALL, Edge.EARLIEST)
+    assert reader.poll(0.0) == []
+    for bell in (tmp_path / "log" / "doorbells").iterdir():
+        bell.unlink()
+    log.writer("gateway", Lane.BULK).append(batch(1, 1)).result(WAIT_S)
+    (found,) = reader.poll(WAIT_S)
+    assert numbers(list(found.batch)) == [1]
+    log.close()

@@ -2,8 +2,8 @@
 
 Each reader binds a Unix socket in the doorbell directory, named by its topics, and a writer rings
 those that read what it has committed: waking up to find nothing costs more than a small commit. A
-ring carries nothing and may be lost: readers also look every `log.reader_poll_ms`. Sockets are no
-stored bytes, so they do not pass through the file layer.
+ring carries nothing and may be lost: readers also look every `log.reader_poll_ms`, and for new
+writers every second. Sockets are no stored bytes, so they do not pass through the file layer.
 
 Addresses go through `/proc/self/fd`, because a socket's path has at most 107 bytes and a data
 directory may be deeper.

@@ -17,7 +17,8 @@ from motorcade.log.port import AtTime, Cursor, Edge, LogSlice, Start
 from motorcade.log.tail import Tail, earliest_place, latest_place, place_at
 from motorcade.log.topics import Lane, lanes_of
 
-_POLLS_PER_LISTING: Final = 64  # so seldom a reader looks for new writers that never rang
+_POLLS_PER_LISTING: Final = 64  # so seldom a busy reader looks for new writers
+_LISTING_S: Final = 1.0  # and so seldom an idle one for those that never rang
 
 
 class EmbeddedReader:
@@ -44,6 +45,7 @@ class EmbeddedReader:
         self._damaged: Tail | None = None
         self._polls = 0
         self._rung = True  # since we last looked for new writers
+        self._listed_s = 0.0
         self._is_closed = False
         self._new_from_us = start.received_time_us if isinstance(start, AtTime) else None
         self._start(start)
@@ -71,7 +73,8 @@ class EmbeddedReader:
                 return slices
             elapsed_s = max(waited_s, self._clock.monotonic_s() - started_s)
             # Who rang and left nothing with the writers that we know is perhaps a new one.
-            if self._rung and self._discover():
+            due = self._clock.monotonic_s() - self._listed_s >= _LISTING_S
+            if (self._rung or due) and self._discover():
                 continue
             if elapsed_s >= timeout_s:
                 return slices
@@ -141,7 +144,7 @@ class EmbeddedReader:
 
     def _discover(self) -> bool:
         """Take up writers that are new; True if there are any. They are read from their start."""
-        self._rung = False
+        self._rung, self._listed_s = False, self._clock.monotonic_s()
         new = [name for name in self._names() if name not in self._tails]
         for name in new:
             place = None

@@ -65,7 +65,8 @@ class Sandbox:
             except (OSError, http.client.HTTPException) as error:
                 connection.close()
                 self._local.connection = None
-                if fresh or attempt:  # else it was kept too long, and closed meanwhile
+                closed = isinstance(error, ConnectionError)  # kept too long, closed meanwhile
+                if fresh or attempt or not closed:  # else it may have been heard: not twice
                     raise SandboxError(f"{self.url} does not answer: {error}") from error
         if answer.status != http.HTTPStatus.OK:
             raise SandboxError(_reason(answer.status, text))
