@@ -60,6 +60,8 @@ def test_a_driver_uses_the_vehicle_and_sees_no_other(client: httpx.Client) -> No
     assert listed["pagination"]["count"] == 1
     assert client.get(f"{CAR}/vehicle_data", headers=BOB).status_code == 200
     assert client.post(f"{CAR}/command/honk_horn", headers=BOB).json()["response"]["result"]
+    # A driver who forgot the PIN asks the owner.
+    assert client.post(f"{CAR}/command/clear_pin_to_drive_admin", headers=BOB).status_code == 403
     assert client.get(f"/api/1/vehicles/{VINS[1]}", headers=BOB).status_code == 404
     assert client.get(CAR).json()["response"]["access_type"] == "OWNER"
 

@@ -157,7 +157,12 @@ def test_the_operator_gives_and_takes_domains(
     assert "app.net" in capsys.readouterr().out
     run("app", "register", "--data", data, second, "app.net", status=1)
     assert "motorcade app release" in capsys.readouterr().err
-    for wrong in ((keyless, "other.net"), ("none", "other.net"), (first, "https://other.net")):
+    for wrong in (
+        (keyless, "other.net"),
+        ("none", "other.net"),
+        (first, "https://other.net"),
+        (first, ""),
+    ):
         run("app", "register", "--data", data, *wrong, status=1)
     run("app", "release", "--data", data, "app.net")
     assert first in capsys.readouterr().out

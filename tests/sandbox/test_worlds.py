@@ -209,3 +209,15 @@ def test_a_page_from_elsewhere_cannot_reach_the_sandbox(sandbox: Sandbox) -> Non
     url = f"{sandbox.url}/sandbox/worlds"
     assert httpx.post(url, content=b"{}", headers=plain).status_code == 406
     assert "access-control-allow-origin" not in httpx.options(url).headers
+
+
+def test_a_world_that_was_made_ahead_has_cars_that_obey(sandbox: Sandbox) -> None:
+    """Its car stands in for the one that was driven meanwhile."""
+    for limit in (61, 62, 63, 64):
+        with sandbox.world() as world:
+            app = App(world)
+            answer = app.command("set_charge_limit", percent=limit)
+            assert answer.json()["response"]["result"], answer.text
+            time.sleep(1.5)  # a sample later; meanwhile the next world is made
+            assert app.data("charge_state")["charge_limit_soc"] == limit
+            app.close()

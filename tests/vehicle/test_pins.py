@@ -158,7 +158,11 @@ def test_a_try_that_cannot_be_written_is_not_answered_and_counts() -> None:
     for _ in range(TRIES):
         with pytest.raises(OSError, match="No space"):
             give(town, "valet", WRONG)
+    with pytest.raises(OSError, match="No space"):  # locked, and that is not on disk either
+        give(town, "valet", RIGHT)
+    town.pins._disk = disk = MemoryDisk()
     assert give(town, "valet", RIGHT) == "pin_locked"
+    assert disk.read("security")
 
 
 def test_an_assembled_car_counts_plain_commands_and_remembers() -> None:

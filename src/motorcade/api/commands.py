@@ -49,7 +49,7 @@ async def send_command(
         row = row_of(name)
         require(access, *row.scopes)  # first: its 403 names the scopes that would do
         check_right(request, access)
-        vehicle = counter.vehicle(access, tag)
+        vehicle = (counter.owned if row.owners else counter.vehicle)(access, tag)
         counter.count(request, access, vehicle)
         check_unsigned(counter, vehicle, row)
         parameters = read_parameters(row, await read_body(request))

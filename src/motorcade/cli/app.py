@@ -144,7 +144,10 @@ def register(
         if not found.public_key_pem:
             raise CommandError("the app has no public key: upload one on the page /developer")
         point = public_point(found.public_key_pem)
-        row = registry.sharing.register(client_id, check_domain(domain), point)
+        name = check_domain(domain)
+        if not name:
+            raise CommandError("the domain is empty: give the one that serves the app's public key")
+        row = registry.sharing.register(client_id, name, point)
     print(f"{found.name} is registered with {row.domain}")
 
 

@@ -41,10 +41,11 @@ def print_table(headings: list[str], rows: list[list[str]]) -> None:
     """A table for people."""
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False)
     for heading in headings:
         table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+    for row in rows:  # as they are: names are others' words, and may look like markup
+        table.add_row(*map(Text, row))
+    Console(markup=False, emoji=False, highlight=False).print(table)

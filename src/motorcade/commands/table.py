@@ -37,6 +37,7 @@ class CommandRow:
     name: str
     scopes: Scopes  # any one of them is enough
     parameters: tuple[Parameter, ...] = ()
+    owners: bool = False  # no driver's: it does without the PIN that guards a mode
     rest_only: bool = False  # Tesla's signed protocol has no action for it, or its SDK refuses it
 
 
@@ -87,7 +88,7 @@ def _minutes(name: str, *, required: bool = False) -> Parameter:
 
 def _command(name: str, *row: Parameter, rest_only: bool = False) -> CommandRow:
     scopes = CHARGING_SCOPES if right_of(name) is Right.CHARGE else COMMANDS_SCOPES
-    return CommandRow(name, scopes, row, rest_only)
+    return CommandRow(name, scopes, row, name.endswith("_admin"), rest_only)
 
 
 _DOORS: Final = (

@@ -326,7 +326,7 @@ class Stall:
         """As at its start, its connection apart."""
         self.spec = spec
         self.car = self._new_car(spec, speed)
-        self.agent.car = self.car
+        self.agent.stand_in(self.car)
         self.pins = self._new_pins()
         self._machine.stand_in(self.car, self.pins)
         self._refusals = []

@@ -16,7 +16,7 @@ class Duties:
     def __init__(
         self, machine: Any, refuses: Refusal, apply: Apply, program: Program | None
     ) -> None:
-        self._machine, self._refuses, self._apply = machine, refuses, apply
+        self.machine, self._refuses, self._apply = machine, refuses, apply
         self._program = program
 
     def refusal(self, machine: Any, name: str, parameters: Parameters) -> str:
@@ -34,5 +34,5 @@ class Duties:
         """Carry it out: `refusal` was empty. Raises `OSError`."""
         if self._program is not None and self._program.knows(name):
             return self._program.run(name, parameters, now)
-        self._apply(self._machine, name, parameters)
+        self._apply(self.machine, name, parameters)
         return Ended()

@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from motorcade.vehicle import actions
-from motorcade.vehicle.actions.action import WRONG_PIN, Parameters
+from motorcade.vehicle.actions.action import PIN_LOCKED, WRONG_PIN, Parameters
 from motorcade.vehicle.body import NEVER_S, PIN_MODES, PinLock, Security
 from motorcade.vehicle.checked import read_checked, write_checked
 from motorcade.vehicle.disk import Disk
@@ -38,7 +38,8 @@ class PinKeeper:
         reason = actions.refusal(car, name, parameters, asleep_too=asleep_too)
         if reason == WRONG_PIN:
             self._count(car, actions.ACTIONS[name].pin_of)
-            self._keep(car)
+        if reason in (WRONG_PIN, PIN_LOCKED):
+            self._keep(car)  # a lock that could not be written before is not told either
         return reason
 
     def apply(self, car: Car, name: str, parameters: Parameters) -> None:

@@ -33,7 +33,7 @@ class Sleeper:
         look_after: Callable[[float], object],
     ) -> None:
         """`judge` gets what was held; `look_after` so many seconds `looked` is to be called."""
-        self._machine, self._judge, self._look_after = machine, judge, look_after
+        self.machine, self._judge, self._look_after = machine, judge, look_after
         self._calling: list[Held] = []
         self._rousing = False
         self._told_asleep = False
@@ -42,18 +42,18 @@ class Sleeper:
     @property
     def asleep(self) -> bool:
         """Whether it sleeps now."""
-        return bool(getattr(self._machine, "asleep", False))
+        return bool(getattr(self.machine, "asleep", False))
 
     @property
     def waking(self) -> bool:
         """It was called and is not awake yet."""
-        return bool(getattr(self._machine, "waking", False))
+        return bool(getattr(self.machine, "waking", False))
 
     def wake_for(self, held: Held) -> None:
         """Call the car, and judge this when it is awake."""
         if len(self._calling) < HELD_MAX:
             self._calling.append(held)
-        self._machine.call()
+        self.machine.call()
         self.rouse()
 
     def rouse(self) -> None:

@@ -193,7 +193,7 @@ class Fleet:
         counter, limits = self._counter, self._counter.config.commands
         row = row_of(asked.name)
         require(access, *row.scopes)
-        vehicle = counter.vehicle(access, asked.vehicle)
+        vehicle = (counter.owned if row.owners else counter.vehicle)(access, asked.vehicle)
         counter.take(SEND_COMMAND, access, vehicle.token)
         check_unsigned(counter, vehicle, row)
         parameters = read_parameters(row, read_struct(asked.parameters))

@@ -2,8 +2,8 @@
 
 A PIN that is set is needed to switch off what it protects; after too many wrong ones none is looked
 at for a while (`vehicle/pins.py` counts and remembers). The `..._admin` commands are for owners
-and fleet managers, who may forget a PIN: the API's scopes and the signed protocol's roles see to it
-that nobody else sends them.
+and fleet managers, who may forget a PIN: the API asks for the owner's account
+(`CommandRow.owners`), the signed protocol for a role.
 """
 
 from typing import Final
