@@ -1,6 +1,7 @@
 """What apps ask is noted by the hour, and what the owner asks is not."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,12 +9,16 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from motorcade.api.counter import kind_of
+from motorcade.api.rights import RIGHTS, VEHICLE, Right, Token
 from motorcade.events import VehicleToken
+from motorcade.identity.scopes import SCOPES
 from motorcade.registry.accesses.port import HOUR_US, Accesses
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.people.port import AppRequest
 from motorcade.state.port import VehicleState
 from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, running
+from tests.vehicle import test_streaming
 
 CAR, CAR_ID = f"/api/1/vehicles/{VINS[0]}", 1_000
 OWNERS = "owner:" + "+".join(ALL_SCOPES) + ":own"
@@ -61,6 +66,39 @@ def test_each_app_s_questions_are_counted_by_kind(platform: Platform) -> None:
     httpx.get(f"{platform.url}{CAR}/vehicle_data", headers=bearer())
     flush(platform)
     assert kinds(platform) == wanted | {"vehicle_data": 4}
+
+
+TELLING = [
+    row
+    for row in RIGHTS.values()
+    if row.token in (Token.PERSON, Token.EITHER) and row.method in ("GET", "POST")
+    if not row.path.endswith("/stream")  # has no end; the test above has one
+]
+LISTS = {"vehicles", "products", "history", "sessions", "fleet_telemetry_config_jws"}
+
+
+def ask(platform: Platform, row: Right, vin: str) -> httpx.Response:
+    path = row.path.replace("{tag}", VINS[0]).replace("{name}", "honk_horn")
+    path = platform.url + re.sub(r"\{\w+\}", "1", path)
+    headers, query = bearer("owner", *SCOPES), {"vin": vin} if vin else {}
+    body = {"vins": [VINS[0]], "token": test_streaming.token()} if row.method == "POST" else None
+    return httpx.request(row.method, path, params=query, json=body, headers=headers, timeout=20)
+
+
+@pytest.mark.parametrize("vin", ["", VINS[0]], ids=["all", "one"])
+def test_every_route_that_tells_of_a_vehicle_is_noted(platform: Platform, vin: str) -> None:
+    """Those under a vehicle's path, those that read of each vehicle, and whose answers name it."""
+    missing = []
+    for row in TELLING:
+        before = sum(kinds(platform).values())
+        answer = ask(platform, row, vin)
+        assert answer.status_code != 403, row.path
+        flush(platform)
+        noted = sum(kinds(platform).values()) - before
+        tells = row.path.startswith(VEHICLE) or kind_of(row) in LISTS or VINS[0] in answer.text
+        if tells and noted != 1:
+            missing.append((row.method, row.path, noted))
+    assert missing == []
 
 
 def test_what_could_not_be_written_is_written_later(

@@ -1,5 +1,6 @@
 """Whose key a car has, and an app's telemetry configuration: shown, removed, refused."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +106,13 @@ def test_a_partner_hears_what_the_cars_of_its_configurations_streamed(
     ]
     assert client.get(f"{url}_vins", headers=partner).json() == {"response": [VINS[0]]}
     assert client.get(f"{url}_vins", headers=as_("other-partner")).json() == {"response": []}
+    notes = platform.counter.accesses
+    asyncio.run_coroutine_threadsafe(notes.flush(), platform.loop).result(10)
+    rows = platform.registry.access_log.accesses(1_000, 9)
+    assert {(row.client_id, row.kind, row.times) for row in rows} == {
+        ("mine", "fleet_telemetry_errors", 1),  # the one that told of this car
+        ("mine", "fleet_telemetry_error_vins", 1),
+    }
 
 
 def test_whose_key_a_car_has(client: httpx.Client, platform: Platform) -> None:

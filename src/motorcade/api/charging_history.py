@@ -273,6 +273,8 @@ def _asked_vehicles(
     else:
         vehicles = counter.vehicles(access, 0, counter.config.energy.products_max)
         counter.count_app(request, access)
+        for vehicle in vehicles:
+            counter.note(request, access, vehicle)
     return access, {vehicle.token: vehicle for vehicle in vehicles}
 
 

@@ -133,6 +133,10 @@ class Counter:
         """Take one from the app's allowance for the vehicle or site. Raises the 429."""
         self._count(request, access, vehicle.token, " of this vehicle")
 
+    def note(self, request: AnyRequest, access: AccessToken, vehicle: Vehicle) -> None:
+        """Have its owner read of this request in the access log; `count` does so, too."""
+        self.accesses.note(access, vehicle.token, kind_of(row_of_route(request)))
+
     def count_app(self, request: AnyRequest, access: AccessToken) -> None:
         """Take one from the app's allowance for what is of no vehicle. Raises the 429."""
         self._count(request, access, "", "")

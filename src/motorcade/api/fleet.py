@@ -80,7 +80,7 @@ async def fleet_status(
     status = FleetStatus(key_paired_vins=[], unpaired_vins=[], vehicle_info={})
     for number, vin in enumerate(_read_vins(vins)):
         vehicle = counter.vehicle(access, vin)
-        counter.accesses.note(access, vehicle.token, "fleet_status")
+        counter.note(request, access, vehicle)
         told = counter.signing_of(vehicle)
         paired = told is not None and bool(point) and told.has(point)
         (status.key_paired_vins if paired else status.unpaired_vins).append(vehicle.vin)
@@ -150,7 +150,7 @@ async def partner_errors(
 ) -> Response[Envelope[TelemetryErrors]]:
     """The same of every vehicle that has a configuration of the calling app, the newest 1,000."""
     access = counter.allow(request)
-    return ok(TelemetryErrors(await asyncio.to_thread(_partner_errors, counter, access)))
+    return ok(TelemetryErrors(await _noted_errors(request, counter, access)))
 
 
 @get("/api/1/partner_accounts/fleet_telemetry_error_vins")
@@ -159,8 +159,18 @@ async def partner_error_vins(
 ) -> Response[Envelope[list[str]]]:
     """The VINs of those vehicles."""
     access = counter.allow(request)
-    found = await asyncio.to_thread(_partner_errors, counter, access)
+    found = await _noted_errors(request, counter, access)
     return ok(list(dict.fromkeys(row.vin for row in found)))
+
+
+async def _noted_errors(
+    request: AnyRequest, counter: Counter, access: AccessToken
+) -> list[TelemetryError]:
+    """`_partner_errors`, and for the owners of these vehicles that the app read them."""
+    vehicles, errors = await asyncio.to_thread(_partner_errors, counter, access)
+    for vehicle in vehicles:
+        counter.note(request, access, vehicle)
+    return errors
 
 
 def _read_vins(vins: Any) -> list[str]:
@@ -204,17 +214,21 @@ def _told(access: AccessToken, vin: str, told: StreamError) -> TelemetryError:
     return TelemetryError(name=access.client_id, error=error, vin=vin)
 
 
-def _partner_errors(counter: Counter, access: AccessToken) -> list[TelemetryError]:
+def _partner_errors(
+    counter: Counter, access: AccessToken
+) -> tuple[list[Vehicle], list[TelemetryError]]:
     """Of every vehicle: refused configurations, then what cars told by `errors` records while they
-    have one. Raises the 412 for an app that is not registered here."""
+    have one; and these vehicles. Raises the 412 for an app that is not registered here."""
     if counter.sharing is None or counter.sharing.registration(access.client_id) is None:
         raise unregistered(access.client_id, fleet_base_url(counter.config.identity))
     signing, point = _signing(counter), point_of(counter, access)
-    found = []
+    found: list[TelemetryError] = []
+    named: dict[int, Vehicle] = {}
     for row in signing.refused(point):
         vehicle = counter.registry.vehicle_by_token(row.vehicle)
         if vehicle is not None:
             found += _errors(access, vehicle, row)
+            named[vehicle.id] = vehicle
     told = told_by(counter).errors_among(signing.configured(point), ERRORS_MAX)
     vehicles = {
         token: counter.registry.vehicle_by_token(token) for token in {row[0] for row in told}
@@ -223,7 +237,8 @@ def _partner_errors(counter: Counter, access: AccessToken) -> list[TelemetryErro
         vehicle = vehicles[token]
         if vehicle is not None:
             found.append(_told(access, vehicle.vin, error))
-    return found
+            named[vehicle.id] = vehicle
+    return list(named.values()), found
 
 
 def _signing(counter: Counter) -> Signing:

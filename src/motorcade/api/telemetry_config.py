@@ -51,6 +51,8 @@ async def configure_telemetry(
     body = await read_body(request)
     vehicles = _vehicles(counter, access, body.get("vins"))
     signed = _read(body.get("token"), counter.clock.now_us() // 1_000_000)
+    for vehicle in vehicles:
+        counter.note(request, access, vehicle)
     config = msgspec.json.encode(signed.claims).decode()
     skipped = Skipped()
     chosen = []

@@ -54,6 +54,7 @@ async def list_vehicles(
     page = read_page(request)
     entries = []
     for vehicle in counter.vehicles(access, page.offset, page.size):
+        counter.note(request, access, vehicle)
         entries.append(entry(counter, vehicle, access))
         if len(entries) % ENTRIES_PER_TURN == 0:
             await asyncio.sleep(0)  # commands must not wait for a long list (P6)

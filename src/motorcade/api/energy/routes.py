@@ -38,6 +38,7 @@ async def products(request: AnyRequest, counter: NamedDependency[Counter]) -> Re
     listed: list[VehicleEntry | SiteProduct] = []
     vehicles = counter.vehicles(access, 0, most) if DEVICE_DATA in access.scopes else []
     for vehicle in vehicles:
+        counter.note(request, access, vehicle)
         listed.append(entry(counter, vehicle, access))
         if len(listed) % ENTRIES_PER_TURN == 0:
             await asyncio.sleep(0)  # commands must not wait for a long list (P6)
