@@ -105,7 +105,7 @@ def follow(platform: Platform, path: str, headers: dict[str, str]) -> str:
         frames = [str(stream.recv(timeout=10))]
         state = platform.live.states[TOKENS[0]].signals
         places = {n: said.value for n, said in state.items() if n in ("latitude", "longitude")}
-        platform.live.change(TOKENS[0], speed=1.0, **places)
+        platform.live.change(TOKENS[0], vehicle_speed=1.0, **places)
         return "".join([*frames, str(stream.recv(timeout=10))])
 
 

@@ -140,6 +140,8 @@ def test_no_member_of_vehicle_data_without_a_row_shows_a_location_signal() -> No
         ("navigation_gps_request", {"lat": 1.0, "lon": 2.0, "order": 1}, {}),
         ("navigation_request", {"value": "12 Home Street"}, {}),
         ("set_charge_limit", {"percent": 70}, {"percent": 70}),
+        ("upcoming_calendar_entries", {"calendar_data": '{"location":"12 Home Street"}'}, {}),
+        ("upcoming_calendar_entries", {"calendar_data": {"location": "12 Home Street"}}, {}),
     ],
 )
 def test_a_timeline_hides_where_a_car_is_or_goes(

@@ -83,6 +83,69 @@ def test_a_destination_in_a_zone_is_not_told_outside_either() -> None:
     assert told(sight, says(OUT, **ended)) == told(sight, says(OUT)) | ended
 
 
+AT_OTHER_TIMES = (
+    ({"latitude": 9, "longitude": 9}, 5),  # it left a zone since
+    ({"latitude": 5, "longitude": 5}, 9),  # it may have gone into one since
+    ({"latitude": 5, "longitude": 9}, 9),  # half a position is of then
+    ({"latitude": 5, "longitude": 9}, 5),
+)
+
+
+@pytest.mark.parametrize(("times_us", "word_us"), AT_OTHER_TIMES)
+@pytest.mark.parametrize(
+    ("prefix", "words"), [("", AROUND), ("destination_", JOURNEY)], ids=["around", "journey"]
+)
+def test_words_are_told_with_coordinates_of_their_own_time_alone(
+    prefix: str, words: frozenset[str], times_us: dict[str, int], word_us: int
+) -> None:
+    """Where it heads for and whether it is at home may be of a place in a zone at other times."""
+    sight = Sight(True, (HOME,))
+    coordinates = {"destination_latitude": OUT[0], "destination_longitude": OUT[1]}
+    signals = says(OUT, **coordinates, **dict.fromkeys(words, "x"))
+    assert words <= told(sight, signals).keys()
+    for name, time_us in times_us.items():
+        signals[prefix + name] = signals[prefix + name]._replace(time_us=time_us)
+    for name in words:
+        signals[name] = signals[name]._replace(time_us=word_us)
+    assert not words & told(sight, signals).keys()
+    assert words <= told(Sight(True), signals).keys()
+    late = {name: signals[name] for name in words}  # as a stream hears them, without a pair
+    assert sight.of(late, signals) == {}
+
+
+LIMITED = (
+    Sight(False),
+    Sight(False, (HOME,)),
+    Sight(True, (HOME,)),
+    Sight(True, grid_m=1_000),
+)
+
+
+@pytest.mark.parametrize("sight", LIMITED)
+@pytest.mark.parametrize("where", [IN, OUT])
+def test_names_out_of_the_catalogue_are_told_to_who_sees_all_alone(
+    sight: Sight, where: tuple[float, float]
+) -> None:
+    """A car may send any name: nobody can say what it tells of."""
+    made_up = {"gps_lat": where[0], "gps_note": None}
+    signals = says(where, **made_up)
+    assert not made_up.keys() & told(sight, signals).keys()
+    assert told(sight, signals)["soc"] == 50.0
+    assert made_up.keys() <= told(Sight(True), signals).keys()
+
+
+@pytest.mark.parametrize("sight", LIMITED)
+@pytest.mark.parametrize("kind", ["charge_schedule_0", "precondition_schedule_7"])
+def test_a_schedule_s_own_words_of_its_place_are_not_told(sight: Sight, kind: str) -> None:
+    plain = '{"id": 7, "enabled": true}'
+    odd = '{"id":7,"latitude":52.521,"longitude":13.406,"at":"Home","name":{"lat":52.521}}'
+    assert told(sight, says(OUT, **{kind: odd}))[kind] == '{"id":7}'
+    assert told(sight, says(OUT, **{kind: plain}))[kind] == plain
+    assert told(Sight(True), says(OUT, **{kind: odd}))[kind] == odd
+    for text, shown in (("", ""), ("52.521,13.406", ""), (52.521, ""), (None, None)):
+        assert told(sight, says(OUT, **{kind: text}))[kind] == shown
+
+
 def test_on_a_grid_coordinates_are_the_grid_s_and_nothing_else_is_told() -> None:
     sight = Sight(True, grid_m=1_000)
     shown = told(sight, says(IN, altitude=34.0, destination_name="Home Street 1"))

@@ -237,6 +237,14 @@ def test_what_is_no_schedule_is_not_shown(junk: Any) -> None:
     assert sections["charge_schedule_data"]["charge_schedules"] == [{"id": 1}]
 
 
+def test_a_schedule_s_members_of_its_place_are_for_holders_of_the_location() -> None:
+    text = '{"id":1,"latitude":52.5,"longitude":13.4,"address":"Home Street 1"}'
+    state = VehicleState({"charge_schedule_0": SignalValue(text, TIME_US, "")}, True, 5)
+    for located, members in ((True, {"id", "latitude", "longitude", "address"}), (False, {"id"})):
+        data = build_sections(state, frozenset({"charge_schedule_data"}), located=located)
+        assert data["charge_schedule_data"]["charge_schedules"][0].keys() == members
+
+
 def test_the_combination_is_everything_but_the_location() -> None:
     data = shown(staying_car(), "vehicle_data_combo")
     schedules = {"charge_schedule_data", "preconditioning_schedule_data"}

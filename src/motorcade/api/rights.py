@@ -235,12 +235,15 @@ class FieldRight:
     note: str = ""
 
 
-LOCATION_PARAMETERS: Final = frozenset({"lat", "lon", "location"})
-"""Parameters of commands that say where a car is; of NAVIGATION's, all say where it goes."""
+LOCATION_PARAMETERS: Final = frozenset({"lat", "lon", "location", "calendar_data"})
+"""Parameters of commands that say where a car is, or where its driver's appointments are; of
+NAVIGATION's, all say where it goes."""
 
 NAVIGATION: Final = "navigation_"
 
 _KEPT: Final = "what the owner keeps back is not told either: `fleet-api.md`, Privacy"
+
+_SIGNALS: Final = f"those of class `location`, and any that is not in `signals.md`; {_KEPT}"
 
 _PARAMETERS: Final = (
     *(f"parameters.{name}" for name in sorted(LOCATION_PARAMETERS)),
@@ -274,7 +277,7 @@ FIELD_RIGHTS: Final = (
         ),
         (LOCATION,),
         without="absent",
-        note=_KEPT,
+        note=f"and members that Tesla's schedules have not; {_KEPT}",
     ),
     FieldRight("GET", f"{VEHICLE}/commands", _PARAMETERS, (LOCATION,), "absent", _KEPT),
     FieldRight(
@@ -286,7 +289,7 @@ FIELD_RIGHTS: Final = (
         ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
         (LOCATION,),
         without="absent",
-        note=f"signals of privacy class `location`: `signals.md`; {_KEPT}",
+        note=_SIGNALS,
     ),
     FieldRight(
         "WS",
@@ -294,7 +297,7 @@ FIELD_RIGHTS: Final = (
         ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
         (LOCATION,),
         without="absent",
-        note=f"signals of privacy class `location`: `signals.md`; {_KEPT}",
+        note=_SIGNALS,
     ),
     FieldRight(
         "GET",
@@ -321,7 +324,7 @@ FIELD_RIGHTS: Final = (
         ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
         (LOCATION,),
         without="absent",
-        note=f"signals of privacy class `location`: `signals.md`; {_KEPT}",
+        note=_SIGNALS,
     ),
 )
 

@@ -33,6 +33,19 @@ SECTIONS: Final[dict[str, Kind]] = {
     ),
 }
 
+SCHEDULES: Final = frozenset(
+    f"{kind.signal}_{slot}" for kind in SECTIONS.values() for slot in range(SCHEDULE_SLOTS)
+)
+"""The signals that hold a schedule's JSON."""
+
+MEMBERS: Final = frozenset(
+    {
+        *("id", "name", "days_of_week", "enabled", "one_time", "precondition_time"),
+        *("start_enabled", "start_time", "end_enabled", "end_time"),
+    }
+)
+"""Of a schedule, what says no place. A car may send any others: those are told where places are."""
+
 
 def section(name: str, signals: Signals, *, located: bool) -> dict[str, Any]:
     """The section of this name. `located`: the places may be told."""
@@ -46,13 +59,33 @@ def section(name: str, signals: Signals, *, located: bool) -> dict[str, Any]:
         newest_us = max(newest_us, told.time_us)
         schedule = _read(told.value)
         if schedule is not None:
-            place = signals.get(f"{kind.signal}_{slot}_place") if located else None
-            schedules.append(schedule | _read_place(place))
+            if located:
+                schedule |= _read_place(signals.get(f"{kind.signal}_{slot}_place"))
+            schedules.append(schedule if located else _placeless(schedule))
     return {
         kind.members: schedules,
         kind.count: SCHEDULE_SLOTS,
         "next_schedule": any(schedule.get("enabled") is True for schedule in schedules),
         "timestamp": newest_us // 1_000,  # ms
+    }
+
+
+def placeless(said: SignalValue) -> SignalValue:
+    """One of SCHEDULES without what may say a place; of what is no schedule, the empty text."""
+    schedule = _read(said.value)
+    if schedule is None:
+        return said if said.value is None else said._replace(value="")
+    kept = _placeless(schedule)
+    if kept == schedule:
+        return said
+    return said._replace(value=msgspec.json.encode(kept).decode())
+
+
+def _placeless(schedule: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in schedule.items()
+        if name in MEMBERS and not isinstance(value, dict | list)
     }
 
 

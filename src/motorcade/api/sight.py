@@ -6,7 +6,10 @@ which an app could average away.
 
 Inside a zone nothing of privacy class `location` is told. Outside, what lies in a zone is not
 either: a destination, an origin, a schedule's place; nor what nobody can judge, such as the line of
-a route. On a grid, coordinates are told as the grid's, and nothing else of the class.
+a route, or a word of another moment than the coordinates that it is judged by. On a grid,
+coordinates are told as the grid's, and nothing else of the class.
+
+Who may not see all sees signals of the catalogue alone: nobody can judge a name that a car made up.
 """
 
 import math
@@ -16,6 +19,7 @@ from typing import Final, NamedTuple
 
 from motorcade.api.ground import Place, distance_m, read_place, snapped
 from motorcade.api.rights import LOCATION
+from motorcade.api.schedule_data import SCHEDULES, placeless
 from motorcade.registry.privacy.port import Zone
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.signals.signal import Privacy
@@ -28,6 +32,9 @@ POSITION: Final = ("latitude", "longitude")
 ORIGIN: Final = ("origin_latitude", "origin_longitude")
 DESTINATION: Final = ("destination_latitude", "destination_longitude")
 COORDINATES: Final = frozenset((*POSITION, *ORIGIN, *DESTINATION))
+OTHERS: Final = BY_NAME.keys() - LOCATION_SIGNALS
+"""Signals that say nothing of where a vehicle is."""
+
 PLACES: Final = frozenset(name for name in LOCATION_SIGNALS if name.endswith("_place"))
 """Schedules' places, as the text "latitude,longitude"."""
 
@@ -98,20 +105,38 @@ class Sight:
         """
         if self.located and not self.limited:
             return dict(signals)
-        told = {name: value for name, value in signals.items() if name not in LOCATION_SIGNALS}
+        told = {
+            name: placeless(said) if name in SCHEDULES else said
+            for name, said in signals.items()
+            if name in OTHERS
+        }
         if self.hides(known):
             return told
-        told |= {name: said for name, said in signals.items() if said.value is None}
+        silent = {name for name in LOCATION_SIGNALS & signals.keys() if signals[name].value is None}
+        told |= {name: signals[name] for name in silent}
         for pair in (POSITION, ORIGIN, DESTINATION):
             if pair[0] in signals or pair[1] in signals:
                 told |= self._pair(pair, known)
         for name in PLACES & signals.keys():
             told |= self._schedule_place(name, signals[name])
         if not self.grid_m:
-            public = self._place_of(DESTINATION, known) is not None
-            words = AROUND | JOURNEY if public else AROUND
-            told |= {name: signals[name] for name in words & signals.keys()}
+            told |= self._words(AROUND, POSITION, signals, known)
+            told |= self._words(JOURNEY, DESTINATION, signals, known)
         return told
+
+    def _words(
+        self, words: frozenset[str], pair: tuple[str, str], signals: Signals, known: Signals
+    ) -> dict[str, SignalValue]:
+        """Of words that say nothing but of the place of this pair, those of the pair's own time: an
+        older or newer one may be of a place in a zone."""
+        if self._place_of(pair, known) is None:
+            return {}
+        times_us = {known[name].time_us for name in pair}
+        return {
+            name: signals[name]
+            for name in words & signals.keys()
+            if times_us == {signals[name].time_us}
+        }
 
     def _pair(self, pair: tuple[str, str], known: Signals) -> dict[str, SignalValue]:
         place = self._place_of(pair, known)
