@@ -1,10 +1,10 @@
 """What `/sandbox/*` is asked, as types and checks: what does not fit is a 400 that says where."""
 
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 from litestar import Request
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from motorcade.api.errors import ApiError
 from motorcade.registry.errors import InvalidNameError
@@ -21,6 +21,11 @@ from motorcade.sandbox.worlds import CARS_MAX
 from motorcade.vehicle.signed.program import Signing
 
 SEED_MAX: Final = 1 << 31
+TIMES_MAX: Final = 1_000_000
+RETRY_S_MAX: Final = 86_400
+REFUSALS_MAX: Final = 100
+Times = Annotated[int, Meta(ge=1, le=TIMES_MAX)] | None  # None: always
+BaseUrl = Annotated[str, Meta(pattern=r"\Ahttps?://[!-~]{1,200}\Z")]  # goes into a header
 
 
 class WorldBody(Struct, forbid_unknown_fields=True):
@@ -50,7 +55,7 @@ class RegionBody(Struct, forbid_unknown_fields=True):
     """Where the owner's account lives; without a region: here."""
 
     region: str | None = None
-    base_url: str = EUROPE
+    base_url: BaseUrl = EUROPE
 
 
 class CodeBody(Struct, forbid_unknown_fields=True):
@@ -67,19 +72,19 @@ class FaultBody(Struct, forbid_unknown_fields=True):
 
     answer: int = 0
     latency_ms: float = 0.0
-    times: int | None = 1
+    times: Times = 1
     world: str = ""
     vehicle: str = ""
     method: str = ""
     path: str = ""
-    retry_s: int = RETRY_S_DEFAULT
-    base_url: str = EUROPE
+    retry_s: Annotated[int, Meta(ge=0, le=RETRY_S_MAX)] = RETRY_S_DEFAULT
+    base_url: BaseUrl = EUROPE
 
 
 class RefusalBody(Struct, forbid_unknown_fields=True):
     command: str = "*"
     reason: str = "could_not_wake_buses"
-    times: int | None = 1
+    times: Times = 1
 
 
 class VehicleBody(Struct, forbid_unknown_fields=True):
@@ -90,7 +95,7 @@ class VehicleBody(Struct, forbid_unknown_fields=True):
     network: str | None = None
     clock_skew_s: float | None = None
     signed_commands: str | None = None
-    refuse: list[RefusalBody] | None = None
+    refuse: Annotated[list[RefusalBody], Meta(max_length=REFUSALS_MAX)] | None = None
 
 
 class KeyBody(Struct, forbid_unknown_fields=True):
@@ -167,7 +172,3 @@ def check_fault(body: FaultBody) -> None:
         raise ApiError(400, "invalid_field", "give an answer, latency_ms, or both")
     if not 0 <= body.latency_ms <= LATENCY_S_MAX * 1e3:
         raise ApiError(400, "invalid_field", f"latency_ms: 0 to {LATENCY_S_MAX * 1e3:g}")
-    if body.times is not None and body.times < 1:
-        raise ApiError(400, "invalid_field", "times: 1 and up, or null for always")
-    if body.retry_s < 0:
-        raise ApiError(400, "invalid_field", "retry_s: 0 and up")
