@@ -141,6 +141,22 @@ def test_nobody_registers_with_a_key_of_the_operators(
     assert (answer.status_code, answer.json()["error"]) == (422, "public key taken")
 
 
+@pytest.mark.parametrize("domain", ["fleet.internal", "eu.fleet.internal"])
+def test_nobody_takes_a_domain_of_the_operators(
+    client: httpx.Client, platform: Platform, domain: str
+) -> None:
+    """Of a name that nobody owns the operator need not say more than `motorcade app add` does."""
+    operators = add_app(platform, domain="fleet.internal", pem=PEM)
+    eves = add_app(platform, pem=OTHER_PEM, person_id=add_person(platform))
+    answer = client.post(URL, json={"domain": domain}, headers=eves)
+    assert (answer.status_code, answer.json()["error"]) == (422, "domain or key taken")
+    asked = {"domain": "fleet.internal"}
+    answer = client.get(f"{URL}/public_key", params=asked, headers=operators)
+    assert answer.json() == {"response": {"public_key": POINT}}
+    answer = client.get(f"{URL}/fleet_telemetry_errors", headers=operators)
+    assert answer.json() == {"response": {"fleet_telemetry_errors": []}}
+
+
 @pytest.mark.parametrize(
     ("domain", "nobodys"),
     [
@@ -198,7 +214,7 @@ def test_a_domain_is_one_apps(client: httpx.Client, platform: Platform) -> None:
 def test_an_app_that_is_not_registered_here_is_412(
     client: httpx.Client, platform: Platform
 ) -> None:
-    headers = add_app(platform, domain="app.example", pem=PEM)
+    headers = add_app(platform, domain="app.example", pem=PEM, person_id=add_person(platform))
     answer = client.get(f"{URL}/public_key", params={"domain": "app.example"}, headers=headers)
     assert answer.status_code == 412
     assert "must be registered in the current region" in answer.json()["error"]

@@ -4,18 +4,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import RegistryConfig
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.registry.errors import AlreadyExistsError, NotFoundError, TooManyError
+from motorcade.registry.people.names import public_point
 from motorcade.registry.people.port import AppRequest
 from motorcade.registry.port import Vehicle
-from motorcade.registry.sharing.port import Home, NamedKey, Sharing
+from motorcade.registry.sharing.port import Home, NamedKey, Registration, Sharing
 
 VINS = ("5YJ3E1EA7KF000001", "5YJ3E1EA7KF000002")
 START_US = 1_750_000_000_000_000
 DAY_S = 86_400
+PEM = (
+    ec.derive_private_key(7, ec.SECP256R1())
+    .public_key()
+    .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    .decode()
+)
 
 Open = Callable[[], EmbeddedRegistry]
 
@@ -255,6 +264,52 @@ def test_a_key_is_one_persons(registry: EmbeddedRegistry) -> None:
     registry.people.revoke_app("anns")
     registry.people.revoke_app("anns-second")
     sharing.register("bobs", "bob.example", "04aa")
+
+
+def add_operators(registry: EmbeddedRegistry, client_id: str, domain: str, pem: str = "") -> str:
+    """As `motorcade app add --domain D --public-key F`; the key's point."""
+    redirects, scopes = ("https://app.example/callback",), ("openid",)
+    asked = AppRequest("Fleet", redirects, scopes, "", domain, pem, client_id=client_id)
+    registry.people.add_app(asked)
+    return public_point(pem) if pem else ""
+
+
+@pytest.mark.parametrize("with_key", [True, False])
+@pytest.mark.parametrize("domain", ["fleet.internal", "a.eu.fleet.internal"])
+def test_nobody_takes_the_domain_of_an_app_of_the_operators(
+    registry: EmbeddedRegistry, domain: str, with_key: bool
+) -> None:
+    sharing = registry.sharing
+    eve = registry.people.add_person("eve@example.org", "Eve", "long enough")[0].id
+    add_app(registry, "eves", eve)
+    add_app(registry, "nameless")
+    add_operators(registry, "fleet", "fleet.internal", PEM if with_key else "")
+    before = sharing.registration_of(domain)
+    for thief in ("eves", "nameless"):
+        with pytest.raises(AlreadyExistsError, match="operator"):
+            sharing.register(thief, domain, "04ee")
+    assert sharing.registration_of(domain) == before
+    sharing.register("eves", "notfleet.internal", "04ee")
+    assert sharing.register("fleet", domain, "04aa").client_id == "fleet"
+    registry.people.revoke_app("fleet")
+    assert sharing.register("eves", domain, "04ee").client_id == "eves"
+
+
+def test_an_app_of_the_operators_is_registered_unasked(registry: EmbeddedRegistry) -> None:
+    sharing = registry.sharing
+    eve = registry.people.add_person("eve@example.org", "Eve", "long enough")[0].id
+    add_app(registry, "eves", eve)
+    sharing.register("eves", "fleet.internal", "04ee")  # before the operator named it
+    point = add_operators(registry, "fleet", "fleet.internal", PEM)
+    added = Registration("fleet", "fleet.internal", point, START_US)
+    assert sharing.registration("fleet") == sharing.registration_of("fleet.internal") == added
+    sharing.release("fleet.internal")
+    row = sharing.register("fleet", "fleet.internal", "04aa")
+    assert sharing.registration("fleet") == sharing.registration_of("fleet.internal") == row
+    registry.people.revoke_app("fleet")
+    assert sharing.registration("fleet") is sharing.registration_of("fleet.internal") is None
+    add_operators(registry, "keyless", "keyless.internal")
+    assert sharing.registration("keyless") is None
 
 
 def test_keys_have_names(sharing: Sharing, clock: SimulatedClock) -> None:

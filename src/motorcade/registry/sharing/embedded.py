@@ -1,11 +1,14 @@
 """Sharing in the registry's file. `port.py` has the promises."""
 
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
 from motorcade.registry.errors import AlreadyExistsError, NotFoundError, TooManyError
 from motorcade.registry.people.apps import find_app
+from motorcade.registry.people.names import public_point
+from motorcade.registry.people.port import App
 from motorcade.registry.people.statements import APP_STANDS
 from motorcade.registry.people.store import Store
 from motorcade.registry.people.tables import APPS
@@ -180,6 +183,7 @@ class EmbeddedSharing:
         with self._changing() as connection:
             app = find_app(connection, client_id)
             connection.execute(delete(REGISTRATIONS).where(gone))
+            _refuse_operators(connection, row, app)
             _refuse_anothers(connection, row, app.person_id)
             connection.execute(
                 insert(REGISTRATIONS).values(
@@ -202,10 +206,17 @@ class EmbeddedSharing:
 
     def registration(self, client_id: str) -> Registration | None:
         rows = self._rows(statements.REGISTRATION, client_id)
-        return Registration(*rows[0]) if rows else None
+        if rows:
+            return Registration(*rows[0])
+        return _first_added(self._rows(statements.OPERATORS_APP, client_id))
 
     def registration_of(self, domain: str) -> Registration | None:
-        rows = self._rows(statements.REGISTRATION_OF, domain)
+        rows = self._rows(statements.OPERATORS_REGISTRATION_OF, domain)
+        if not rows:
+            added = _first_added(self._rows(statements.OPERATORS_OF, domain))
+            if added is not None:
+                return added
+            rows = self._rows(statements.REGISTRATION_OF, domain)
         return Registration(*rows[0]) if rows else None
 
     # Keys.
@@ -232,6 +243,34 @@ class EmbeddedSharing:
 
     def named_keys(self, subject: str) -> list[NamedKey]:
         return [NamedKey(*row) for row in self._rows(statements.KEYS_OF, subject)]
+
+
+def _first_added(rows: Sequence[Any]) -> Registration | None:
+    """What the operator named with `motorcade app add`, in the columns of `OPERATORS`."""
+    if not rows:
+        return None
+    client_id, domain, pem, added_time_us = rows[0]
+    return Registration(client_id, domain, public_point(pem), added_time_us)
+
+
+def _refuse_operators(connection: Connection, row: Registration, app: App) -> None:
+    """A domain that the operator named is theirs with all below it, whether or not its app calls
+    to register. Of their own apps, one that names such a domain itself may."""
+    names = [row.domain, *_parents(row.domain)]
+    if app.person_id is None and app.domain in names:
+        return
+    taken = statements.OPERATORS.where(APPS.c.domain.in_(names), APPS.c.client_id != row.client_id)
+    found = connection.execute(taken).first()
+    if found is not None:
+        raise AlreadyExistsError(
+            f"an app of the operator has the domain {found.domain}: choose another domain"
+        )
+
+
+def _parents(domain: str) -> Iterator[str]:
+    while "." in domain:
+        domain = domain.partition(".")[2]
+        yield domain
 
 
 def _refuse_anothers(connection: Connection, row: Registration, person_id: int | None) -> None:

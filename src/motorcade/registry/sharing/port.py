@@ -125,17 +125,21 @@ class Sharing(Protocol):
 
         Raises:
             NotFoundError: no such app.
-            AlreadyExistsError: another app's domain, or the key of another person's app.
+            AlreadyExistsError: another app's domain, that of an app of the operator or one below
+                it, or the key of another person's app.
         """
 
     def release(self, domain: str) -> Registration:
         """End the registration that holds a domain. Raises `NotFoundError`."""
 
     def registration(self, client_id: str) -> Registration | None:
-        """By app; `None` also once it was revoked."""
+        """By app; `None` also once it was revoked.
+
+        An app that the operator added with domain and key is registered with them unasked.
+        """
 
     def registration_of(self, domain: str) -> Registration | None:
-        """By domain; `None` also where the app was revoked."""
+        """By domain; `None` also where the app was revoked. The operator's apps come first."""
 
     def name_key(self, subject: str, key: NamedKey) -> None:
         """Name a public key. Raises `TooManyError` beyond `registry.named_keys_max`."""

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import String, bindparam, func, literal_column, select
 
 from motorcade.registry.people.statements import APP_STANDS
 from motorcade.registry.people.tables import APPS
@@ -79,6 +79,21 @@ _registered: Final = REGISTRATIONS.join(APPS, APPS.c.client_id == REGISTRATIONS.
 REGISTERED: Final = select(*REGISTRATION_COLUMNS).select_from(_registered).where(APP_STANDS)
 REGISTRATION: Final = text_of(REGISTERED.where(REGISTRATIONS.c.client_id == bindparam("client_id")))
 REGISTRATION_OF: Final = text_of(REGISTERED.where(REGISTRATIONS.c.domain == bindparam("domain")))
+_EMPTY: Final = literal_column(
+    "''", String()
+)  # in the text: what is compiled there has no value bound
+OPERATORS: Final = (
+    select(APPS.c.client_id, APPS.c.domain, APPS.c.public_key_pem, APPS.c.added_time_us)
+    .where(APP_STANDS, APPS.c.person_id.is_(None), APPS.c.domain != _EMPTY)
+    .order_by(APPS.c.id)
+)
+"""The apps that the operator added with a domain."""
+_with_key: Final = OPERATORS.where(APPS.c.public_key_pem != _EMPTY)
+OPERATORS_APP: Final = text_of(_with_key.where(APPS.c.client_id == bindparam("client_id")))
+OPERATORS_OF: Final = text_of(_with_key.where(APPS.c.domain == bindparam("domain")))
+OPERATORS_REGISTRATION_OF: Final = text_of(
+    REGISTERED.where(REGISTRATIONS.c.domain == bindparam("domain"), APPS.c.person_id.is_(None))
+)
 KEYS_OF: Final = text_of(
     select(
         NAMED_KEYS.c.public_key,
