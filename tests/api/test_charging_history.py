@@ -1,9 +1,11 @@
 """The three views of charging sessions: whose, which page, and who may know where."""
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from motorcade import zones
 from motorcade.api.charging_history import session_id
 from motorcade.api.charging_places import ChargingPlace, name_at
+from motorcade.api.counter import Counter
+from motorcade.meters.embedded import EmbeddedMeters
 from motorcade.meters.port import ChargeSession
 from tests.api.standins import TOKENS, VINS, Platform, bearer, running
 
@@ -175,3 +179,49 @@ def test_the_place_that_a_car_stands_at() -> None:
     at = partial(name_at, [far, near], radius_m=250.0)
     assert [at(52.0005, 13.0), at(52.0035, 13.0), at(52.1, 13.0)] == ["near", "far", ""]
     assert [at(float("nan"), 13.0), at(1e300, 13.0)] == ["", ""]
+
+
+def test_ledger_and_registry_are_read_in_threads(
+    client: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All other answers wait for what the loop does itself."""
+    read: list[str] = []
+
+    def off_the_loop(name: str, look_up: Callable[..., Any]) -> Callable[..., Any]:
+        def looked(*asked: Any) -> Any:
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+            read.append(name)
+            return look_up(*asked)
+
+        return looked
+
+    for owner, name in (
+        (Counter, "vehicles"),
+        (EmbeddedMeters, "sessions"),
+        (EmbeddedMeters, "alerts"),
+    ):
+        monkeypatch.setattr(owner, name, off_the_loop(name, getattr(owner, name)))
+    assert client.get(HISTORY).json()["response"]["totalResults"] == 3
+    headers = bearer("owner", "vehicle_device_data")
+    url = f"/api/1/vehicles/{VINS[0]}/recent_alerts"
+    assert client.get(url, headers=headers).json() == {"response": {"recent_alerts": []}}
+    assert read == ["vehicles", "sessions", "alerts"]
+
+
+def test_who_may_ask_no_more_reads_no_vehicles(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tmp_path, "rates.data_per_minute=1") as platform:
+        read: list[int] = []
+        vehicles = Counter.vehicles
+
+        def noted(*asked: Any) -> Any:
+            read.append(1)
+            return vehicles(*asked)
+
+        monkeypatch.setattr(Counter, "vehicles", noted)
+        with httpx.Client(base_url=platform.url, headers=CHARGING_ALONE) as client:
+            statuses = [client.get(HISTORY).status_code for _ in range(3)]
+        assert statuses.count(200) == len(read) < 3
+        assert statuses[-1] == 429

@@ -1,6 +1,7 @@
 """Cars' charging sessions in the ledger: once each, the newest of each car."""
 
 import sqlite3
+import threading
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -80,3 +81,32 @@ def test_a_ledger_of_an_earlier_version_goes_on(tmp_path: Path, version: int) ->
     assert (ledger.alerts(CAR), SCHEMA_VERSION) == ([], 3)
     ledger.close()
     assert [file.name for file in tmp_path.glob("*.damaged")] == []
+
+
+def test_who_reads_many_cars_keeps_nobody_else_waiting(ledger: EmbeddedMeters) -> None:
+    """A sort across all cars takes long; the alerts of one are asked for meanwhile."""
+    ledger.put_sessions([session(n, n + 1) for n in range(0, 1_000, 10)], 1_000)
+    begun, over, told = threading.Event(), threading.Event(), threading.Event()
+
+    def slowly() -> None:
+        begun.set()
+        over.wait(10)
+
+    ledger._reading_many.set_progress_handler(slowly, 1)
+    many = threading.Thread(target=ledger.sessions, args=(ALL,))
+    many.start()
+    assert begun.wait(10)
+
+    def one() -> None:
+        ledger.alerts(CAR)
+        ledger.errors(CAR)
+        told.set()
+
+    other = threading.Thread(target=one)
+    other.start()
+    try:
+        assert told.wait(5)
+    finally:
+        over.set()
+        many.join()
+        other.join()

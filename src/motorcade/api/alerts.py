@@ -1,5 +1,6 @@
 """`recent_alerts`: what the car's own supervision told, from the ledger of what cars streamed."""
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Final
 
@@ -35,7 +36,7 @@ async def recent_alerts(
 ) -> Response[Envelope[RecentAlerts]]:
     """The alerts that the vehicle has streamed, the newest first. It may be asleep or away."""
     _, vehicle = counter.admit(request, tag)
-    found = told_by(counter).alerts(vehicle.token)
+    found = await asyncio.to_thread(told_by(counter).alerts, vehicle.token)
     return ok(RecentAlerts([_shown(alert) for alert in found]))
 
 

@@ -140,8 +140,10 @@ async def show_errors(
     told of errors while it streams by it, the newest first."""
     access, vehicle = counter.admit(request, tag)
     row = _config(counter, access, vehicle)
-    streamed = _streamed(counter, access, vehicle) if row is not None else []
-    return ok(TelemetryErrors(_errors(access, vehicle, row) + streamed))
+    found = _errors(access, vehicle, row)
+    if row is not None:
+        found += await asyncio.to_thread(_streamed, counter, access, vehicle)
+    return ok(TelemetryErrors(found))
 
 
 @get("/api/1/partner_accounts/fleet_telemetry_errors")

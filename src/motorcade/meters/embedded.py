@@ -1,7 +1,8 @@
 """The meters' ledger in a SQLite file of the api process. `port.py` has the promises.
 
 Rows and the log's cursor change in one transaction, and a row only gives way to a later or longer
-one, so records that are applied again change nothing. One thread writes; another connection reads.
+one, so records that are applied again change nothing. One thread writes; another connection reads,
+and a third reads what is of many vehicles at once, which takes too long for others to wait for.
 The file outlives the log's retention: a damaged one is kept beside the new one, which is built from
 what the log still holds.
 """
@@ -150,14 +151,15 @@ class EmbeddedMeters:
                 fresh.executescript(_SCHEMA)
         _bring_up(path)
         self._writing = _connect(path)
-        self._reading = _connect(path)
-        self._reading.execute("PRAGMA query_only = ON")
-        self._read_lock = threading.Lock()
+        self._reading, self._read_lock = _connect_to_read(path), threading.Lock()
+        self._reading_many, self._read_many_lock = _connect_to_read(path), threading.Lock()
 
     def close(self) -> None:
         """Release the file; the writing thread must be done."""
         with self._read_lock:
             self._reading.close()
+        with self._read_many_lock:
+            self._reading_many.close()
         self._writing.close()
         at_rest.seal(self._path, alone=True)
 
@@ -207,18 +209,18 @@ class EmbeddedMeters:
         SELECT vehicle, name, time_us, body FROM errors WHERE {_AMONG}
         ORDER BY time_us DESC, vehicle, name LIMIT ?
         """
-        with self._read_lock:
-            rows = self._reading.execute(query, (_listed(vehicles), limit)).fetchall()
+        with self._read_many_lock:
+            rows = self._reading_many.execute(query, (_listed(vehicles), limit)).fetchall()
         return [(VehicleToken(vehicle), StreamError(*told)) for vehicle, *told in rows]
 
     def sessions(self, asked: ChargesAsked) -> tuple[list[ChargeSession], int]:
         bounds = (_listed(asked.vehicles), asked.from_us, asked.until_us)
         direction = "DESC" if asked.newest_first else "ASC"
         ordered = f"ORDER BY start_us {direction}, vehicle LIMIT ? OFFSET ?"
-        with self._read_lock:
+        with self._read_many_lock:
             query = f"SELECT count(*) {_SESSIONS_ASKED}"
-            (count,) = self._reading.execute(query, bounds).fetchone()
-            rows = self._reading.execute(
+            (count,) = self._reading_many.execute(query, bounds).fetchone()
+            rows = self._reading_many.execute(
                 f"SELECT * {_SESSIONS_ASKED} {ordered}", (*bounds, asked.limit, asked.offset)
             ).fetchall()
         return [_session(row) for row in rows], count
@@ -336,6 +338,12 @@ def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = NORMAL")  # behind the log is fine; torn is not
+    return connection
+
+
+def _connect_to_read(path: Path) -> sqlite3.Connection:
+    connection = _connect(path)
+    connection.execute("PRAGMA query_only = ON")
     return connection
 
 
