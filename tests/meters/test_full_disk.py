@@ -22,6 +22,7 @@ from motorcade.meters.follower import MetersFollower
 from motorcade.meters.port import METERS, Point
 from motorcade.meters.readings import News
 from tests.meters.test_embedded import SITE, meters, record
+from tests.meters.test_sessions import ALL, session
 from tests.vehicle.site.running import until
 
 DISK_BYTES = 8 << 20
@@ -109,6 +110,77 @@ def test_a_purge_waits_for_room(disk: Path, tmp_path: Path, purging: list[int]) 
         world.write(0, 30)
         until(lambda: world.shows(30) and len(ledger.around(SITE, [0])) == 1, 20)
     finally:
+        world.close()
+        ledger.close()
+    assert not world.failed
+
+
+@pytest.fixture
+def full(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """While something is in it, every write of the follower finds the disk full: which did."""
+    tried = ["begin"]
+
+    def fails(name: str) -> Any:
+        write = getattr(EmbeddedMeters, name)
+
+        def tries(*asked: Any) -> None:
+            if not tried:
+                write(*asked)
+                return
+            tried.append(name)
+            error: Any = sqlite3.OperationalError("database or disk is full")
+            error.sqlite_errorcode = sqlite3.SQLITE_FULL
+            raise error
+
+        return tries
+
+    for name in ("apply", "put_sessions"):
+        monkeypatch.setattr(EmbeddedMeters, name, fails(name))
+    return tried
+
+
+def test_what_comes_while_the_disk_is_full_stays_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: list[str]
+) -> None:
+    monkeypatch.setattr(follower_module, "POLL_S", 0.01)
+    ledger = EmbeddedMeters(tmp_path / "meters" / "ledger.sqlite")
+    world = World(ledger, tmp_path / "log")
+    try:
+        world.follower.start()
+        world.write(0, 30)
+        until(lambda: "apply" in full or bool(world.failed), 10)
+        kept = dict(world.follower._news.points)
+        for number in range(1, 11):
+            world.write(number * 300, 30 + number)
+        tried = full.count("apply")
+        until(lambda: full.count("apply") > tried + 10 or bool(world.failed), 10)
+        assert world.follower._news.points == kept
+        full.clear()
+        until(lambda: world.shows(40) or bool(world.failed), 10)
+    finally:
+        full.clear()
+        world.close()
+        ledger.close()
+    assert not world.failed
+
+
+def test_sessions_that_wait_for_room_have_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, full: list[str]
+) -> None:
+    monkeypatch.setattr(follower_module, "SESSIONS_WAITING_MAX", 3)
+    ledger = EmbeddedMeters(tmp_path / "meters" / "ledger.sqlite")
+    world = World(ledger, tmp_path / "log")
+    told = [session(number * 10, number * 10 + 5) for number in range(10)]
+    for one in told:
+        world.follower.take_session(one)
+    try:
+        world.follower.start()
+        until(lambda: full.count("put_sessions") > 1 or bool(world.failed), 10)
+        full.clear()
+        until(lambda: bool(ledger.sessions(ALL)[1]) or bool(world.failed), 10)
+        assert ledger.sessions(ALL)[0] == told[:-4:-1]
+    finally:
+        full.clear()
         world.close()
         ledger.close()
     assert not world.failed

@@ -24,6 +24,7 @@ from motorcade.meters.readings import News, Readings
 TOPICS: Final = frozenset({Topic.ENERGY, Topic.DIAGNOSTICS})
 POLL_S: Final = 0.2  # how soon a stop is noticed; records ring the doorbell
 PURGE_S: Final = 3_600.0
+SESSIONS_WAITING_MAX: Final = 20_000  # while the disk is full; the oldest go
 _US: Final = 1_000_000
 
 _log = structlog.get_logger()
@@ -50,6 +51,7 @@ class MetersFollower:
         self._read_to: Cursor | None = None  # what `_news` goes up to; None: nothing is waiting
         self._committed_s = self._purged_s = clock.monotonic_s()
         self._full = False
+        self._waiting_for_room = False  # ... with `_news`: what comes stays in the log until then
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="meters", daemon=True)
 
@@ -80,7 +82,10 @@ class MetersFollower:
         reader = self._open(start)
         try:
             while not self._stopping.is_set():
-                reader = self._poll(reader)
+                if self._waiting_for_room:
+                    self._stopping.wait(POLL_S)
+                else:
+                    reader = self._poll(reader)
                 self._commit_if_due()
             self._commit()
         finally:
@@ -116,7 +121,9 @@ class MetersFollower:
         self._commit_sessions()
         if self._read_to is None:
             return
-        if self._write(partial(self._meters.apply, self._news, bytes(self._read_to))):
+        written = self._write(partial(self._meters.apply, self._news, bytes(self._read_to)))
+        self._waiting_for_room = not written
+        if written:
             self._news, self._read_to = News(), None
 
     def _commit_sessions(self) -> None:
@@ -127,6 +134,15 @@ class MetersFollower:
         if self._write(partial(self._meters.put_sessions, waiting, kept_max)):
             for _ in waiting:
                 self._sessions.popleft()
+        else:
+            self._drop_oldest_sessions()
+
+    def _drop_oldest_sessions(self) -> None:
+        lost = len(self._sessions) - SESSIONS_WAITING_MAX
+        if lost > 0:
+            for _ in range(lost):
+                self._sessions.popleft()
+            _log.error("meters_sessions_lost", sessions=lost, hint="the disk is full: free space")
 
     def _write(self, write: Callable[[], None]) -> bool:
         """Whether the ledger has it. On a full disk it has not, and it is tried again later: what
