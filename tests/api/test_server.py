@@ -87,6 +87,47 @@ def test_what_is_written_in_one_turn_leaves_as_one() -> None:
     asyncio.run(main())
 
 
+def test_much_in_one_turn_is_sent_at_once_so_that_a_slow_client_is_waited_for() -> None:
+    async def main() -> None:
+        wire: Any = Wire()
+        joining = _Joining(wire, asyncio.get_running_loop())
+        joining.write(b"head ")
+        joining.write(bytes(server.JOINED_BYTES_MAX))
+        assert [len(sent) for sent in wire.written] == [5 + server.JOINED_BYTES_MAX]
+        joining.write(b"more")
+        assert len(wire.written) == 1
+        await asyncio.sleep(0)
+        assert wire.written[1:] == [b"more"]
+
+    asyncio.run(main())
+
+
+def test_an_answer_without_an_end_waits_for_a_client_that_reads_nothing() -> None:
+    """Uvicorn waits only when the transport says that it holds enough."""
+    sent: list[int] = []
+    chunks, chunk = 1_000, bytes(64 << 10)
+
+    async def endless(_scope: Any, _receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(chunks):
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            sent.append(number)
+        await send({"type": "http.response.body", "body": b""})
+
+    async def main() -> None:
+        listener = listen("127.0.0.1", 0)
+        running = await serve(endless, [listener])
+        reader, writer = await asyncio.open_connection("127.0.0.1", listener.port, limit=1 << 10)
+        writer.write(REQUEST)
+        await reader.readline()
+        await asyncio.sleep(0.2)
+        assert 0 < len(sent) < chunks
+        writer.close()
+        await running.stop()
+
+    asyncio.run(main())
+
+
 def test_an_answer_is_one_write(monkeypatch: pytest.MonkeyPatch) -> None:
     writes: list[int] = []
     flush = _Joining._flush

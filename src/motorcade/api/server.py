@@ -17,6 +17,7 @@ WEBSOCKET_BYTES_MAX: Final = 64 << 10  # apps send nothing of use
 KEEP_ALIVE_S: Final = 75  # an idle connection is kept this long: longer than clients' pollers wait
 DATE_S: Final = 1.0  # how old the `Date` header may be
 LISTEN_BACKLOG: Final = 1_024
+JOINED_BYTES_MAX: Final = 64 << 10  # written in one turn, before it is sent: asyncio's high water
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,15 @@ class _Joining:
     """A transport that sends what is written within one turn of the loop as one.
 
     An answer's head and body are two writes to uvicorn; each write by itself is a system call and
-    wakes the client, and together these cost as much as everything else in a small answer.
+    wakes the client, and together these cost as much as everything else in a small answer. Beyond
+    `JOINED_BYTES_MAX` it is sent at once: only what the transport has makes uvicorn wait for a slow
+    client.
     """
 
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport, self._loop = transport, loop
         self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
 
     def __getattr__(self, name: str) -> Any:
         """All else is the transport's own."""
@@ -88,6 +92,9 @@ class _Joining:
         if not self._waiting:
             self._loop.call_soon(self._flush)
         self._waiting.append(data)
+        self._waiting_bytes += len(data)
+        if self._waiting_bytes > JOINED_BYTES_MAX:
+            self._flush()
 
     def close(self) -> None:
         """Send what waits, then close."""
@@ -95,7 +102,7 @@ class _Joining:
         self._transport.close()
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         if waiting and not self._transport.is_closing():
             self._transport.write(waiting[0] if len(waiting) == 1 else b"".join(waiting))
 
