@@ -58,8 +58,10 @@ def sent(car: VehicleToken, number: int | None, payload: bytes = b"", **more: An
     )
 
 
-def write(log: EmbeddedLog, *records: Record, lane: Lane = Lane.BULK) -> None:
-    writer = log.writer("gateway", lane)
+def write(
+    log: EmbeddedLog, *records: Record, lane: Lane = Lane.BULK, name: str = "gateway"
+) -> None:
+    writer = log.writer(name, lane)
     writer.append(RecordBatch.of(records)).result(30)
     writer.close()
 
@@ -124,6 +126,24 @@ def test_a_sequence_over_several_topics_is_one_so_resends_far_back_are_known(
     assert len(exported(capsys, data)) == 500
     energy = exported(capsys, data, "--topic", "energy")
     assert [line["sender_sequence"] for line in energy] == list(range(1, 1_000, 2))
+
+
+def test_published_samples_come_last_and_the_sequence_rises_over_both_writers(
+    data: Path, cars: list[VehicleToken], log: EmbeddedLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(log, *(sent(cars[0], number, stream=b"rig") for number in (1, 2)), name="api")
+    write(log, *(sent(cars[0], number) for number in (1, 2, 3)), sent(cars[0], 2, stream=b"rig"))
+    write(log, sent(cars[0], 3, stream=b"rig"), name="api")
+    write(log, sent(cars[0], 4), sent(cars[1], 1))
+    lines = exported(capsys, data)
+    assert [(line["sender_stream"], line["sender_sequence"]) for line in lines] == [
+        *(("trip", 1), ("trip", 2), ("trip", 3), ("rig", 2), ("trip", 4)),
+        *(("rig", 1), ("rig", 3)),
+    ]
+    positions = [line["sequence"] for line in lines]
+    assert positions == sorted(set(positions))
+    assert [position >> 48 for position in positions] == [0] * 5 + [1] * 2
+    assert len(exported(capsys, data, vin=VINS[1])) == 1
 
 
 def test_names_and_identities_by_hash(

@@ -3,7 +3,8 @@ duplicates.
 
 Reads the log's files itself, so it answers the same beside a running server, after a stop and after
 a kill. It reads the whole lane of the topic, because a sender's sequence runs over all its topics,
-and keeps one poll's records in memory, never more.
+and keeps one poll's records in memory, never more. Samples that were published have positions of
+their own: a second reading gives them, after what the vehicle sent itself.
 """
 
 import os
@@ -11,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any, Final, NamedTuple
 
 import typer
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # numpy and the kernels load when there is something to read
     from motorcade.events import Record, Topic, VehicleToken
     from motorcade.log.port import LogSlice
     from motorcade.log.reader import EmbeddedReader
+
+PUBLISHED_FROM: Final = 1 << 48  # sequence of the first published record; JSON's integers fit 2^53
 
 app = new_app()
 
@@ -61,11 +64,11 @@ def export(
     device = _device(data, vin, site)
     damaged = 0
     try:
-        for record in _records(data / "log", device, wanted):
-            if record is None:
+        for found in _records(data / "log", device, wanted):
+            if found is None:
                 damaged += 1
             else:
-                sys.stdout.buffer.write(_line(record, device, decoded))
+                sys.stdout.buffer.write(_line(*found, device, decoded))
         sys.stdout.buffer.flush()
     except BrokenPipeError:  # `| head` has seen enough; Python would complain again at its exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -94,8 +97,11 @@ def _topic(word: str) -> "Topic":
     return topics[word]
 
 
-def _records(directory: Path, device: Device, topic: "Topic") -> "Iterator[Record | None]":
-    """The vehicle's records, from the first to what is durable now; `None` for a damaged place."""
+def _records(
+    directory: Path, device: Device, topic: "Topic"
+) -> "Iterator[tuple[Record, int] | None]":
+    """The vehicle's records, from the first to what is durable now, each with its sequence; `None`
+    for a damaged place."""
     from motorcade.clock import SystemClock
     from motorcade.config import Config
     from motorcade.events import pack_token
@@ -111,45 +117,64 @@ def _records(directory: Path, device: Device, topic: "Topic") -> "Iterator[Recor
     whole_lane = frozenset(each for each, row in TOPICS.items() if row.lane is lane)
     high, low = pack_token(device.token)
     dedup = Dedup(config.dedup)
+    told: set[str] = set()
     log = EmbeddedLog(directory, config.log, SystemClock())
     try:
-        for given in _slices(log.reader(whole_lane, Edge.EARLIEST)):
-            if given is None:
-                yield None
-                continue
-            rows = given.batch.rows
-            own = given.batch.select((rows["vehicle_lo"] == low) & (rows["vehicle_hi"] == high))
-            keep = dedup.keep(own, given.writer)
-            yield from own.select(keep & (own.rows["topic"] == topic))
+        others = False  # of this device, in the other lane
+        for base in (0, PUBLISHED_FROM):
+            if base and not others:
+                break
+            for given in _slices(log.reader(whole_lane, Edge.EARLIEST), told):
+                if given is None:
+                    yield None
+                    continue
+                rows = given.batch.rows
+                own = given.batch.select((rows["vehicle_lo"] == low) & (rows["vehicle_hi"] == high))
+                if _base(given) != base:
+                    others |= len(own.rows) > 0
+                    continue
+                keep = dedup.keep(own, given.writer)
+                for record in own.select(keep & (own.rows["topic"] == topic)):
+                    yield record, base + record.position
     finally:
         log.close()
 
 
-def _slices(reader: "EmbeddedReader") -> "Iterator[LogSlice | None]":
-    """Everything that is there, up to the first poll that finds nothing more."""
+def _base(given: "LogSlice") -> int:
+    """What a record's position in its lane is counted from: positions are each writer's own."""
+    from motorcade.log.topics import Lane
+
+    return PUBLISHED_FROM if (given.writer, given.lane) == ("api", Lane.BULK) else 0
+
+
+def _slices(reader: "EmbeddedReader", told: set[str]) -> "Iterator[LogSlice | None]":
+    """Everything that is there, up to the first poll that finds nothing more. Damage that `told`
+    holds from an earlier reading is not told again."""
     from motorcade.log.errors import LogCorruptError
 
     while True:
         try:
             slices = reader.poll(0.0)
         except LogCorruptError as error:
-            print(f"motorcade export: {error}", file=sys.stderr)
             reader.skip_damage()
-            yield None
+            if str(error) not in told:
+                told.add(str(error))
+                print(f"motorcade export: {error}", file=sys.stderr)
+                yield None
             continue
         if not slices:
             return
         yield from slices
 
 
-def _line(record: "Record", device: Device, decoded: bool) -> bytes:
+def _line(record: "Record", sequence: int, device: Device, decoded: bool) -> bytes:
     """One record as a line of JSON; payload bytes become base64."""
     import msgspec
 
     line: dict[str, Any] = {
         **device.name,
         "token": device.token,
-        "sequence": record.position,
+        "sequence": sequence,
         "sender_stream": None if record.sequence is None else _text(record.stream),
         "sender_sequence": record.sequence,
         "event_time_us": record.event_time_us,
