@@ -220,7 +220,8 @@ class RpcConfig:
     stream_bytes_max: int = 255  # the name of a sender's stream; longer: INVALID_ARGUMENT
     unacked_bytes_max: int = 8 << 20  # of one call, waiting for the disk; then reading pauses
     busy_retry_ms: int = 20  # when the log's queue is full, a call tries again after this
-    health_poll_s: float = 1.0  # Watch of the health service looks this often
+    health_poll_s: float = 1.0  # Watch of the health service looks this often, once for all
+    watches_max: int = 100  # calls of Watch at once, which need no token; as calls_max
 
 
 @dataclass(frozen=True, slots=True)

@@ -409,6 +409,7 @@ def test_a_clock_far_ahead_is_bounded(platform: Platform, channel: grpc.Channel)
     ("wrong", "text"),
     [
         (batch(1), "name the stream"),
+        (batch(0, "rig"), "sequence: from 1 on; leave both out for none"),
         (message_class("SampleBatch")(vehicle=VINS[0]), "1 to 20"),
         (message_class("SampleBatch")(vehicle=VINS[0], samples=[{"signal": "a"}] * 21), "1 to 20"),
         (batch(1, "s" * 256), "at most 255 bytes"),

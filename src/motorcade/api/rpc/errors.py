@@ -38,7 +38,7 @@ def code_of(error: ApiError) -> StatusCode:
     """The status of a refusal."""
     if error.status == 408 and error.error == OFFLINE:
         return StatusCode.FAILED_PRECONDITION  # the same call fails again until it is woken
-    return CODES[error.status]
+    return CODES.get(error.status, StatusCode.UNKNOWN)
 
 
 def text_of(error: ApiError) -> str:

@@ -6,7 +6,7 @@ The rules are HTTP's: `rights.py`, `rates.py`, `standing.py`, `feed.py` and `com
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, Final
 
 import grpc
 import structlog
@@ -41,6 +41,8 @@ from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.port import Vehicle
 from motorcade.wire.command.errors import CommandCodecError
 from motorcade.wire.rpc.schema import SERVICE
+
+LOOP_SAMPLES_MAX: Final = 500  # some 1 ms of the loop; larger batches are judged in a thread
 
 _Method = Callable[[AccessToken, Any, Any], Coroutine[Any, Any, None]]
 _log = structlog.get_logger()
@@ -261,11 +263,14 @@ class Fleet:
     async def _publish_samples(self, access: AccessToken, _data: bytes, context: Any) -> None:
         counter, limits = self._counter, self._counter.config.rpc
 
-        def judge(message: bytes) -> tuple[Record, int]:
+        async def judge(message: bytes) -> tuple[Record, int]:
             batch = _parse(SampleBatch, message)
             vehicle = counter.vehicle(access, batch.vehicle)
-            record = read_batch(batch, vehicle, counter.clock.now_us(), counter.config)
-            return record, len(batch.samples)
+            given = batch, vehicle, counter.clock.now_us(), counter.config
+            samples = len(batch.samples)
+            if samples > LOOP_SAMPLES_MAX:
+                return await asyncio.to_thread(read_batch, *given), samples
+            return read_batch(*given), samples
 
         publishing = Publishing(context, self._lane, judge, limits.unacked_bytes_max)
         self._publishing.add(publishing)

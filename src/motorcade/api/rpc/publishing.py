@@ -7,7 +7,7 @@ is dropped: a full queue of the log makes it wait too.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
 
 from grpc import aio
@@ -16,21 +16,22 @@ from motorcade.api.errors import ApiError
 from motorcade.api.rpc.errors import stopping
 from motorcade.api.rpc.messages import PublishAck
 from motorcade.events import Record, RecordBatch
-from motorcade.log.errors import LogBusyError, LogError, LogFullError
+from motorcade.log.errors import LogBusyError, LogClosedError, LogError, LogFullError
 from motorcade.log.port import LogWriter
 
 FULL_RETRY_S: Final = 30  # as HTTP says when the disk is full
+UNACKED_BYTES_MIN: Final = 2_048  # what even an empty batch takes in objects until it is durable
 
 
 class SampleLane:
     """The single writer of this process's samples."""
 
     def __init__(self, open_writer: Callable[[], LogWriter], busy_retry_s: float) -> None:
-        """`open_writer` may block: it is called in a thread, once."""
+        """`open_writer` may block: it is called in a thread, and again only after it failed or its
+        writer was closed."""
         self._open = open_writer
         self._busy_retry_s = busy_retry_s
-        self._opening = asyncio.Lock()
-        self._writer: LogWriter | None = None
+        self._opening: asyncio.Task[LogWriter] | None = None
 
     async def append(self, record: Record) -> "asyncio.Future[Any]":
         """Hand it to the log; the future is done when it is durable.
@@ -40,19 +41,34 @@ class SampleLane:
         """
         batch = RecordBatch.of([record])
         while True:
+            opening = self._opened()
             try:
-                writer = self._writer or await self._opened()
+                writer = await asyncio.shield(opening)  # a call that ends must not lose the lane
+            except LogError as error:
+                raise not_stored(error) from error
+            try:
                 return asyncio.wrap_future(writer.append(batch))
             except LogBusyError:
                 await asyncio.sleep(self._busy_retry_s)
+            except LogClosedError:
+                self._forget(opening)
             except LogError as error:
                 raise not_stored(error) from error
 
-    async def _opened(self) -> LogWriter:
-        async with self._opening:
-            if self._writer is None:
-                self._writer = await asyncio.to_thread(self._open)
-            return self._writer
+    def _opened(self) -> "asyncio.Task[LogWriter]":
+        """The one task that opens the lane, for all calls; the thread ends whoever is cancelled."""
+        if self._opening is None:
+            self._opening = asyncio.create_task(asyncio.to_thread(self._open))
+            self._opening.add_done_callback(self._forget_failed)
+        return self._opening
+
+    def _forget_failed(self, opening: "asyncio.Task[LogWriter]") -> None:
+        if opening.cancelled() or opening.exception() is not None:
+            self._forget(opening)
+
+    def _forget(self, opening: "asyncio.Task[LogWriter]") -> None:
+        if self._opening is opening:  # and not what another call opened since
+            self._opening = None
 
 
 def not_stored(error: LogError) -> ApiError:
@@ -76,7 +92,7 @@ class Publishing:
         self,
         context: Any,
         lane: SampleLane,
-        judge: Callable[[bytes], tuple[Record, int]],
+        judge: Callable[[bytes], Awaitable[tuple[Record, int]]],
         bytes_max: int,
     ) -> None:
         """`judge` makes a record of a message and counts its samples, or raises `ApiError`."""
@@ -115,10 +131,11 @@ class Publishing:
 
     async def _read(self) -> None:
         while (message := await self._context.read()) is not aio.EOF:
-            record, samples = self._judge(message)
+            record, samples = await self._judge(message)
             durable = await self._lane.append(record)
-            self._unacked.append(_Unacked(durable, samples, len(message)))
-            self._unacked_bytes += len(message)
+            nbytes = max(len(message), UNACKED_BYTES_MIN)
+            self._unacked.append(_Unacked(durable, samples, nbytes))
+            self._unacked_bytes += nbytes
             self._moved.set()
             while self._unacked_bytes >= self._bytes_max:
                 self._moved.clear()

@@ -27,6 +27,8 @@ def read_batch(batch: Any, vehicle: Vehicle, now_us: int, config: Config) -> Rec
         raise _invalid(f"stream: at most {config.rpc.stream_bytes_max} bytes")
     if batch.sequence and not stream:
         raise _invalid("sequence: it is of a stream, so name the stream, or leave both out")
+    if stream and not batch.sequence:  # 0 is how proto3 says none: every batch would be the same
+        raise _invalid("sequence: from 1 on; leave both out for none")
     if not 0 < len(batch.samples) <= config.rpc.samples_max:
         raise _invalid(f"samples: 1 to {config.rpc.samples_max} in a batch")
     samples = [_read(sample, now_us) for sample in batch.samples]

@@ -39,7 +39,7 @@ class RpcServer:
         self._server.add_generic_rpc_handlers((self._fleet.handlers,))
         names = [SERVICE, reflection.SERVICE_NAME]
         if counter.inside is not None:
-            health = HealthService(counter.inside, config.health_poll_s)
+            health = HealthService(counter.inside, config)
             health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
             names.append(health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection(names, self._server)

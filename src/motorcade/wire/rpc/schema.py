@@ -173,7 +173,7 @@ MESSAGES: Final = (
         (
             _VEHICLE,
             Field(2, "string", "stream", "names the batch together with sequence; none: no name"),
-            Field(3, "uint64", "sequence", "rises in its stream; sent twice, it is read once"),
+            Field(3, "uint64", "sequence", "from 1 on, rises in its stream; sent twice: read once"),
             Field(4, "Sample", "samples", "of at most 71 minutes", repeated=True),
         ),
     ),
