@@ -305,6 +305,7 @@ class RegistryConfig:
     invitation_s: int = 86_400  # how long an invitation to drive is good
     named_keys_max: int = 20  # of a person, by POST users/keys; more: 422
     access_log_s: int = 90 * 86_400  # what apps asked of a vehicle is kept so long for its owner
+    accesses_per_vehicle_max: int = 10_000  # the access log's rows of one vehicle; more: older go
     privacy_zones_max: int = 20  # of a vehicle; more are refused
     privacy_radius_max_m: int = 50_000  # of a zone; more is refused
     privacy_grid_max_m: int = 100_000  # the width of a precision limit; more is refused

@@ -164,7 +164,14 @@ def test_a_snapshot_that_is_replaced_meanwhile_is_there_all_the_same(
 def test_who_runs_now_and_half_written_files_are_left_out(
     data: DataDirectory, tmp_path: Path
 ) -> None:
-    for name in ("lock", "ready.json", "state/writing", ".hidden", "cursor.tmp"):
+    for name in (
+        "lock",
+        "ready.json",
+        "state/writing",
+        ".hidden",
+        "cursor.tmp",
+        "a.sqlite.damaged",
+    ):
         (data.path / name).write_text("x")
     (data.path / "log" / "doorbells").mkdir()
     (data.path / "log" / "doorbells" / "bulk.1.0").write_text("x")

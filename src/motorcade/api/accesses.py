@@ -1,7 +1,8 @@
 """Notes which app asked what of which vehicle, and writes it to the access log by and by.
 
 A request costs a look-up in a dictionary; every few seconds, and at the end, what was counted is
-written in one transaction. A crash loses what was noted since.
+written in one transaction, if only nothing: then the log forgets. A crash loses what was noted
+since.
 """
 
 import asyncio
@@ -52,7 +53,7 @@ class AccessNotes:
 
     async def flush(self) -> None:
         """Write; what cannot be written waits for the next time."""
-        if self._log is None or not self._waiting:
+        if self._log is None:
             return
         waiting, self._waiting = self._waiting, {}
         rows = [Accesses(*key[:4], *counted) for key, counted in waiting.items()]

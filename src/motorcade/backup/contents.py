@@ -20,8 +20,9 @@ REGISTRY: Final = "registry.sqlite"
 LEFT_OUT: Final = {"lock", "ready.json", "run", "log/doorbells", "state/writing"}
 """Who runs now, sockets, a snapshot that is being written."""
 
-LEFT_OUT_ENDINGS: Final = (".tmp", "-wal", "-shm", "-journal")
-"""Files on their way to another name, and what SQLite keeps beside a file: its API reads those."""
+LEFT_OUT_ENDINGS: Final = (".tmp", "-wal", "-shm", "-journal", ".damaged")
+"""Files on their way to another name; what SQLite keeps beside a file: its API reads those; what
+was found damaged and put aside: a copy of it fails, or fails to be verified."""
 
 DERIVED: Final = {"commands/ledger.sqlite"}
 """Databases that are built anew from the log when they are missing (decision 0008)."""

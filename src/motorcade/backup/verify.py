@@ -26,6 +26,7 @@ from motorcade.log.segment import SEGMENT_SUFFIX, segment_path
 
 COUNTED: Final = {
     "registry.sqlite": ("vehicles", "SELECT count(*) FROM vehicles"),
+    "accesses.sqlite": ("access log rows", "SELECT count(*) FROM accesses"),
     "mqtt/sessions.sqlite": ("sessions", "SELECT count(*) FROM sessions"),
     "commands/ledger.sqlite": ("commands", "SELECT count(*) FROM commands"),
 }

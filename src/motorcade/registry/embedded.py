@@ -24,6 +24,7 @@ from motorcade.config import RegistryConfig
 from motorcade.events import VehicleToken
 from motorcade.identity.port import OWNER_SUBJECT
 from motorcade.registry import changing, migrate, sites, statements
+from motorcade.registry.accesses.embedded import FILE_NAME as ACCESSES_FILE
 from motorcade.registry.accesses.embedded import EmbeddedAccessLog
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.operators import check_filters, check_name
@@ -98,7 +99,7 @@ class EmbeddedRegistry:
         self.sharing = EmbeddedSharing(store)
         self.signing = EmbeddedSigning(store)
         self.privacy = EmbeddedPrivacy(store)
-        self.access_log = EmbeddedAccessLog(store)
+        self.access_log = EmbeddedAccessLog(store, path.with_name(ACCESSES_FILE))
 
     # Reading.
 
@@ -257,6 +258,7 @@ class EmbeddedRegistry:
             self._reading.close()
             self._engine.dispose()
             at_rest.seal(self._path, alone=False)
+        self.access_log.close()
 
     # The file.
 
