@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from motorcade.vehicle import journal
+from motorcade.vehicle import checked
 from tests.faults.corruption import Case, flip_all
 from tests.faults.corruption_cases import ALL, JournalAtRest
 from tests.faults.enumerate import fast_directory
@@ -27,5 +27,5 @@ def test_damage_is_found_named_and_confined(make: type[Case], disk: Path) -> Non
 
 
 def test_a_check_that_is_not_made_is_found(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal.zlib, "crc32", lambda data, start=0: 0)
+    monkeypatch.setattr(checked.zlib, "crc32", lambda data, start=0: 0)
     assert flip_all(JournalAtRest(), disk, stride=5).failures
