@@ -37,12 +37,15 @@ def log(tmp_path: Path) -> Iterator[EmbeddedLog]:
 
 
 def test_a_call_that_ends_while_the_lane_opens_does_not_lose_it(log: EmbeddedLog) -> None:
-    begun, go = threading.Event(), threading.Event()
+    begun, go, done = threading.Event(), threading.Event(), threading.Event()
 
     def open_writer() -> LogWriter:
         begun.set()
         assert go.wait(20)
-        return log.writer("api", Lane.BULK)
+        try:
+            return log.writer("api", Lane.BULK)
+        finally:
+            done.set()
 
     async def publish() -> None:
         lane = SampleLane(open_writer, 0.01)
@@ -52,6 +55,7 @@ def test_a_call_that_ends_while_the_lane_opens_does_not_lose_it(log: EmbeddedLog
         with contextlib.suppress(asyncio.CancelledError):
             await first
         go.set()
+        assert await asyncio.to_thread(done.wait, 20)  # the lane is held from here on
         await (await lane.append(RECORD))
 
     asyncio.run(publish())
