@@ -21,7 +21,7 @@ from motorcade.events import Encoding
 from motorcade.sandbox.control import CarSpec, CarView, Change, Key, Refusal
 from motorcade.vehicle import actions, charging, climate
 from motorcade.vehicle.agent import Agent, AgentParts
-from motorcade.vehicle.assembly import LinkKind, World, habits_of, link_of
+from motorcade.vehicle.assembly import LinkKind, World, habits_of, link_of, slots_of
 from motorcade.vehicle.body import Charge
 from motorcade.vehicle.disk import MemoryDisk
 from motorcade.vehicle.errors import VehicleError
@@ -236,15 +236,15 @@ class Stall:
         disk = MemoryDisk()
         self._sampler = MarkedSampler()
         drawn = _Drawn(f"{spec.vin} {spec.seed}")  # clients pin a car's keys: the seed's, always
-        self._keychain = Keychain(disk, entropy=drawn, keys_max=config.signing_keys_max)
+        self._keychain = Keychain(disk, entropy=drawn, keys_max=slots_of(config))
         self._machine = _Machine(self)
         receiver = Receiver(spec.vin, self._keychain, self._machine, entropy)
         sleep = asyncio.sleep
         self._stream = ConfiguredStream(
             vehicle, config, self._clock, sleep, entropy, seed=spec.seed
         )
-        telemetry = TelemetryKeeper(disk, self._keychain, self._stream.configure)
-        self._program = SandboxProgram(receiver, telemetry, self._clock)
+        self._telemetry = TelemetryKeeper(disk, self._keychain, self._stream.configure)
+        self._program = SandboxProgram(receiver, self._telemetry, self._clock)
         self.agent = Agent(
             AgentParts(
                 vehicle,
@@ -332,7 +332,7 @@ class Stall:
         self._refusals = []
         self._clock.skew_s = 0.0
         self._sampler.restart()
-        self._stream.configure(None)
+        self._telemetry.forget()
         self._install(spec)
         self._set_network(UP)
 
@@ -356,6 +356,7 @@ class Stall:
                 self._keychain.remove(bytes.fromhex(entry.public_key))
         for key in spec.keys:
             self._keychain.put(bytes.fromhex(key.public_key), key.role, CLOUD_KEY)
+        self._telemetry.recheck()
 
     def pace(self, speed: float | None, skip_s: float) -> None:
         """See `Pace`."""
@@ -395,6 +396,7 @@ class Stall:
             for entry in [*self._keychain]:
                 if change.unpair in (ANY, entry.public_key):
                     self._keychain.remove(bytes.fromhex(entry.public_key))
+        self._telemetry.recheck()
         if change.signed_commands is not None or change.pair or change.unpair is not None:
             self.agent.report()
 

@@ -76,7 +76,7 @@ def assemble(
     if world.kind is LinkKind.TELEMETRY:
         sampler = TeslaSampler(vehicle.vin)
     car = Car(seed, habits=habits_of(world.config), start_unix_s=world.clock.now_us() / 1e6)
-    keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=_slots(world.config))
+    keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=slots_of(world.config))
     pins = PinKeeper(
         journal_disk,
         car,
@@ -116,7 +116,8 @@ def _signing(config: VehicleConfig) -> Signing:
         raise VehicleError(f"vehicle.signed_commands={error}: write one of {words}") from error
 
 
-def _slots(config: VehicleConfig) -> int:
+def slots_of(config: VehicleConfig) -> int:
+    """How many keys a car may hold. Raises `VehicleError` for what no key list can."""
     if not 1 <= config.signing_keys_max <= KEYS_MAX:
         raise VehicleError(
             f"vehicle.signing_keys_max={config.signing_keys_max}: a key list has 1 to {KEYS_MAX} "

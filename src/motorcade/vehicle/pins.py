@@ -14,7 +14,7 @@ import msgspec
 from motorcade.vehicle import actions
 from motorcade.vehicle.actions.action import PIN_LOCKED, WRONG_PIN, Parameters
 from motorcade.vehicle.body import NEVER_S, PIN_MODES, PinLock, Security
-from motorcade.vehicle.checked import read_checked, write_checked
+from motorcade.vehicle.checked import decode_checked, read_checked, write_checked
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.model import Car
 
@@ -64,18 +64,15 @@ class PinKeeper:
         data = self._disk.read(_FILE)
         if not data:
             return
-        text = read_checked(data)
         try:
-            if text is None:
-                raise ValueError("checksum")
-            security = msgspec.json.decode(text, type=Security)
-        except (ValueError, RecursionError):
+            security: Security = decode_checked(data, Security)
+        except ValueError:
             self.damage = (
                 f"{self._disk.where(_FILE)} is damaged: valet mode, speed limits, parental "
                 "controls and their PINs are off, as in a new car; set them again"
             )
             return
-        self._written = text
+        self._written = read_checked(data) or b""
         latest_unix_s = car.unix_s + self._lock_s  # if the clock was set back meanwhile
         for mode in PIN_MODES:
             lock = security.pin_locks.setdefault(mode, PinLock())

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from motorcade.vehicle.checked import read_checked, write_checked
+from motorcade.vehicle.checked import decode_checked, write_checked
 from motorcade.vehicle.disk import Disk
 from motorcade.wire.tesla_command.keys import PRIVATE_SEED_BYTES, make_private_key
 
@@ -116,16 +116,13 @@ class Keychain:
         data = self._disk.read(_FILE)
         if not data:
             return
-        text = read_checked(data)
         try:
-            if text is None:
-                raise ValueError("checksum")
-            file = msgspec.json.decode(text, type=_File)
+            file: _File = decode_checked(data, _File)
             for number, seed in file.seeds.items():
                 key = make_private_key(bytes.fromhex(seed))
                 self._drawn[int(number)] = _Drawn(seed, key)
             self._by_public = {entry.public_key: entry for entry in file.keys}
-        except (ValueError, AssertionError, RecursionError):
+        except (ValueError, AssertionError):
             self._drawn, self._by_public = {}, {}
             self.damage = (
                 f"{self._disk.where(_FILE)} is damaged: signed commands are refused until it is "

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from motorcade.vehicle.checked import read_checked, write_checked
+from motorcade.vehicle.checked import decode_checked, write_checked
 from motorcade.vehicle.disk import Disk
 from motorcade.vehicle.signed.keychain import Keychain
 from motorcade.vehicle.signed.roles import rights_of_role
@@ -80,6 +80,12 @@ class TelemetryKeeper:
         if self._obeyed is not None and self._may(self._obeyed) != self._applied:
             self._tell()
 
+    def forget(self) -> None:
+        """As a car that was never configured. Raises `OSError`."""
+        self._store(0, "")
+        self._obeyed = None
+        self._tell()
+
     def _may(self, obeyed: _Obeyed) -> bool:
         entry = self._keychain.find(obeyed.public_key)
         return entry is not None and Right.READ in rights_of_role(entry.role)
@@ -98,12 +104,9 @@ class TelemetryKeeper:
         data = self._disk.read(_FILE)
         if not data:
             return
-        text = read_checked(data)
         try:
-            if text is None:
-                raise ValueError("checksum")
-            stored = msgspec.json.decode(text, type=_Stored)
-        except (ValueError, RecursionError):
+            stored: _Stored = decode_checked(data, _Stored)
+        except ValueError:
             self.damage = (
                 f"{self._disk.where(_FILE)} is damaged: no configured telemetry is streamed until "
                 "it is configured anew"
