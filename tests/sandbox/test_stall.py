@@ -6,8 +6,9 @@ import pytest
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import VehicleConfig
-from motorcade.sandbox.car import ANY, PARKED, Shared, Stall
+from motorcade.sandbox.car import ANY, Shared, Stall
 from motorcade.sandbox.control import CarSpec, Change, Key
+from motorcade.sandbox.machine import PARKED
 from motorcade.vehicle.errors import VehicleError
 from motorcade.vehicle.signed.program import Signing
 from tests.vehicle.cloud import counting_entropy, vehicle_file

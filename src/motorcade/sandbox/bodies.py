@@ -10,13 +10,14 @@ from motorcade.api.errors import ApiError
 from motorcade.registry.errors import InvalidNameError
 from motorcade.registry.people.names import check_public_key
 from motorcade.sandbox import known
-from motorcade.sandbox.car import DOINGS, SPEED_MAX
+from motorcade.sandbox.car import SPEED_MAX
 from motorcade.sandbox.faults import (
     ANSWERS,
     EUROPE,
     LATENCY_S_MAX,
     RETRY_S_DEFAULT,
 )
+from motorcade.sandbox.machine import DOINGS
 from motorcade.sandbox.worlds import CARS_MAX
 from motorcade.vehicle.signed.program import Signing
 

@@ -44,11 +44,11 @@ from motorcade.sandbox.bodies import (
     point_of,
     read,
 )
-from motorcade.sandbox.car import PARKED
 from motorcade.sandbox.control import CarsFailedError, Change, Key, Refusal
 from motorcade.sandbox.faults import (
     Fault,
 )
+from motorcade.sandbox.machine import PARKED
 from motorcade.sandbox.shown import (
     ClockShown,
     CodeShown,

@@ -22,7 +22,7 @@ from motorcade.registry.people.port import App, AppRequest, CodeRequest, People,
 from motorcade.registry.port import IssuedCertificate, NewVehicle
 from motorcade.registry.signing.port import SigningState
 from motorcade.sandbox import known
-from motorcade.sandbox.car import DOWN, MARK, PARKED
+from motorcade.sandbox.car import DOWN
 from motorcade.sandbox.control import (
     Add,
     Cars,
@@ -36,6 +36,7 @@ from motorcade.sandbox.control import (
     Renew,
 )
 from motorcade.sandbox.faults import Faults
+from motorcade.sandbox.machine import MARK, PARKED
 from motorcade.sandbox.times import Issued, WorldTime
 from motorcade.state.port import VehicleState
 from motorcade.vehicle.signed.program import Signing
