@@ -221,3 +221,10 @@ def test_a_world_that_was_made_ahead_has_cars_that_obey(sandbox: Sandbox) -> Non
             time.sleep(1.5)  # a sample later; meanwhile the next world is made
             assert app.data("charge_state")["charge_limit_soc"] == limit
             app.close()
+
+
+def test_a_reset_gives_a_world_the_speed_of_its_start(sandbox: Sandbox) -> None:
+    with sandbox.world(speed=0) as world:
+        world.speed_up(50)
+        world.reset()
+        assert sandbox.call("POST", f"/worlds/{world.id}/clock", {})["speed"] == 0

@@ -131,7 +131,9 @@ async def reset_world(
     world, body = _world(worlds, world_id), await read(request, ResetBody)
     doings = [spec.doing for spec in world.cars] if body.vehicles is None else body.vehicles
     signing = world.cars[0].signed_commands if world.cars else Signing.SUPPORTED.value
-    wanted = Wanted(check_doings(doings), check_seed(body.seed, world.seed), 1.0, signing)
+    wanted = Wanted(
+        check_doings(doings), check_seed(body.seed, world.seed), world.start_speed, signing
+    )
     await _done(worlds.reset(world, wanted))
     return ok(show_world_now(worlds, world, request))
 

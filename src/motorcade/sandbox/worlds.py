@@ -77,7 +77,9 @@ class World:
     cars: list[CarSpec]
     vehicle_ids: dict[str, int]  # by VIN: Tesla's `id`
     time: WorldTime
+    start_speed: float = 1.0
     views: dict[str, CarView] = field(default_factory=dict)
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one reset or drop after the other
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +201,10 @@ class Worlds:
 
     async def drop(self, world: World) -> None:
         """Its cars leave the road; its faults are forgotten. What the log holds of it stays."""
-        self._worlds.pop(world.id, None)
-        self.faults.clear(world.id)
-        await self.cars.tell(Remove(world.id))
+        async with world.turn:
+            self.faults.clear(world.id)
+            await self.cars.tell(Remove(world.id))
+            self._worlds.pop(world.id, None)  # last: what failed can be asked again
 
     async def reset(self, world: World, wanted: Wanted) -> None:
         """Set a world to what it is at its start. Raises `WorldError`.
@@ -213,13 +216,17 @@ class Worlds:
             raise WorldError(f"world {world.id!r} has {len(world.cars)} cars: make another")
         if self._people.app(world.app.client_id) is None:
             raise WorldError("its app was revoked for good: make another world")
-        self.faults.clear(world.id)
-        await self.cars.tell(Remove(world.id))
-        async with self._making:
-            await asyncio.to_thread(self._register_again, world, wanted)
-        self._counter.residence.forget()
-        world.seed, world.time = wanted.seed, WorldTime(self._counter.clock.now_us(), wanted.speed)
-        await self._drive(world, wanted.speed)
+        async with world.turn:
+            if self._worlds.get(world.id) is not world:
+                raise LookupError(f"no world {world.id!r} any more")
+            self.faults.clear(world.id)
+            await self.cars.tell(Remove(world.id))
+            async with self._making:
+                await asyncio.to_thread(self._register_again, world, wanted)
+            self._counter.residence.forget()
+            begun_us = self._counter.clock.now_us()
+            world.seed, world.time = wanted.seed, WorldTime(begun_us, wanted.speed)
+            await self._drive(world, wanted.speed)
 
     def _next_id(self) -> str:
         self._count += 1
@@ -282,7 +289,9 @@ class Worlds:
         cars = self._outfit(added, wanted)
         ids = {new.vehicle.vin: new.vehicle.id for new in added}
         time = WorldTime(now_us, speed)
-        return World(world_id, wanted.seed, person, app, session, refresh_token, cars, ids, time)
+        return World(
+            world_id, wanted.seed, person, app, session, refresh_token, cars, ids, time, speed
+        )
 
     def _grant(self, person: Person, app: App) -> tuple[Session, str]:
         """The owner lets the app in. Blocks."""
@@ -367,7 +376,7 @@ class Worlds:
         world.seed = wanted.seed
         world.cars = [_at_start(spec, wanted, place) for place, spec in enumerate(world.cars)]
         before_us = self._counter.clock.now_us()
-        world.time = WorldTime(before_us, wanted.speed)
+        world.time, world.start_speed = WorldTime(before_us, wanted.speed), wanted.speed
         await self._in_force(world, Renew(world.id, world.cars, wanted.speed), before_us)
 
     # Changing.
