@@ -63,9 +63,9 @@ def as_(bearer: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {bearer}"}
 
 
-def configure(platform: Platform, refusal: str | None = None) -> None:
+def configure(platform: Platform, refusal: str | None = None, client_id: str = "mine") -> None:
     signing = platform.registry.signing
-    row = signing.configure(1_000, "a.b.c", json.dumps(CONFIG), POINT)
+    row = signing.configure(1_000, "a.b.c", json.dumps(CONFIG), POINT, client_id)
     if refusal is not None:
         signing.sync(TOKENS[0], row.version, refusal)
 
@@ -174,6 +174,31 @@ def test_a_configuration_is_removed(client: httpx.Client, platform: Platform, be
     row = platform.registry.signing.config_of(1_000)
     assert row is not None
     assert (row.token, row.synced) == ("", False)  # the car is told
+
+
+@pytest.mark.parametrize("brought_by", ["another", ""])
+def test_a_registered_foreign_key_shows_and_ends_nothing(
+    client: httpx.Client, platform: Platform, brought_by: str
+) -> None:
+    """Keys are public: `mine` has one registered whose holder configured the car, or somebody did
+    before the app was kept."""
+    news = News()
+    Readings().read([errors(("dial_failed", 9, "no route"), car=VehicleToken(TOKENS[0]))], news)
+    platform.meters.apply(news, b"cursor")
+    platform.registry.sharing.register("mine", "mine.example", POINT)
+    configure(platform, refusal="no field Speed2", client_id=brought_by)
+    partner, url = as_("mine-partner"), "/api/1/partner_accounts/fleet_telemetry_error"
+    assert client.get(f"{url}s", headers=partner).json()["response"]["fleet_telemetry_errors"] == []
+    assert client.get(f"{url}_vins", headers=partner).json() == {"response": []}
+    for bearer in ("mine", "mine-partner"):
+        answer = client.delete(f"{CAR}/fleet_telemetry_config", headers=as_(bearer))
+        assert answer.status_code == 404
+    assert client.get(f"{CAR}/fleet_telemetry_config").json()["response"]["config"] is None
+    shown = client.get(f"{CAR}/fleet_telemetry_errors").json()["response"]
+    assert shown["fleet_telemetry_errors"] == []
+    row = platform.registry.signing.config_of(1_000)
+    assert row is not None
+    assert row.token == "a.b.c"
 
 
 def test_a_partner_token_reads_no_car(client: httpx.Client, platform: Platform) -> None:

@@ -30,10 +30,12 @@ class FakeSigning:
 
     states: dict[int, SigningState] = field(default_factory=dict)
 
-    configured: list[tuple[int, str, str, str]] = field(default_factory=list)
+    configured: list[tuple[int, str, str, str, str]] = field(default_factory=list)
 
-    def configure(self, vehicle_id: int, token: str, config: str, issuer: str) -> None:
-        self.configured.append((vehicle_id, token, config, issuer))
+    def configure(
+        self, vehicle_id: int, token: str, config: str, issuer: str, client_id: str
+    ) -> None:
+        self.configured.append((vehicle_id, token, config, issuer, client_id))
 
     def state_of(self, vehicle_id: int) -> SigningState | None:
         return self.states.get(vehicle_id)
@@ -262,8 +264,8 @@ def test_a_signed_configuration_goes_to_cars_that_know_its_key(
             "max_configs": [],
         },
     }
-    ((vehicle_id, stored, config, issuer),) = signing.configured
-    assert (vehicle_id, stored, issuer) == (1_000, token, public(3).hex())
+    ((vehicle_id, stored, config, *whose),) = signing.configured
+    assert (vehicle_id, stored, whose) == (1_000, token, [public(3).hex(), "test"])
     assert json.loads(config) == test_streaming.CONFIG
 
 

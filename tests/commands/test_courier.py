@@ -230,7 +230,7 @@ def test_who_is_away_costs_nothing_until_somebody_comes(
     signing = world.registry.signing
     many = world.registry.add_vehicles([vin_of(number) for number in range(3, 403)])
     for new in many:
-        signing.configure(new.vehicle.id, "a.b.c", "{}", KEY)
+        signing.configure(new.vehicle.id, "a.b.c", "{}", KEY, "app")
     reads = 0
     page = signing.cars_with_configs
 
@@ -258,7 +258,7 @@ def test_a_poll_asks_for_a_few_cars_only_and_comes_to_all(world: World) -> None:
     signing = world.registry.signing
     many = world.registry.add_vehicles([vin_of(number) for number in range(3, 603)])
     for new in many:
-        signing.configure(new.vehicle.id, "a.b.c", "{}", KEY)
+        signing.configure(new.vehicle.id, "a.b.c", "{}", KEY, "app")
     looks: list[int] = []
     courier = world.courier()
     send_out = courier._send_out
@@ -301,7 +301,7 @@ def test_a_list_longer_than_a_page_is_read_whole(
     tokens = {car.token for car in world.cars}
     world.presence.come(*tokens)
     for car in world.cars:
-        world.registry.signing.configure(car.id, "a.b.c", "{}", KEY)
+        world.registry.signing.configure(car.id, "a.b.c", "{}", KEY, "app")
         world.registry.signing.ask(car.id, ADD_KEY, KEY, "OWNER", 9)
 
     async def play(_courier: Courier) -> None:

@@ -5,11 +5,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import RegistryConfig
@@ -81,3 +82,21 @@ def _open_and_add(directory: Path, number: int) -> None:
     registry = open_registry(directory / "registry.sqlite")
     registry.add_vehicles([f"5YJ3E1EA7KF{number:06}"])
     registry.close()
+
+
+def test_a_configuration_from_before_its_app_was_kept_is_no_apps(tmp_path: Path) -> None:
+    path = tmp_path / "registry.sqlite"
+    config = Config()
+    config.set_main_option("script_location", str(migrate.REVISIONS))
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "r0007")
+        insert = "INSERT INTO telemetry_configs VALUES (1, 3, 'a.b.c', '{}', 'key', 5, 6, 'refused')"
+        connection.execute(text(insert))
+    engine.dispose()
+    open_registry(path).close()
+    with sqlite3.connect(path) as stored:
+        (row,) = stored.execute("SELECT token, issuer, refusal, client_id FROM telemetry_configs")
+    stored.close()
+    assert row == ("a.b.c", "key", "refused", "")  # the car still streams by it

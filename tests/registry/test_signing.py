@@ -93,9 +93,9 @@ def test_approvals_wait_for_the_car_s_answer(
 def test_the_last_configuration_counts(registry: EmbeddedRegistry, cars: list[Vehicle]) -> None:
     signing, car = registry.signing, cars[0]
     assert signing.config_of(car.id) is None
-    first = signing.configure(car.id, "a.b.c", "{}", KEY)
+    first = signing.configure(car.id, "a.b.c", "{}", KEY, "app")
     assert (first.version, first.synced) == (1, False)
-    signing.configure(car.id, "d.e.f", "{}", KEY)
+    signing.configure(car.id, "d.e.f", "{}", KEY, "app")
     assert signing.cars_with_configs(0, 9) == [(car.id, car.token)]
     signing.sync(car.token, 1, "")  # the car's answer to the one before
     assert signing.cars_with_configs(0, 9) == [(car.id, car.token)]
@@ -103,7 +103,7 @@ def test_the_last_configuration_counts(registry: EmbeddedRegistry, cars: list[Ve
     stored = signing.config_of(car.id)
     assert stored is not None
     assert (stored.synced, stored.version, stored.token) == (True, 2, "d.e.f")
-    withdrawn = signing.configure(car.id, "", "", "")
+    withdrawn = signing.configure(car.id, "", "", "", "")
     assert signing.cars_with_configs(0, 9) == [(car.id, withdrawn.vehicle)]
     assert signing.cars_with_configs(car.id, 9) == []
     signing.sync(car.token, 3, "key_not_paired")
@@ -112,7 +112,20 @@ def test_the_last_configuration_counts(registry: EmbeddedRegistry, cars: list[Ve
     assert (stored.synced, stored.refusal) == (False, "key_not_paired")
     assert signing.cars_with_configs(0, 9) == []
     with pytest.raises(NotFoundError):
-        signing.configure(4711, "a.b.c", "{}", KEY)
+        signing.configure(4711, "a.b.c", "{}", KEY, "app")
+
+
+def test_configurations_are_found_by_key_and_app_together(
+    registry: EmbeddedRegistry, cars: list[Vehicle]
+) -> None:
+    signing = registry.signing
+    for car, app in zip(cars[:2], ("mine", "other"), strict=True):
+        row = signing.configure(car.id, "a.b.c", "{}", KEY, app)
+        signing.sync(car.token, row.version, "no such field")
+    assert signing.configured(KEY, "mine") == [cars[0].token]
+    assert [row.vehicle for row in signing.refused(KEY, "other")] == [cars[1].token]
+    for key, app in ((KEY, ""), (KEY, "third"), ("04" + "0" * 128, "mine")):
+        assert (signing.configured(key, app), signing.refused(key, app)) == ([], [])
 
 
 def test_changes_of_every_process_are_seen(registry: EmbeddedRegistry, tmp_path: Path) -> None:

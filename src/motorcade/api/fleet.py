@@ -128,7 +128,8 @@ async def remove_config(
         raise not_found("this vehicle has no telemetry configuration of this app")
     if access.partner:  # only now: others' cars take nothing from an allowance, and show nothing
         counter.count(request, access, vehicle)
-    await asyncio.to_thread(_signing(counter).configure, vehicle.id, "", "", row.issuer)
+    nothing = ("", "", row.issuer, row.client_id)
+    await asyncio.to_thread(_signing(counter).configure, vehicle.id, *nothing)
     return ok(Updated(1))
 
 
@@ -185,17 +186,20 @@ def _read_vins(vins: Any) -> list[str]:
 
 
 def _any_vehicle(counter: Counter, tag: str) -> Vehicle | None:
-    """A vehicle whoever owns it: its configuration's issuer decides what the caller may."""
+    """A vehicle whoever owns it: who configured it decides what the caller may."""
     return counter.registry.vehicle_by_vin(tag.upper())
 
 
 def _config(counter: Counter, access: AccessToken, vehicle: Vehicle) -> TelemetryConfig | None:
-    """The vehicle's configuration, if the calling app signed it. Our own tools see any."""
+    """The vehicle's configuration, if the calling app brought it, signed by its key. Keys are
+    public and registered unproved: the key alone would say nothing. Our own tools see any."""
     row = _signing(counter).config_of(vehicle.id)
     if row is None or not row.token:
         return None
-    ours = access.client_id in OPERATOR_CLIENTS
-    return row if ours or row.issuer == point_of(counter, access) else None
+    if access.client_id in OPERATOR_CLIENTS:
+        return row
+    asking = (point_of(counter, access), access.client_id)
+    return row if (row.issuer, row.client_id) == asking else None
 
 
 def _errors(
@@ -226,12 +230,13 @@ def _partner_errors(
     signing, point = _signing(counter), point_of(counter, access)
     found: list[TelemetryError] = []
     named: dict[int, Vehicle] = {}
-    for row in signing.refused(point):
+    for row in signing.refused(point, access.client_id):
         vehicle = counter.registry.vehicle_by_token(row.vehicle)
         if vehicle is not None:
             found += _errors(access, vehicle, row)
             named[vehicle.id] = vehicle
-    told = told_by(counter).errors_among(signing.configured(point), ERRORS_MAX)
+    cars = signing.configured(point, access.client_id)
+    told = told_by(counter).errors_among(cars, ERRORS_MAX)
     vehicles = {
         token: counter.registry.vehicle_by_token(token) for token in {row[0] for row in told}
     }

@@ -64,15 +64,18 @@ async def configure_telemetry(
             skipped.missing_key.append(vehicle.vin)
         else:
             chosen.append(vehicle)
-    await asyncio.to_thread(_store, counter, chosen, body["token"], config, signed.public_key.hex())
+    row = (body["token"], config, signed.public_key.hex(), access.client_id)
+    await asyncio.to_thread(_store, counter, chosen, *row)
     return ok(Updated(len(chosen), skipped))
 
 
-def _store(counter: Counter, vehicles: list[Vehicle], token: str, config: str, issuer: str) -> None:
+def _store(
+    counter: Counter, vehicles: list[Vehicle], token: str, config: str, issuer: str, client_id: str
+) -> None:
     assert counter.signing is not None  # or no state would have named a key
     for vehicle in vehicles:
         try:
-            counter.signing.configure(vehicle.id, token, config, issuer)
+            counter.signing.configure(vehicle.id, token, config, issuer, client_id)
         except NotFoundError:
             continue  # removed meanwhile
 

@@ -69,6 +69,7 @@ _config: Final = select(
     TELEMETRY_CONFIGS.c.token.label("jws"),
     TELEMETRY_CONFIGS.c.config,
     TELEMETRY_CONFIGS.c.issuer,
+    TELEMETRY_CONFIGS.c.client_id,
     TELEMETRY_CONFIGS.c.synced_time_us,
     TELEMETRY_CONFIGS.c.refusal,
 ).join_from(TELEMETRY_CONFIGS, VEHICLES)
@@ -76,6 +77,7 @@ CONFIG: Final = text_of(_config.where(TELEMETRY_CONFIGS.c.vehicle_id == bindpara
 REFUSED: Final = text_of(
     _config.where(
         TELEMETRY_CONFIGS.c.issuer == bindparam("issuer"),
+        TELEMETRY_CONFIGS.c.client_id == bindparam("client_id"),
         TELEMETRY_CONFIGS.c.refusal != literal_column("''"),
         TELEMETRY_CONFIGS.c.token != literal_column("''"),
         PRESENT,
@@ -86,6 +88,7 @@ CONFIGURED: Final = text_of(
     .join_from(TELEMETRY_CONFIGS, VEHICLES)
     .where(
         TELEMETRY_CONFIGS.c.issuer == bindparam("issuer"),
+        TELEMETRY_CONFIGS.c.client_id == bindparam("client_id"),
         TELEMETRY_CONFIGS.c.token != literal_column("''"),
         PRESENT,
     )
@@ -169,7 +172,9 @@ class EmbeddedSigning:
         rows = self._store.rows(CONFIG, vehicle_id)
         return _read_config(rows[0]) if rows else None
 
-    def configure(self, vehicle_id: int, token: str, config: str, issuer: str) -> TelemetryConfig:
+    def configure(
+        self, vehicle_id: int, token: str, config: str, issuer: str, client_id: str
+    ) -> TelemetryConfig:
         table = TELEMETRY_CONFIGS
         with self._store.changing() as connection:
             vehicle = _present(connection, vehicle_id)
@@ -183,20 +188,22 @@ class EmbeddedSigning:
                     token=token,
                     config=config,
                     issuer=issuer,
+                    client_id=client_id,
                     made_time_us=self._store.clock.now_us(),
                     refusal="",
                 )
             )
-        return TelemetryConfig(vehicle, version, token, config, issuer, synced=False)
+        return TelemetryConfig(vehicle, version, token, config, issuer, client_id, synced=False)
 
     def cars_with_configs(self, after: int, limit: int) -> list[Waiting]:
         return [Waiting(*row) for row in self._store.rows(CARS_WITH_CONFIGS, after, limit)]
 
-    def refused(self, issuer: str) -> list[TelemetryConfig]:
-        return [_read_config(row) for row in self._store.rows(REFUSED, issuer)]
+    def refused(self, issuer: str, client_id: str) -> list[TelemetryConfig]:
+        return [_read_config(row) for row in self._store.rows(REFUSED, issuer, client_id)]
 
-    def configured(self, issuer: str) -> list[VehicleToken]:
-        return [VehicleToken(token) for (token,) in self._store.rows(CONFIGURED, issuer)]
+    def configured(self, issuer: str, client_id: str) -> list[VehicleToken]:
+        rows = self._store.rows(CONFIGURED, issuer, client_id)
+        return [VehicleToken(token) for (token,) in rows]
 
     def sync(self, vehicle: VehicleToken, version: int, refusal: str) -> None:
         ids = select(VEHICLES.c.id).where(VEHICLES.c.token == vehicle).scalar_subquery()
@@ -247,6 +254,8 @@ def _read_request(row: Any) -> KeyRequest:
 
 
 def _read_config(row: Any) -> TelemetryConfig:
-    vehicle, version, token, config, issuer, synced_time_us, refusal = row
+    vehicle, version, token, config, issuer, client_id, synced_time_us, refusal = row
     synced = synced_time_us is not None and not refusal
-    return TelemetryConfig(VehicleToken(vehicle), version, token, config, issuer, synced, refusal)
+    return TelemetryConfig(
+        VehicleToken(vehicle), version, token, config, issuer, client_id, synced, refusal
+    )

@@ -77,6 +77,7 @@ class TelemetryConfig:
     token: str  # the JWS; "": stream no more
     config: str  # its claims, JSON; "" without a token
     issuer: str  # hex of the key that signed it
+    client_id: str  # the app that brought it; "": nobody knows
     synced: bool  # the car has it
     refusal: str = ""  # why the car does not take it
 
@@ -124,7 +125,9 @@ class Signing(Protocol):
     def config_of(self, vehicle_id: int) -> TelemetryConfig | None:
         """The vehicle's telemetry configuration, a withdrawn one included."""
 
-    def configure(self, vehicle_id: int, token: str, config: str, issuer: str) -> TelemetryConfig:
+    def configure(
+        self, vehicle_id: int, token: str, config: str, issuer: str, client_id: str
+    ) -> TelemetryConfig:
         """Set the vehicle's configuration; an empty token withdraws it.
 
         Raises:
@@ -134,11 +137,12 @@ class Signing(Protocol):
     def cars_with_configs(self, after: int, limit: int) -> list[Waiting]:
         """The same of configurations that their cars neither have nor refused, by vehicle id."""
 
-    def refused(self, issuer: str) -> list[TelemetryConfig]:
-        """Configurations that this key (hex) signed and their cars do not take."""
+    def refused(self, issuer: str, client_id: str) -> list[TelemetryConfig]:
+        """Configurations that this key (hex) signed and this app brought, and their cars do not
+        take."""
 
-    def configured(self, issuer: str) -> list[VehicleToken]:
-        """The cars that are to stream by a configuration that this key (hex) signed."""
+    def configured(self, issuer: str, client_id: str) -> list[VehicleToken]:
+        """The cars that are to stream by a configuration of this key (hex) and app."""
 
     def sync(self, vehicle: VehicleToken, version: int, refusal: str) -> None:
         """The car has this version, or refused it."""

@@ -48,6 +48,7 @@ TELEMETRY_CONFIGS: Final = Table(
     Column("token", String, nullable=False),  # "": withdrawn
     Column("config", String, nullable=False),
     Column("issuer", String, nullable=False),
+    Column("client_id", String, nullable=False),  # "": from before it was kept, nobody's
     Column("made_time_us", BigInteger, nullable=False),
     Column("synced_time_us", BigInteger),  # when the car had it, or refused it
     Column("refusal", String, nullable=False),
