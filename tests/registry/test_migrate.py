@@ -92,8 +92,8 @@ def test_a_configuration_from_before_its_app_was_kept_is_no_apps(tmp_path: Path)
     with engine.begin() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, "r0007")
-        insert = "INSERT INTO telemetry_configs VALUES (1, 3, 'a.b.c', '{}', 'key', 5, 6, 'refused')"
-        connection.execute(text(insert))
+        row = "(1, 3, 'a.b.c', '{}', 'key', 5, 6, 'refused')"
+        connection.execute(text(f"INSERT INTO telemetry_configs VALUES {row}"))
     engine.dispose()
     open_registry(path).close()
     with sqlite3.connect(path) as stored:

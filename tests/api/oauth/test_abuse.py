@@ -16,6 +16,7 @@ from typing import Any
 import httpx
 import pytest
 
+from motorcade.registry.people.port import AppRequest
 from tests.api.oauth.house import (
     CHALLENGE,
     EMAIL,
@@ -112,6 +113,50 @@ def test_the_post_is_judged_as_the_page_was(house: House, browser: Browser) -> N
         params = house.query() | wrong
         answer = browser.client.post("/oauth2/v3/authorize", params=params, data=fields)
         assert answer.status_code == 400
+        assert "location" not in answer.headers
+
+
+UNASKED = ({"scope": "root"}, {"response_type": "token"}, {"prompt": "none"})
+
+
+@pytest.mark.parametrize("wrong", UNASKED)
+def test_a_self_registered_app_moves_no_browser_on_its_own(
+    house: House, browser: Browser, wrong: dict[str, str]
+) -> None:
+    """Anybody registers one, and sends a link to us that would lead to them (RFC 9700 §4.11.2)."""
+    number = len(house.people.people())
+    eve, _ = house.people.add_person(f"eve{number}@example.org", "Eve", PASSWORD)
+    wanted = AppRequest("Bank", ("https://evil.example/x",), SCOPES)
+    app, _ = house.people.add_app(wanted, eve.id)
+    asked = {"client_id": app.client_id, "redirect_uri": "https://evil.example/x"}
+    for signed_in in (False, True):
+        if signed_in:
+            browser.sign_in()
+        answer = browser.open(**asked, **wrong)
+        assert (answer.status_code, "location" in answer.headers) == (400, False)
+        assert 'href="https://evil.example/x?error=' in answer.text  # told, and theirs to follow
+        assert "Bank" in answer.text
+    with Browser(house) as eves:  # who registered it is led on
+        eves.sign_in(email=eve.email)
+        assert told(eves.open(**asked, **wrong))["error"]
+    browser.open(**asked)
+    browser.send({"step": "consent", "decision": "deny"})  # a click, on a page that said where to
+    assert told(browser.shown)["error"] == "access_denied"
+    browser.open(**asked)
+    browser.allow(("openid",))
+    assert told(browser.open(**asked, **wrong))["error"]  # let in once: known to this person
+    house.people.revoke_grant(house.ann.id, app.client_id)
+    assert browser.open(**asked, **wrong).status_code == 400
+
+
+def test_a_form_sent_for_a_wrong_wish_moves_nobody_either(house: House, browser: Browser) -> None:
+    eve, _ = house.people.add_person("eve@example.net", "Eve", PASSWORD)
+    wanted = AppRequest("Bank", ("https://evil.example/x",), SCOPES)
+    app, _ = house.people.add_app(wanted, eve.id)
+    query = house.query(client_id=app.client_id, redirect_uri="https://evil.example/x")
+    for wrong in UNASKED:
+        answer = browser.client.post("/oauth2/v3/authorize", params=query | wrong, data={"a": "b"})
+        assert answer.status_code in (400, 403)
         assert "location" not in answer.headers
 
 

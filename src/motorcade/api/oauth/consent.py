@@ -22,8 +22,9 @@ class AskedWrongError(Exception):
 class SendBackError(Exception):
     """The app asked for what cannot be; the browser takes the answer to it."""
 
-    def __init__(self, location: str) -> None:
-        super().__init__(location)
+    def __init__(self, app: App, location: str, text: str) -> None:
+        super().__init__(text)
+        self.app = app
         self.location = location
 
 
@@ -53,7 +54,12 @@ def read_asked(desk: Desk, pairs: Pairs, issuer: str) -> Asked:
         if not error.redirect_uri:
             raise AskedWrongError(f"{error.error}: {error.get_error_description()}") from error
         told = dict(error.get_body())
-        raise SendBackError(with_answer(error.redirect_uri, told, issuer)) from error
+        text = f"{error.error}: {error.get_error_description()}"
+        asking = desk.people.app(fields.get("client_id", ""))
+        if asking is None:  # revoked since the library looked
+            raise AskedWrongError(text) from error
+        location = with_answer(error.redirect_uri, told, issuer)
+        raise SendBackError(asking, location, text) from error
     except FormError as error:
         raise AskedWrongError(str(error)) from error
     except ValueError as error:  # Authlib quotes the peer's text in a description

@@ -2,6 +2,9 @@
 
 The page is answered where it was asked for, without a redirect, and its forms carry the app's whole
 wish in their address: each step judges it anew, and nothing is kept in between.
+
+Nobody is sent to an app unasked that anybody may have registered: a link to us would lead to where
+its sender likes (RFC 9700 §4.11.2). They see a page that says where it would go.
 """
 
 import asyncio
@@ -26,9 +29,10 @@ from motorcade.api.pages.sign_in import sign_in_with
 from motorcade.api.pages.visit import AnyPage
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.people.names import redirect_origin
+from motorcade.registry.people.port import App, People, SignIn
 
 if TYPE_CHECKING:  # Authlib loads with the first request
-    from motorcade.api.oauth.consent import Asked
+    from motorcade.api.oauth.consent import Asked, SendBackError
 
 PATH: Final = f"{ISSUER_PATH}/authorize"
 ASK_APP: Final = "Nothing was allowed. Go back to the app and tell its developer."
@@ -45,6 +49,7 @@ class Visit:
     query: Pairs
     issuer: str
     address: str
+    trusted: bool  # may be sent to the app without a click
 
     @property
     def action(self) -> str:
@@ -92,7 +97,40 @@ async def _answered(
     except (FormError, AskedWrongError) as error:
         raise PageError(400, "This cannot be asked", str(error), ASK_APP) from error
     except SendBackError as error:
-        return see_other(error.location)
+        return await asyncio.to_thread(_sent_back, request, counter, error)
+
+
+def _sent_back(request: AnyRequest, counter: Counter, error: "SendBackError") -> AnyPage:
+    """The app asked for what cannot be, before anybody was asked anything."""
+    desk = desk_of(counter)
+    browser = Browser(request, desk.people, counter.entropy)
+    trusted = _is_trusted(desk.people, browser.sign_in, error.app)
+    return _go_back(browser, error.app, error.location, str(error), trusted=trusted)
+
+
+def _is_trusted(people: People, sign_in: SignIn | None, app: App) -> bool:
+    """Whether a browser may go to the app without a click: the operator added it, or the person
+    before it registered it or lets it have something. A query: in a thread."""
+    if app.person_id is None:
+        return True
+    if sign_in is None:
+        return False
+    if app.person_id == sign_in.person.id:
+        return True
+    return any(grant.client_id == app.client_id for grant in people.grants(sign_in.person.id))
+
+
+def _go_back(browser: Browser, app: App, location: str, text: str, *, trusted: bool) -> AnyPage:
+    if trusted:
+        return see_other(location, browser.cookies)
+    return page(
+        "back",
+        status=400,
+        cookies=browser.cookies,
+        app=app,
+        problem=text,
+        location=location,
+    )
 
 
 def _visit(request: AnyRequest, counter: Counter) -> Visit:
@@ -105,14 +143,21 @@ def _visit(request: AnyRequest, counter: Counter) -> Visit:
     asked = read_asked(desk, query, here)
     browser = Browser(request, desk.people, counter.entropy)
     address = request.client.host if request.client else ""
-    return Visit(desk, counter, browser, asked, query, here, address)
+    trusted = _is_trusted(desk.people, browser.sign_in, asked.app)
+    return Visit(desk, counter, browser, asked, query, here, address, trusted)
 
 
 def _show(visit: Visit, trouble: str = "", email: str = "", status: int = 200) -> AnyPage:
+    from motorcade.api.oauth.consent import send_back
+
     asked, sign_in = visit.asked, visit.browser.sign_in
     if "none" in asked.prompt:  # OpenID Connect Core §3.1.2.6: nobody is to be asked anything
         error = "login_required" if sign_in is None else "consent_required"
-        return _refuse(visit, error, "Somebody has to look at the page")
+        text = "Somebody has to look at the page"
+        location = send_back(asked, error, text, visit.issuer)
+        return _go_back(
+            visit.browser, asked.app, location, f"{error}: {text}", trusted=visit.trusted
+        )
     if sign_in is None or "login" in asked.prompt:
         return page(
             "sign_in",
@@ -166,6 +211,7 @@ async def _allow(visit: Visit, granted: tuple[str, ...]) -> AnyPage:
 
 
 def _refuse(visit: Visit, error: str, description: str) -> AnyPage:
+    """Somebody pressed a button of the page, which named where it leads."""
     from motorcade.api.oauth.consent import send_back
 
     return see_other(send_back(visit.asked, error, description, visit.issuer))
