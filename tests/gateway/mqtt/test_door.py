@@ -1,6 +1,9 @@
 """The door by the standard: who may come in, what is refused and how, and when an ack leaves."""
 
+import asyncio
 import sqlite3
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -33,6 +36,7 @@ def test_a_vehicle_is_let_in_and_told_the_limits(door: RunningDoor, level: Proto
         assert told.packet_bytes_max == door.config.mqtt.packet_bytes_max
         assert told.server_keep_alive_s == door.config.mqtt.keep_alive_s_max
         assert (told.shared_subscription_available, told.subscription_id_available) == (None, None)
+        assert told.authentication_method is None
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,10 @@ def test_a_vehicle_publishes_only_to_its_own_topics(door: RunningDoor, topic: st
     [
         (Publish(TELEMETRY, b"", 1, 1, properties=b"\x23\x00\x11"), Reason.TOPIC_ALIAS_INVALID),
         (Publish(TELEMETRY, b"x" * (1 << 20), 1, 1), Reason.PACKET_TOO_LARGE),
+        (Publish(TELEMETRY, b"", 1, 1, properties=b"\x03\0\1\xff"), Reason.MALFORMED_PACKET),
+        (Publish(TELEMETRY, b"", 1, 1, properties=b"\x08\0\1\xff"), Reason.MALFORMED_PACKET),
+        (Publish(TELEMETRY, b"", 1, 1, properties=b"\x26\0\1\xff\0\1a"), Reason.MALFORMED_PACKET),
+        (Publish(TELEMETRY, b"", 1, 1, properties=b"\x26\0\1a\0\1\0"), Reason.MALFORMED_PACKET),
     ],
 )
 def test_what_is_not_offered_is_refused_by_name(
@@ -199,7 +207,36 @@ def test_silence_beyond_the_keep_alive_ends_it(door: RunningDoor) -> None:
         car.connect(keep_alive_s=1)
         car.send(Pingreq())
         car.expect(Pingresp)
+        heard_s = time.monotonic()
         assert car.closed_with() is Reason.KEEP_ALIVE_TIMEOUT
+        assert 1.4 < time.monotonic() - heard_s < 6
+
+
+def test_a_client_is_held_to_the_keep_alive_it_was_told(tmp_path: Path) -> None:
+    """[MQTT-3.1.2-21]: its own is 0, never."""
+    config = replace(Config(), mqtt=replace(Config().mqtt, keep_alive_s_max=1))
+    with RunningDoor(tmp_path, config) as door, Client(door.port) as car:
+        assert car.connect(keep_alive_s=0).properties.server_keep_alive_s == 1
+        assert car.closed_with() is Reason.KEEP_ALIVE_TIMEOUT
+
+
+def test_no_goodbye_comes_before_connack(door: RunningDoor) -> None:
+    """[MQTT-3.14.0-1]: a second connection takes over while the first waits for its CONNACK."""
+    waiting, ready = threading.Event(), door.door._packets.ready
+    go_on = asyncio.Event()
+
+    async def never(session: object) -> None:
+        waiting.set()
+        await go_on.wait()
+
+    with Client(door.port) as first, Client(door.port) as second:
+        door.door._packets.ready = never  # type: ignore[method-assign]
+        first.send(Connect(TOKEN, username=TOKEN, password=PASSWORD.encode()))
+        assert waiting.wait(10)
+        door.door._packets.ready = ready  # type: ignore[method-assign]
+        assert second.connect().reason is Reason.SUCCESS
+        door.loop.call_soon_threadsafe(go_on.set)
+        assert first.receive() is None
 
 
 @LEVELS

@@ -9,6 +9,7 @@ import pytest
 from motorcade.config import Config
 from motorcade.events import Topic
 from motorcade.log.errors import LogFullError
+from motorcade.wire.mqtt.properties import Place, Properties, encode_bare
 from motorcade.wire.mqtt.publish import Puback, Pubcomp, Publish, Pubrec, Pubrel
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Pingreq, Pingresp
@@ -268,6 +269,7 @@ def test_a_message_is_delivered_by_the_whole_exchange(
         publish(door, b"one", b"two")
         first, second = people.take(), people.take()
         assert [(each.payload, each.qos) for each in (first, second)] == [(b"one", 2), (b"two", 2)]
+        assert [each.dup for each in (first, second)] == [False, False]
         assert people.is_silent()
 
 
@@ -287,6 +289,26 @@ def test_before_pubrec_the_message_is_sent_again_and_after_it_the_release(
         assert people.expect(Pubrel) == Pubrel(two.packet_id)
         people.send(Pubcomp(two.packet_id))
         assert people.is_silent()
+
+
+def test_no_exchange_that_has_begun_expires(door: RunningDoor) -> None:
+    """[MQTT-4.3.3-7] to clients, [MQTT-4.3.3-13] from them."""
+    soon = encode_bare(Properties(message_expiry_s=1), Place.PUBLISH)
+    message = Publish(TELEMETRY, b"one", 2, 7, properties=soon)
+    with Client(door.port) as car, listener(door) as people:
+        resume(car)
+        car.send(message)
+        assert car.expect(Pubrec) == Pubrec(7)
+        sent = people.expect(Publish)
+        people.socket.close()
+        assert car.is_silent(2.2)
+        car.send(replace(message, dup=True))
+        assert car.expect(Pubrec) == Pubrec(7)
+        car.send(Pubrel(7))
+        assert car.expect(Pubcomp) == Pubcomp(7)
+        with listener(door) as again:
+            assert again.take() == replace(sent, dup=True)
+            assert again.is_silent()
 
 
 def test_exchanges_go_on_after_a_crash(door: RunningDoor, tmp_path: Path) -> None:

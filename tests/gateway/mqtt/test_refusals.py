@@ -1,10 +1,12 @@
 """Topic aliases, payload formats, and the texts that refusals carry (§3.3.2.3, §4.13)."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from motorcade.config import Config
 from motorcade.events import Topic
 from motorcade.wire.mqtt.properties import Place, Properties, decode_properties, encode_bare
 from motorcade.wire.mqtt.publish import Puback, Publish, Pubrec
@@ -48,6 +50,15 @@ def test_names_end_with_their_connection(door: RunningDoor) -> None:
         assert car.connect(clean_start=False, session_expiry_s=60).session_present
         car.publish("", b"2", 2, properties=props(topic_alias=1))
         assert car.closed_with() is Reason.PROTOCOL_ERROR
+
+
+def test_who_was_told_no_maximum_may_name_nothing(tmp_path: Path) -> None:
+    """[MQTT-3.2.2-18]"""
+    config = replace(Config(), mqtt=replace(Config().mqtt, topic_alias_max=0))
+    with RunningDoor(tmp_path, config) as door, Client(door.port) as car:
+        assert car.connect().properties.topic_alias_max is None
+        car.publish(TELEMETRY, b"1", 1, properties=props(topic_alias=1))
+        assert car.closed_with() is Reason.TOPIC_ALIAS_INVALID
 
 
 def test_we_name_topics_as_the_client_allows(door: RunningDoor) -> None:

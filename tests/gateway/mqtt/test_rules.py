@@ -220,6 +220,15 @@ def test_what_the_standard_forbids_ends_the_connection(guests: Guests, wire: byt
     assert client.receive() is None
 
 
+@pytest.mark.parametrize("first", [0x41, 0x51, 0x60, 0x71, 0x80, 0xA0, 0xC1, 0xE1, 0xF1])
+def test_reserved_flags_are_malformed(guests: Guests, first: int) -> None:
+    """[MQTT-2.1.3-1], [MQTT-3.6.1-1], [MQTT-3.8.1-1], [MQTT-3.10.1-1], [MQTT-3.14.1-1],
+    [MQTT-3.15.1-1]"""
+    client = guests.client()
+    client.socket.sendall(bytes((first, 0)))
+    assert client.closed_with() is Reason.MALFORMED_PACKET
+
+
 @BOTH
 def test_answers_carry_the_packet_identifier_of_what_they_answer(
     guests: Guests, level: ProtocolLevel
@@ -447,7 +456,7 @@ def test_an_error_from_the_subscriber_counts_as_its_answer(guests: Guests) -> No
 
 
 def test_at_the_receive_maximum_only_publishes_wait(guests: Guests) -> None:
-    """[MQTT-3.3.4-7], [MQTT-3.3.4-9], [MQTT-4.9.0-1], [MQTT-4.9.0-2], [MQTT-4.9.0-3]"""
+    """[MQTT-3.3.4-9], [MQTT-3.3.4-10], [MQTT-4.9.0-1], [MQTT-4.9.0-2], [MQTT-4.9.0-3]"""
     sender = guests.client()
     hearer = guests.client(receive_max=2)
     hearer.subscribe(f"{guests.topic}/#")
@@ -470,26 +479,30 @@ def test_at_the_receive_maximum_only_publishes_wait(guests: Guests) -> None:
 
 
 def test_an_alias_stands_for_the_topic_it_was_given_last(guests: Guests) -> None:
-    """[MQTT-3.3.2-12], [MQTT-3.3.2-10]"""
+    """[MQTT-3.3.2-12], [MQTT-3.3.2-7]"""
     sender = guests.stranger()
-    answer = sender.connect("", "aliases", None)
-    assert answer.properties.topic_alias_max
+    answer = sender.connect("", "aliases", None, session_expiry_s=60)
+    most = answer.properties.topic_alias_max
+    assert most
     hearer = guests.client()
     hearer.subscribe(f"{guests.topic}/#")
-    for topic, alias in (("a", 1), ("", 1), ("b", 1), ("", 1), ("c", 2), ("", 1), ("", 2)):
+    for topic, alias in (("a", 1), ("", 1), ("b", 1), ("", 1), ("c", most), ("", 1), ("", most)):
         name = f"{guests.topic}/{topic}" if topic else ""
         sender.publish(name, properties=properties(topic_alias=alias))
         assert sender.expect(Puback).reason is Reason.SUCCESS
     topics = [hearer.take().topic.rpartition("/")[2] for _ in range(7)]
     assert topics == ["a", "a", "b", "b", "c", "b", "c"]
-    other = guests.client()  # mappings belong to one connection
-    other.publish("", properties=properties(topic_alias=1))
-    assert other.closed_with() in (Reason.PROTOCOL_ERROR, Reason.TOPIC_ALIAS_INVALID)
+    again = guests.stranger()  # mappings belong to one connection
+    answer = again.connect("", "aliases", None, clean_start=False, session_expiry_s=60)
+    assert answer.session_present
+    again.publish("", properties=properties(topic_alias=1))
+    assert again.closed_with() in (Reason.PROTOCOL_ERROR, Reason.TOPIC_ALIAS_INVALID)
 
 
-@pytest.mark.parametrize("alias", [0, 65_535])
-def test_an_alias_out_of_range_ends_the_connection(guests: Guests, alias: int) -> None:
-    """[MQTT-3.3.2-7], [MQTT-3.3.2-8], [MQTT-3.3.2-9]"""
+@pytest.mark.parametrize("beyond", [None, 1, 65_000])
+def test_an_alias_out_of_range_ends_the_connection(guests: Guests, beyond: int | None) -> None:
+    """[MQTT-3.3.2-8], [MQTT-3.3.2-9], [MQTT-3.2.2-17]"""
+    alias = guests.door.config.mqtt.topic_alias_max + beyond if beyond else 0
     sender = guests.client()
     sender.socket.sendall(b"\x30\x07\x00\x01a\x03\x23" + alias.to_bytes(2, "big"))
     assert sender.closed_with() in (Reason.PROTOCOL_ERROR, Reason.TOPIC_ALIAS_INVALID)
@@ -625,6 +638,9 @@ def test_a_will_is_published_once_when_the_connection_breaks(
     if level is V5:
         assert message.properties == properties(user=told.user)
     assert hearer.is_silent()
+    later = guests.client(level)
+    later.subscribe(f"{guests.topic}/#")
+    assert later.is_silent()  # it is not retained
 
 
 @BOTH
@@ -708,3 +724,28 @@ def test_a_text_that_does_not_fit_is_left_out(guests: Guests) -> None:
     answer = stranger.expect(Connack)
     assert answer.reason is Reason.BAD_AUTHENTICATION_METHOD
     assert answer.properties.reason_string is None
+    client = guests.client(client_id="tiny", packet_bytes_max=40)
+    client.socket.sendall(b"\x30\x03\x00\x01a")
+    goodbye = client.expect(Disconnect)
+    assert goodbye.reason is Reason.MALFORMED_PACKET
+    assert goodbye.properties.reason_string is None
+
+
+@pytest.mark.parametrize("most", [4, 10])
+def test_who_cannot_take_a_connack_is_told_if_it_can_be_told(guests: Guests, most: int) -> None:
+    """[MQTT-3.1.2-24]"""
+    stranger = guests.stranger()
+    stranger.send(Connect("tiny", V5, properties=Properties(packet_bytes_max=most)))
+    if most >= 5:
+        assert stranger.expect(Connack) == Connack(False, Reason.PACKET_TOO_LARGE)
+    assert stranger.receive() is None
+
+
+@pytest.mark.parametrize("kind", [Subscribe, Unsubscribe])
+def test_who_cannot_take_an_answer_is_told_so_and_closed(guests: Guests, kind: type) -> None:
+    """[MQTT-3.1.2-24]: nothing else would end its wait."""
+    client = guests.client(packet_bytes_max=50)
+    filters = [f"{guests.topic}/{number}" for number in range(60)]
+    asked = filters if kind is Unsubscribe else [Subscription(each, 1) for each in filters]
+    client.send(kind(1, tuple(asked)))
+    assert client.closed_with() is Reason.PACKET_TOO_LARGE

@@ -16,7 +16,7 @@ from motorcade.wire.mqtt.properties import Place, Properties, decode_properties,
 from motorcade.wire.mqtt.publish import Puback, Publish
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Disconnect
-from motorcade.wire.mqtt.subscribe import Unsuback, Unsubscribe
+from motorcade.wire.mqtt.subscribe import Subscribe, Subscription, Unsuback, Unsubscribe
 from tests.gateway.mqtt.harness import DENIED, OPERATOR, OTHER, TOKEN, RunningDoor, eventually
 from tests.gateway.mqtt.wire_client import Client
 
@@ -348,11 +348,73 @@ def test_the_clients_receive_maximum_is_kept(door: RunningDoor) -> None:
 
 
 def test_a_message_over_the_clients_packet_size_is_left_out(door: RunningDoor) -> None:
+    """And is no longer under way: it takes up no room, and does not come again."""
     with Client(door.port) as people:
-        people.connect(OPERATOR, "small", packet_bytes_max=200)
+        people.connect(OPERATOR, "small", packet_bytes_max=200, receive_max=1, **KEEP)
         people.subscribe("v/#")
         send(door, b"x" * 300, b"small")
         assert people.take().payload == b"small"
+        people.disconnect()
+    with Client(door.port) as people:
+        assert resume(people, client_id="small")
+        assert people.is_silent()
+
+
+def test_what_expires_while_its_reader_is_away_is_not_sent(door: RunningDoor) -> None:
+    """[MQTT-3.3.2-5]; what is left of another's time is told [MQTT-3.3.2-6]."""
+    with Client(door.port) as people:
+        resume(people)
+        people.subscribe(TELEMETRY)
+        people.disconnect()
+    with Client(door.port) as car:
+        car.connect()
+        for payload, expiry_s in ((b"soon", 1), (b"later", 100)):
+            soon = encode_bare(Properties(message_expiry_s=expiry_s), Place.PUBLISH)
+            car.publish(TELEMETRY, payload, properties=soon)
+            car.expect(Puback)
+        assert car.is_silent(2.2)
+    with Client(door.port) as people:
+        assert resume(people)
+        message = people.take()
+        left_s = decode_properties(message.properties, Place.PUBLISH).message_expiry_s
+        assert message.payload == b"later"
+        assert left_s is not None
+        assert 60 < left_s <= 98
+        assert people.is_silent()
+
+
+def test_a_session_lasts_as_long_as_its_connection_and_then_as_asked(door: RunningDoor) -> None:
+    """[MQTT-4.1.0-1], [MQTT-4.1.0-2]"""
+    with Client(door.port) as people:
+        people.connect(OPERATOR, "tool", session_expiry_s=1)
+        people.subscribe(TELEMETRY)
+        assert people.is_silent(3.5)  # longer than the session would last without it
+        send(door, b"one")
+        assert people.take().payload == b"one"
+    with Client(door.port) as people:
+        answer = people.connect(OPERATOR, "tool", clean_start=False, session_expiry_s=1)
+        assert answer.session_present
+    door.loop.call_soon_threadsafe(door.door._sweeper.cancel)  # type: ignore[union-attr]
+    asyncio.run(asyncio.sleep(1.5))
+    with Client(door.port) as people:  # nobody has swept it away, and it is over all the same
+        assert not resume(people)
+        send(door, b"two")
+        assert people.is_silent()
+
+
+def test_no_message_is_lost_while_its_subscription_is_replaced(door: RunningDoor) -> None:
+    """[MQTT-3.8.4-4]: one that is durable and not handed out when SUBSCRIBE comes."""
+    turn = door.door._router.turn
+    with operator(door) as people:
+        people.subscribe(TELEMETRY, qos=0)
+        door.call(turn.acquire())
+        send(door, b"between")
+        people.send(Subscribe(2, (Subscription(TELEMETRY, 1),)))
+        assert people.is_silent()  # SUBACK waits for the router
+        door.loop.call_soon_threadsafe(turn.release)
+        packets = [people.receive(), people.receive()]
+        (message,) = (packet for packet in packets if isinstance(packet, Publish))
+        assert message.payload == b"between"
 
 
 def test_a_subscriber_that_never_reads_is_closed_or_spared(tmp_path: Path) -> None:

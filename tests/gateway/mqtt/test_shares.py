@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from motorcade.wire.mqtt.properties import Place, Properties, decode_properties
 from motorcade.wire.mqtt.publish import Puback, Publish
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
-from motorcade.wire.mqtt.subscribe import Unsuback, Unsubscribe
+from motorcade.wire.mqtt.subscribe import (
+    Suback,
+    Subscribe,
+    Subscription,
+    Unsuback,
+    Unsubscribe,
+)
 from tests.gateway.mqtt.harness import DENIED, OPERATOR, OTHER, TOKEN, RunningDoor
 from tests.gateway.mqtt.wire_client import Client
 
@@ -62,6 +69,33 @@ def test_other_groups_and_plain_subscriptions_get_their_own(door: RunningDoor) -
         plain.subscribe("job/1")
         publish(door, b"x")
         assert [client.take().payload for client in (one, other, plain)] == [b"x"] * 3
+
+
+def test_a_share_and_a_plain_subscription_of_one_client_are_told_apart(door: RunningDoor) -> None:
+    """[MQTT-3.3.4-5]: two copies, each with its own subscription's identifier."""
+    with Client(door.port) as one:
+        one.connect(OPERATOR, "one")
+        for identifier, topic_filter in ((1, "job/#"), (2, FILTER)):
+            properties = Properties(subscription_ids=(identifier,))
+            one.send(Subscribe(1, (Subscription(topic_filter, 1),), properties))
+            assert one.expect(Suback).reasons == (Reason.GRANTED_QOS_1,)
+        publish(door, b"x")
+        copies = [decode_properties(one.take().properties, Place.PUBLISH) for _ in range(2)]
+        assert sorted(each.subscription_ids for each in copies) == [(1,), (2,)]
+        assert one.is_silent(0.1)
+
+
+def test_what_a_member_refuses_goes_to_nobody_else(door: RunningDoor) -> None:
+    """[MQTT-4.8.2-6]: not when it refuses, and not when its session ends."""
+    with member(door, "refuses") as refuses:
+        publish(door, b"refused")
+        message = refuses.expect(Publish)
+        with member(door, "other") as other:
+            assert message.packet_id is not None
+            refuses.send(Puback(message.packet_id, Reason.UNSPECIFIED_ERROR))
+            assert other.is_silent()
+            refuses.disconnect()
+            assert other.is_silent()
 
 
 def test_a_member_that_is_full_is_passed_over(door: RunningDoor) -> None:

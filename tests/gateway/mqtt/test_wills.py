@@ -97,6 +97,15 @@ def test_goodbye_and_goodbye_with_will(door: RunningDoor) -> None:
     wait_for_will(door)
 
 
+def test_a_goodbye_with_an_error_takes_no_will_back(door: RunningDoor) -> None:
+    """[MQTT-3.1.2-8], [MQTT-3.1.2-10]: the code 0 alone does."""
+    with Client(door.port) as car:
+        car.connect(will=Will(STATE, b"lost", 1))
+        car.send(Disconnect(Reason.RECEIVE_MAXIMUM_EXCEEDED))
+        assert car.receive() is None
+    wait_for_will(door)
+
+
 def test_a_will_keeps_its_properties(door: RunningDoor) -> None:
     with Client(door.port) as people:
         people.connect(OPERATOR, "people")

@@ -12,6 +12,7 @@ MALFORMED, PROTOCOL = Reason.MALFORMED_PACKET, Reason.PROTOCOL_ERROR
 CONNECT_5 = b"\x00\x04MQTT\x05"
 CONNECT_3 = b"\x00\x04MQTT\x04"
 NAME = b"\x00\x01a"
+BAD = b"\x00\x01\xff"  # not UTF-8
 
 
 def wire(first: int, *parts: bytes) -> bytes:
@@ -25,6 +26,9 @@ FROM_CLIENT = [
     (V5, b"\xc1\x00", MALFORMED, "2.1.3-1"),
     (V5, b"\x80\x00", MALFORMED, "2.1.3-1"),  # SUBSCRIBE wants 0010
     (V5, b"\x60\x02\x00\x01", MALFORMED, "2.1.3-1"),  # and so does PUBREL
+    (V5, b"\xa0\x00", MALFORMED, "2.1.3-1"),
+    (V5, b"\xe1\x00", MALFORMED, "2.1.3-1"),
+    (V5, b"\xf1\x00", MALFORMED, "2.1.3-1"),
     (V5, b"\x30\x80\x80\x80\x80\x01", MALFORMED, "1.5.5"),
     (V5, b"\x30\x85\x00", MALFORMED, "1.5.5-1"),
     (V5, b"\xc0\x01\x00", MALFORMED, "too many"),
@@ -49,6 +53,15 @@ FROM_CLIENT = [
         Reason.TOPIC_NAME_INVALID,
         "wildcard",
     ),
+    (V5, wire(0x10, CONNECT_5, b"\x02\0\0\0", BAD), MALFORMED, "1.5.4-1"),  # the client id
+    (V5, wire(0x10, CONNECT_5, b"\x82\0\0\0", NAME, BAD), MALFORMED, "1.5.4-1"),  # the user name
+    (V5, wire(0x10, CONNECT_5, b"\x82\0\0\0", NAME), MALFORMED, "ends inside"),  # that is missing
+    (V5, wire(0x10, CONNECT_5, b"\x42\0\0\0", NAME), MALFORMED, "ends inside"),  # the password
+    (V5, wire(0x10, CONNECT_5, b"\x02\0\0\0", NAME, NAME), MALFORMED, "too many"),  # unannounced
+    (V5, wire(0x10, CONNECT_5, b"\x06\0\0\0", NAME), MALFORMED, "ends"),  # the will's properties
+    (V5, wire(0x10, CONNECT_5, b"\x06\0\0\0", NAME, b"\0"), MALFORMED, "ends inside"),  # its topic
+    (V5, wire(0x10, CONNECT_5, b"\x06\0\0\0", NAME, b"\0", NAME), MALFORMED, "ends inside"),
+    (V5, wire(0x10, CONNECT_5, b"\x06\0\0\0", NAME, b"\0", BAD, NAME), MALFORMED, "1.5.4-1"),
     # PUBLISH
     (V5, wire(0x36, NAME, b"\0\1\0"), MALFORMED, "3.3.1-4"),
     (V5, wire(0x38, NAME, b"\0"), MALFORMED, "3.3.1-2"),
@@ -63,6 +76,11 @@ FROM_CLIENT = [
     (V5, wire(0x30, NAME, b"\x03\x23\0\0"), PROTOCOL, "topic_alias is 0"),
     (V5, wire(0x30, NAME, b"\x02\x01\x02"), PROTOCOL, "payload_format is 2"),
     (V5, wire(0x30, NAME, b"\x04\x08\0\x01+"), PROTOCOL, "3.3.2-14"),
+    (V5, wire(0x30, NAME, b"\x04\x08", BAD), MALFORMED, "1.5.4-1"),  # the response topic
+    (V5, wire(0x30, NAME, b"\x04\x03", BAD), MALFORMED, "1.5.4-1"),  # the content type
+    (V5, wire(0x30, NAME, b"\x07\x26", BAD, NAME), MALFORMED, "1.5.4-1"),  # a user property's name
+    (V5, wire(0x30, NAME, b"\x07\x26", NAME, BAD), MALFORMED, "1.5.4-1"),  # and its value
+    (V5, wire(0x30, NAME, b"\x07\x26", NAME, b"\0\1\0"), MALFORMED, "1.5.4-2"),
     (V5, wire(0x30, NAME, b"\x09\x01"), MALFORMED, "ends inside"),
     # acknowledgements
     (V5, wire(0x40, b"\0\1\x92"), PROTOCOL, "3.4.2-1"),
@@ -83,7 +101,13 @@ FROM_CLIENT = [
     (V5, wire(0x82, b"\0\1\0", b"\0\5a/#/b\0"), Reason.TOPIC_FILTER_INVALID, "4.7.1-1"),
     (V5, wire(0x82, b"\0\1\0", b"\0\2a#\0"), Reason.TOPIC_FILTER_INVALID, "4.7.1-1"),
     (V5, wire(0x82, b"\0\1\0", b"\0\2a+\0"), Reason.TOPIC_FILTER_INVALID, "4.7.1-2"),
+    (V5, wire(0x82, b"\0\1\0", BAD, b"\0"), MALFORMED, "1.5.4-1"),
+    (V5, wire(0x82, b"\0\1\0", b"\0\1\0\0"), MALFORMED, "1.5.4-2"),
+    (V3, wire(0x82, b"\0\1", BAD, b"\0"), MALFORMED, "1.5.4-1"),
     (V3, wire(0x82, b"\0\1", NAME, b"\x04"), MALFORMED, "3.8.3-4"),
+    (V5, wire(0xA2, b"\0\1\0", BAD), MALFORMED, "1.5.4-1"),
+    (V3, wire(0xA2, b"\0\1", BAD), MALFORMED, "1.5.4-1"),
+    (V5, wire(0xA2, b"\0\1\0", b"\0\1\0"), MALFORMED, "1.5.4-2"),
     (V5, wire(0xA2, b"\0\1\0"), PROTOCOL, "3.10.3-2"),
     # DISCONNECT, AUTH
     (V5, wire(0xE0, b"\x01"), PROTOCOL, "3.14.2-1"),

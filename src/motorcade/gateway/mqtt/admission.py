@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Protocol
 
 import numpy as np
@@ -20,7 +20,7 @@ from motorcade.gateway.mqtt.permissions import is_ours, is_vehicle, too_large
 from motorcade.gateway.mqtt.records import Owner, is_text, read_vehicle_topic
 from motorcade.gateway.mqtt.session import Session, session_key
 from motorcade.gateway.mqtt.sessions import Sessions, written
-from motorcade.gateway.mqtt.telling import write_refusal
+from motorcade.gateway.mqtt.telling import CONNACK_TOO_LARGE, write_refusal
 from motorcade.gateway.mqtt.wills import stored_will
 from motorcade.identity.port import peer_of
 from motorcade.registry.port import Principal, PrincipalKind, Registry
@@ -124,6 +124,11 @@ class Admission:
             self._refuse(connection, judged)
             return
         principal, client_id = judged
+        properties = self._promises(connect, client_id)
+        connack = Connack(False, Reason.SUCCESS, properties)
+        if len(encode_connack(connack, connect.level)) > connection.packet_bytes_max:
+            self._refuse(connection, Refusal(Reason.PACKET_TOO_LARGE, text=CONNACK_TOO_LARGE))
+            return
         key = session_key(principal, client_id)
         over = self._sessions.quotas.judge(key, self._sessions.find(key), self._clock.monotonic_s())
         if over is not None:
@@ -139,8 +144,7 @@ class Admission:
         await self.packets.ready(session)
         if connection.closing or session.connection is not connection:
             return
-        properties = self._promises(connect, session, client_id)
-        connack = Connack(present, Reason.SUCCESS, properties)
+        connack = replace(connack, session_present=present)
         connection.write(encode_connack(connack, connection.level))
         self.packets.resume(session)
         self.ingest.go_on(connection)
@@ -204,7 +208,8 @@ class Admission:
     async def _session(self, key: str, connect: Connect) -> tuple[Session, bool]:
         """The session to use, and whether it was there."""
         known = self._sessions.find(key)
-        if known is not None and not connect.clean_start:
+        over = known is not None and self._sessions.is_over(known, self._clock.now_us())
+        if known is not None and not connect.clean_start and not over:
             return known, True
         if known is not None:
             self._sessions.discard(known)
@@ -218,10 +223,7 @@ class Admission:
         config = self._config.mqtt
         self._waiting.pop(connection, None)
         asked = connect.properties
-        if connect.level is ProtocolLevel.V5:
-            session.expiry_s = min(asked.session_expiry_s or 0, config.session_expiry_s_max)
-        else:
-            session.expiry_s = 0 if connect.clean_start else config.session_expiry_s_max
+        session.expiry_s = self._expiry_s(connect)
         connection.receive_max = asked.receive_max or 0xFFFF
         connection.aliases_in = Incoming(config.topic_alias_max)
         if asked.topic_alias_max:
@@ -254,15 +256,22 @@ class Admission:
             return connect.keep_alive_s
         return min(connect.keep_alive_s or limit, limit)
 
-    def _promises(self, connect: Connect, session: Session, client_id: str) -> Properties:
+    def _expiry_s(self, connect: Connect) -> int:
+        """How long the session may last without a connection."""
+        limit = self._config.mqtt.session_expiry_s_max
+        if connect.level is not ProtocolLevel.V5:
+            return 0 if connect.clean_start else limit
+        return min(connect.properties.session_expiry_s or 0, limit)
+
+    def _promises(self, connect: Connect, client_id: str) -> Properties:
         """CONNACK's properties: what this server can do, and what it changed of what was asked."""
         if connect.level is not ProtocolLevel.V5:
             return NO_PROPERTIES
         config = self._config.mqtt
-        keep_alive_s = self._keep_alive_s(connect)
+        keep_alive_s, expiry_s = self._keep_alive_s(connect), self._expiry_s(connect)
         asked_expiry_s = connect.properties.session_expiry_s or 0
         return Properties(
-            session_expiry_s=session.expiry_s if session.expiry_s != asked_expiry_s else None,
+            session_expiry_s=expiry_s if expiry_s != asked_expiry_s else None,
             assigned_client_id=None if connect.client_id else client_id,
             server_keep_alive_s=keep_alive_s if keep_alive_s != connect.keep_alive_s else None,
             receive_max=min(config.receive_max, 0xFFFF),

@@ -41,7 +41,7 @@ class Incoming:
 
 
 class Outgoing:
-    """What we have named: the first topics, as many as the client allows [MQTT-3.3.2-10]."""
+    """What we have named: the first topics, as many as the client allows [MQTT-3.3.2-11]."""
 
     __slots__ = ("_aliases", "_limit")
 

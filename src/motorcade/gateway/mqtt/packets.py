@@ -165,7 +165,7 @@ class Packets:
     def disconnect(self, connection: Connection, reason: Reason, text: str = "") -> None:
         """Close from our side; the will is published, as after any end without goodbye."""
         self.ingest.counts.refusals.add(reason.name.lower())
-        if connection.level is ProtocolLevel.V5 and connection.session is not None:
+        if connection.level is ProtocolLevel.V5 and _is_let_in(connection):
             write_disconnect(connection, reason, text)
         connection.close()
 
@@ -207,7 +207,7 @@ class Packets:
             if expiry_s and not session.expiry_s:
                 raise ProtocolError("session expiry from 0 to more in DISCONNECT, §3.14.2.2.2")
             session.expiry_s = min(expiry_s, self._config.mqtt.session_expiry_s_max)
-        if message.reason is not Reason.DISCONNECT_WITH_WILL:
+        if message.reason is Reason.SUCCESS:  # a goodbye with an error leaves it [MQTT-3.1.2-8]
             session.will = None
         connection.close()
 
@@ -237,3 +237,9 @@ def _session(connection: Connection) -> Session:
     session = connection.session
     assert session is not None  # `_take` has seen to it
     return session
+
+
+def _is_let_in(connection: Connection) -> bool:
+    """Whether CONNACK is written: before it no DISCONNECT may be sent [MQTT-3.14.0-1]."""
+    session = connection.session
+    return session is not None and session.connection is connection and session.window.resumed

@@ -176,13 +176,16 @@ class Sessions:
         self._stored.discard(key)
         return self._store.remove(key)
 
+    def is_over(self, session: Session, now_us: int) -> bool:
+        """Whether a session that is not connected has expired [MQTT-4.1.0-2]."""
+        return now_us - session.offline_since_us > session.expiry_s * 1_000_000
+
     def sweep(self, now_us: int, live_cursor: Cursor | None) -> None:
         """Drop expired sessions; write down how far the connected ones have come."""
         for session in list(self._by_key.values()):
-            offline_us = now_us - session.offline_since_us
             if session.connection is not None:
                 continue
-            if offline_us > session.expiry_s * 1_000_000:
+            if self.is_over(session, now_us):
                 self.discard(session)
             elif session.will is not None and 0 < session.will.due_us <= now_us:
                 self._publish_will(session)

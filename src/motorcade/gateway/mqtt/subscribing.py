@@ -14,14 +14,13 @@ from motorcade.gateway.mqtt.retained import Retained, RetainedMessages
 from motorcade.gateway.mqtt.session import BACKLOG_BYTES, Session
 from motorcade.gateway.mqtt.sessions import Sessions, written
 from motorcade.gateway.mqtt.shares import is_shared
-from motorcade.gateway.mqtt.telling import write_suback
+from motorcade.gateway.mqtt.telling import write_suback, write_unsuback
 from motorcade.wire.mqtt.framing import RawPacket
 from motorcade.wire.mqtt.reasons import Reason
 from motorcade.wire.mqtt.subscribe import (
     Suback,
     Subscription,
     Unsuback,
-    encode_unsuback,
     parse_subscribe,
     parse_unsubscribe,
 )
@@ -68,11 +67,14 @@ class Subscribing:
         message = parse_subscribe(packet, connection.level)
         session = connection.session
         assert session is not None
+        known = set(session.subscriptions)  # replacing one loses nothing [MQTT-3.8.4-4]
         answers = [self._subscribe_one(connection, session, each) for each in message.subscriptions]
         reasons = tuple(reason for reason, _ in answers)
         curious = [each for _, each in answers if each is not None]
         since_us = self._clock.now_us()
-        filters = [each.topic_filter for each in message.subscriptions]
+        filters = [
+            each.topic_filter for each in message.subscriptions if each.topic_filter not in known
+        ]
         session.fresh.update((each, since_us) for each in filters)
         answer = Suback(message.packet_id, reasons)
         work = self._answer_subscribe(connection, session, answer, curious, filters, since_us)
@@ -105,7 +107,7 @@ class Subscribing:
     ) -> None:
         """A message published before is sent as retained or not at all; so the router comes first.
 
-        Until it has caught up `fresh` keeps older messages from the new subscriptions.
+        Until it has caught up `fresh` keeps older messages from `filters`, the new subscriptions.
         """
         await self._listening.ready(session)
         await self._listening.caught_up()
@@ -156,11 +158,11 @@ class Subscribing:
             for topic_filter in message.topic_filters
         )
         self._listening.changed(session)
-        answer = encode_unsuback(Unsuback(message.packet_id, reasons), connection.level)
+        answer = Unsuback(message.packet_id, reasons)
         self._spawn(connection, self._answer_unsubscribe(connection, session, answer))
 
     async def _answer_unsubscribe(
-        self, connection: Connection, session: Session, answer: bytes
+        self, connection: Connection, session: Session, answer: Unsuback
     ) -> None:
         await written(self._sessions.put(session))
-        connection.write(answer)
+        write_unsuback(connection, answer)

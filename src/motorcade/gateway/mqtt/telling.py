@@ -13,9 +13,11 @@ from motorcade.wire.mqtt.properties import NO_PROPERTIES, Properties
 from motorcade.wire.mqtt.publish import Acknowledgement, encode_acknowledgement
 from motorcade.wire.mqtt.reasons import ALLOWED, PacketType, ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Disconnect, encode_disconnect
-from motorcade.wire.mqtt.subscribe import Suback, encode_suback
+from motorcade.wire.mqtt.subscribe import Suback, Unsuback, encode_suback, encode_unsuback
 
 DISK_FULL: Final = "the server's disk is full: send it again later"
+ANSWER_TOO_LARGE: Final = "the answer is larger than you take: name fewer filters in one packet"
+CONNACK_TOO_LARGE: Final = "CONNACK is larger than you take: raise the maximum packet size"
 TEXTS: Final = {
     Reason.SERVER_SHUTTING_DOWN: "the server is stopping: connect again in a moment",
     Reason.SESSION_TAKEN_OVER: "another connection uses this client identifier",
@@ -59,7 +61,23 @@ def write_suback(connection: Connection, suback: Suback) -> None:
         if len(data) <= connection.packet_bytes_max:
             connection.write(data)
             return
-    connection.write(encode_suback(suback, connection.level))
+    _write_or_end(connection, encode_suback(suback, connection.level))
+
+
+def write_unsuback(connection: Connection, unsuback: Unsuback) -> None:
+    """Send an UNSUBACK."""
+    _write_or_end(connection, encode_unsuback(unsuback, connection.level))
+
+
+def _write_or_end(connection: Connection, data: bytes) -> None:
+    """Send an answer that grows with the question, or end whoever could not take it: it would wait
+    for it for ever [MQTT-3.1.2-24]."""
+    if len(data) <= connection.packet_bytes_max:
+        connection.write(data)
+        return
+    connection.ingest.counts.refusals.add(Reason.PACKET_TOO_LARGE.name.lower())
+    write_disconnect(connection, Reason.PACKET_TOO_LARGE, ANSWER_TOO_LARGE)
+    connection.close()
 
 
 def write_refusal(
@@ -71,7 +89,8 @@ def write_refusal(
         with_text = encode_connack(Connack(False, reason, _with_text(reason, text)), level)
         if len(with_text) <= connection.packet_bytes_max:  # [MQTT-3.2.2-19]
             told = with_text
-    connection.write(told)
+    if len(told) <= connection.packet_bytes_max:
+        connection.write(told)
 
 
 def write_disconnect(connection: Connection, reason: Reason, text: str = "") -> None:
