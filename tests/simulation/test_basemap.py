@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_countries_hold_their_cities_and_no_ring_jumps() -> None:
             assert ring[0] == ring[-1], name
             steps = [
                 abs(b[0] - a[0])
-                for a, b in zip(ring, ring[1:], strict=False)
+                for a, b in pairwise(ring)
                 if a[1] > -90 or b[1] > -90  # the pole itself is one point however long the line
             ]
             assert max(steps) < 180, name
