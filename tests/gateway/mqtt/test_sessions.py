@@ -13,7 +13,7 @@ import pytest
 from motorcade.config import Config
 from motorcade.events import Topic
 from motorcade.wire.mqtt.properties import Place, Properties, decode_properties, encode_bare
-from motorcade.wire.mqtt.publish import Puback, Publish
+from motorcade.wire.mqtt.publish import Puback, Publish, Pubrec
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Disconnect
 from motorcade.wire.mqtt.subscribe import Subscribe, Subscription, Unsuback, Unsubscribe
@@ -307,6 +307,35 @@ def test_unacknowledged_messages_come_again_with_dup(door: RunningDoor) -> None:
         assert resume(people)
         again = people.take()
     assert again == replace(first, dup=True)
+
+
+@pytest.mark.parametrize("shared", ["", "$share/g/"])
+@pytest.mark.parametrize("qos", [1, 2])
+def test_what_comes_again_tells_what_is_left_by_then(
+    door: RunningDoor, qos: int, shared: str
+) -> None:
+    """[MQTT-3.3.2-6]"""
+    with Client(door.port) as people:
+        resume(people)
+        people.subscribe(f"{shared}{TELEMETRY}", qos=qos)
+        with Client(door.port) as car:
+            car.connect()
+            properties = encode_bare(Properties(message_expiry_s=100), Place.PUBLISH)
+            car.send(Publish(TELEMETRY, b"x", qos, 1, properties=properties))
+            first = people.expect(Publish)
+            people.socket.close()
+            car.expect(Pubrec if qos == 2 else Puback)
+            assert car.is_silent(2.2)
+    with Client(door.port) as people:
+        assert resume(people)
+        again = people.take()
+    left = [
+        decode_properties(each.properties, Place.PUBLISH).message_expiry_s
+        for each in (first, again)
+    ]
+    assert (again.packet_id, again.dup) == (first.packet_id, True)
+    assert left[0] in (99, 100)
+    assert left[1] in range(60, 99)
 
 
 def test_one_account_cannot_take_the_session_of_another(door: RunningDoor) -> None:

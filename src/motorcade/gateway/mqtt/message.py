@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from motorcade.events import Flags, Record, Topic
 from motorcade.gateway.mqtt.permissions import hidden
 from motorcade.gateway.mqtt.records import topic_name
@@ -12,7 +10,7 @@ from motorcade.gateway.mqtt.session import BACKLOG_BYTES, Session
 from motorcade.gateway.mqtt.window import Sent
 from motorcade.log.port import Cursor
 from motorcade.wire.mqtt.primitives import write_varint
-from motorcade.wire.mqtt.properties import Place, decode_properties, encode_bare
+from motorcade.wire.mqtt.properties import Place, decode_properties, with_expiry
 from motorcade.wire.mqtt.publish import Publish
 from motorcade.wire.mqtt.subscribe import Subscription
 
@@ -52,6 +50,7 @@ class Message:
     publisher: str  # session key of an operator, token of a vehicle
     place: bytes = b""  # of its record in the log
     kept: bool = False  # sent because it is retained, not because it was just published
+    expires_us: int = 0  # in wall time; 0: never
 
     def publish(self, wanted: Wanted) -> Publish:
         """The PUBLISH for one session, still without packet id."""
@@ -90,6 +89,7 @@ def message_of(writer: str, record: Record, now_us: int) -> Message | None:
         bool(record.flags & Flags.RETAIN),
         str(record.vehicle) or record.stream.decode(),
         b"%s/%d/%d/%d" % (writer.encode(), record.topic, record.partition, record.position),
+        expires_us=expires_us(record.properties, record.received_time_us),
     )
 
 
@@ -104,14 +104,13 @@ def aged(encoded: bytes, age_s: int) -> bytes | None:
     """Properties with the expiry reduced by the time the message waited [MQTT-3.3.2-6]."""
     if not encoded:
         return encoded
-    properties = decode_properties(encoded, Place.PUBLISH)
-    expiry_s = properties.message_expiry_s
+    expiry_s = decode_properties(encoded, Place.PUBLISH).message_expiry_s
     if expiry_s is None:
         return encoded
     left_s = expiry_s - max(age_s, 0)
     if left_s <= 0:
         return None
-    return encode_bare(msgspec.structs.replace(properties, message_expiry_s=left_s), Place.PUBLISH)
+    return with_expiry(encoded, left_s)
 
 
 def expires_us(properties: bytes, received_time_us: int) -> int:
@@ -145,5 +144,5 @@ def deliver(session: Session, wanted: Wanted, message: Message, origin: Cursor |
         return True
     if not session.has_room():
         return False
-    session.send(publish, Sent(publish, origin, message.place))
+    session.send(publish, Sent(publish, origin, message.place, expires_us=message.expires_us))
     return True

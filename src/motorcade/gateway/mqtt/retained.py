@@ -33,7 +33,16 @@ class Retained:
         properties = aged(row.properties, (now_us - row.received_time_us) // 1_000_000)
         if properties is None:
             return None
-        return Message(row.topic, row.payload, properties, row.qos, True, row.publisher, kept=True)
+        return Message(
+            row.topic,
+            row.payload,
+            properties,
+            row.qos,
+            True,
+            row.publisher,
+            kept=True,
+            expires_us=self.expires_us,
+        )
 
     @property
     def size(self) -> int:

@@ -114,7 +114,7 @@ class Router:
 
     def opened(self, session: Session) -> None:
         """A session is connected: resend, then go on where it was."""
-        session.window.resume()
+        session.window.resume(self._clock.now_us())
         if session.cursor is None or self._nothing_missed(session):
             session.live, session.cursor, session.seen = True, None, None
             session.lagged = False

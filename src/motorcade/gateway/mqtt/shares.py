@@ -127,6 +127,7 @@ class Group:
             share.origin,
             on_acked=lambda: self._acked(share.ordinal),
             share=share,
+            expires_us=share.message.expires_us,
         )
         member.window.send(sent)
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from motorcade.gateway.mqtt.connection import Connection
 from motorcade.log.port import Cursor
+from motorcade.wire.mqtt.properties import with_expiry
 from motorcade.wire.mqtt.publish import Publish, Pubrel, encode_acknowledgement
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 
@@ -42,6 +43,7 @@ class Sent:
     on_acked: Callable[[], None] | None = None
     wanted: Callable[[], bool] | None = None  # asked before it is sent again
     share: "Share | None" = None  # it belongs to a group, which remembers its origin
+    expires_us: int = 0  # its message expiry, in wall time; 0: none, or not known
     stage: Stage = Stage.SENT
     ordinal: int = 0
     journaled: bool = False
@@ -140,8 +142,11 @@ class Window:
             return None
         return self._finish(packet_id)
 
-    def resume(self) -> None:
-        """Send again what was not acknowledged, in order, with DUP [MQTT-4.4.0-1]."""
+    def resume(self, now_us: int) -> None:
+        """Send again what was not acknowledged, in order, with DUP [MQTT-4.4.0-1].
+
+        Also what has expired meanwhile, with 0 s left: who had it before has begun an exchange.
+        """
         for packet_id, sent in list(self.sent.items()):
             if sent.wanted is not None and not sent.wanted():
                 del self.sent[packet_id]
@@ -153,7 +158,7 @@ class Window:
                     self._write_pubrel(packet_id)
                 continue
             again = sent.publish.dup or sent.written
-            sent.publish = replace(sent.publish, dup=again)
+            sent.publish = _as_of(sent, now_us, dup=again)
             sent.written = False
             self._unwritten += 1
         self._push()
@@ -270,3 +275,13 @@ class Window:
 def _comes_again(sent: Sent) -> bool:
     """Whether after a crash it is read from the log, or given again by whoever gave it."""
     return sent.origin is not None or sent.on_acked is not None
+
+
+def _as_of(sent: Sent, now_us: int, *, dup: bool) -> Publish:
+    """A PUBLISH that is sent again, with the expiry that is left by now [MQTT-3.3.2-6]."""
+    publish = sent.publish
+    properties = publish.properties
+    if sent.expires_us:
+        left_s = max(-((now_us - sent.expires_us) // 1_000_000), 0)
+        properties = with_expiry(properties, left_s)
+    return replace(publish, dup=dup, properties=properties)

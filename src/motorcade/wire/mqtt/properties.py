@@ -253,6 +253,12 @@ def forwardable(encoded: bytes) -> bytes:
     return b"".join(kept)
 
 
+def with_expiry(encoded: bytes, left_s: int) -> bytes:
+    """A PUBLISH's properties with another message expiry."""
+    properties = decode_properties(encoded, Place.PUBLISH)
+    return encode_bare(msgspec.structs.replace(properties, message_expiry_s=left_s), Place.PUBLISH)
+
+
 def _walk(encoded: memoryview, place: Place) -> Iterator[tuple[PropertyRow, Any, memoryview]]:
     """Each property as (row, value, its bytes)."""
     reader = Reader(encoded)
