@@ -44,6 +44,7 @@ from motorcade.registry.port import (
     Vehicle,
 )
 from motorcade.registry.privacy.embedded import EmbeddedPrivacy
+from motorcade.registry.reads import ChangeCounter, Reads
 from motorcade.registry.sharing.embedded import EmbeddedSharing
 from motorcade.registry.signing.embedded import EmbeddedSigning
 from motorcade.registry.vin import check_vins
@@ -92,7 +93,9 @@ class EmbeddedRegistry:
         with _wrapped(path):
             _create_private(path)
             at_rest.check(path, alone=False)
+            self._counter = ChangeCounter(path)
             self._reading = self._connect()
+        self._reads = Reads(self._reading, self._counter.read)
         self._migrate()
         store = Store(self._rows, self._changing_apart, clock, entropy, account_key, config)
         self.people = EmbeddedPeople(store)
@@ -257,6 +260,7 @@ class EmbeddedRegistry:
         with self._read_lock, self._write_lock:
             self._reading.close()
             self._engine.dispose()
+            self._counter.close()
             at_rest.seal(self._path, alone=False)
         self.access_log.close()
 
@@ -269,7 +273,7 @@ class EmbeddedRegistry:
     def _rows(self, statement: str, *values: str | int) -> list[Any]:
         with _wrapped(self._path), self._read_lock:
             try:
-                return self._reading.execute(statement, values).fetchall()
+                return self._reads.rows(statement, values)
             except UnicodeEncodeError:  # a peer's lone surrogates: no such text is stored
                 return []
 
