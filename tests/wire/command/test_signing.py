@@ -5,6 +5,7 @@ import contextlib
 import json
 
 import pytest
+import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -130,6 +131,37 @@ def test_one_changed_byte_is_refused_or_means_the_same(index: int, byte: int) ->
     payload[index % len(payload)] = byte
     with contextlib.suppress(CommandCodecError):
         assert verify(bytes(payload), KEYS, CAR) == DOOR
+
+
+_WHOLE = st.integers(-(2**53) - 2, 2**53 + 2) | st.integers()
+_VALUES = st.recursive(
+    st.none() | st.booleans() | _WHOLE | st.floats() | st.text(st.characters()),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
+)
+
+
+@given(st.dictionaries(st.text(st.characters()), _VALUES))
+@settings(max_examples=500)
+def test_the_canonical_form_is_that_of_rfc_8785(members: dict[str, object]) -> None:
+    try:
+        expected = rfc8785.dumps(members)  # type: ignore[arg-type]
+    except (rfc8785.CanonicalizationError, UnicodeError):
+        with pytest.raises(MalformedMessageError):
+            canonical(members)
+    else:
+        assert canonical(members) == expected
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), [2**53], {"a": 2**53}])
+def test_a_number_beyond_is_refused_wherever_it_stands(value: object) -> None:
+    with pytest.raises(MalformedMessageError):
+        canonical({"a": value})
+
+
+def test_each_character_is_written_as_rfc_8785_has_it() -> None:
+    for number in [*range(0xD800), *range(0xE000, 0x11000), 0x1F600, 0x10FFFF]:
+        members = {"a": chr(number)}
+        assert canonical(members) == rfc8785.dumps(members)  # type: ignore[arg-type]
 
 
 def test_deep_nesting_is_refused() -> None:

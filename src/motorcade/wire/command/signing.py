@@ -27,7 +27,10 @@ from motorcade.wire.command.messages import DownMessage
 DOWN_BYTES_MAX: Final = 64 << 10  # parameters of every command known fit many times
 SIGNATURE_BYTES: Final = 64  # Ed25519, RFC 8032 §5.1.6
 
+WHOLE_MAX: Final = 2**53 - 1  # RFC 8785 §3.2.2.3: beyond, a number has no canonical form
+
 _encoder: Final = msgspec.json.Encoder()
+_sorting: Final = msgspec.json.Encoder(order="sorted")
 _decoder: Final = msgspec.json.Decoder()
 
 
@@ -84,9 +87,29 @@ def verify(payload: bytes, keys: Mapping[str, Ed25519PublicKey], vehicle: str) -
 def canonical(members: Mapping[str, Any]) -> bytes:
     """RFC 8785 bytes of a JSON object. Raises `MalformedMessageError` if it has none."""
     try:
+        if _is_plain(members):
+            return _sorting.encode(members)
         return rfc8785.dumps(dict(members))
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeError) as error:
         raise MalformedMessageError(f"no canonical JSON form: {error}") from error
+
+
+def _is_plain(value: object) -> bool:
+    """Whether sorting alone makes the canonical form, at a twentieth of the cost.
+
+    Fractions have a form of their own there, and keys beyond ASCII an order of their own.
+    """
+    kind = type(value)
+    if kind is str or kind is bool or value is None:
+        return True
+    if isinstance(value, int):
+        return kind is int and -WHOLE_MAX <= value <= WHOLE_MAX
+    if isinstance(value, dict):
+        return all(
+            type(key) is str and key.isascii() and _is_plain(member)
+            for key, member in value.items()
+        )
+    return isinstance(value, list) and all(map(_is_plain, value))
 
 
 def _check_length(payload: bytes) -> None:
