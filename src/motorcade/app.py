@@ -169,6 +169,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     from motorcade.api.counter import Counter
     from motorcade.api.domain_keys import DomainKeys
     from motorcade.api.oauth.desk import Desk
+    from motorcade.api.oauth.first_party import add_page
     from motorcade.api.rpc.publishing import SampleLane
     from motorcade.api.rpc.server import Address, RpcServer
     from motorcade.api.server import Listener, serve
@@ -246,6 +247,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     commands.hear_keys, commands.hold = courier.hear, lambda: courier.holds
     commands.start()
     metering.start()
+    add_page(parts.registry.people)
     tokens = token_authority(parts.authority)
     keys = DomainKeys(timeout_s=config.api.key_fetch_s_max, lookups_max=config.api.key_lookups_max)
     counter = Counter(

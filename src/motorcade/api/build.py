@@ -70,6 +70,7 @@ from motorcade.api.telemetry_config import configure_telemetry
 from motorcade.api.users import backup_key, feature_config, me, name_key, orders, region
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
+from motorcade.api.window.page import PAGE_ROUTES
 from motorcade.identity.errors import SecretsError
 from motorcade.registry.errors import RegistryUnavailableError
 
@@ -130,6 +131,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             events,
             *OAUTH_ROUTES,
             PAGES,
+            *PAGE_ROUTES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),

@@ -38,7 +38,7 @@ from motorcade.config import Config
 from motorcade.counts import Tally
 from motorcade.events import VehicleToken
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
-from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken, TokenVerifier
+from motorcade.identity.port import OPERATOR_CLIENTS, PAGE_CLIENT, AccessToken, TokenVerifier
 from motorcade.identity.region import fleet_base_url
 from motorcade.meters.port import Meters
 from motorcade.registry.accesses.port import AccessLog
@@ -165,7 +165,10 @@ class Counter:
         pace = row.pace
         if pace is None or access.client_id in OPERATOR_CLIENTS:
             return
-        allowance = self.rates.take(access.client_id, token, pace, self.clock.now_us())
+        # All people use the same page: there, each has an allowance of their own.
+        who = access.client_id
+        who = f"{who} {access.subject}" if who == PAGE_CLIENT else who
+        allowance = self.rates.take(who, token, pace, self.clock.now_us())
         if note is not None:
             note(allowance)
         if allowance.retry_s:

@@ -4,7 +4,7 @@ from typing import Final
 
 from motorcade.api.rights import sees_location
 from motorcade.api.sight import Sight
-from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken
+from motorcade.identity.port import FIRST_PARTY, AccessToken
 from motorcade.registry.port import Vehicle
 from motorcade.registry.privacy.port import Limits, Privacy
 
@@ -46,4 +46,4 @@ class PrivacyBook:
 
 def sees_all(access: AccessToken, vehicle: Vehicle) -> bool:
     """Whether it is the owner's or the admin's own token, no app's."""
-    return access.client_id in OPERATOR_CLIENTS and access.owns(vehicle.owner)
+    return access.client_id in FIRST_PARTY and access.owns(vehicle.owner)

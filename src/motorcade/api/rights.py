@@ -59,6 +59,13 @@ SESSIONS: Final = "/api/1/dx/charging/sessions"
 PRODUCTS: Final = "/api/1/products"
 SITE: Final = "/api/1/energy_sites/{site_id}"
 _ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
+PAGE_ADDRESSES: Final = (
+    *("/", "/signed-in", "/vehicles/{id}", "/work", "/work/{id}", "/system", "/people"),
+    "/s/{token}",
+)
+"""Each answers with the page, which shows what belongs there."""
+
+PAGE_FILES: Final = ("/assets/{name}", "/basemap/{name}", "/favicon.svg")
 
 _RIGHTS: Final = (
     Right("GET", "/status", token=Token.NONE),
@@ -68,6 +75,8 @@ _RIGHTS: Final = (
     Right("GET", "/schema", token=Token.NONE, note="the OpenAPI document"),
     Right("GET", "/schema/openapi.json", token=Token.NONE, note="the OpenAPI document"),
     Right("GET", "/schema/{path}", token=Token.NONE, note="404"),
+    *(Right("GET", path, token=Token.NONE, note="the page") for path in PAGE_ADDRESSES),
+    *(Right("GET", path, token=Token.NONE, note="its files") for path in PAGE_FILES),
     Right("GET", "/account/style.css", token=Token.NONE),
     Right("GET", "/account", token=Token.SESSION, note="what apps hold of the person"),
     Right("POST", "/account", token=Token.SESSION),

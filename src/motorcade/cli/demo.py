@@ -29,6 +29,7 @@ from motorcade.cli.up import (
 )
 
 REFRESH_S: Final = 1.0
+PASSWORD_FILE: Final = "owner-password"  # who tries it out today wants to sign in tomorrow, too
 LINES_EVERY: Final = 5  # without a terminal: one round of lines per this many refreshes
 KM_PER_MILE: Final = 1.609344
 _ENDPOINTS: Final = "charge_state;climate_state;drive_state;location_data;vehicle_state"
@@ -57,6 +58,7 @@ def demo(
         ready_file=ready_file,
         settings=tuple(settings or ()),
         log_file=data.absolute() / "motorcade.log",
+        owner_password_file=data.absolute() / PASSWORD_FILE,
     )
 
     async def companion(ready: dict[str, Any]) -> None:
@@ -81,6 +83,8 @@ async def _drive_and_show(ready: dict[str, Any], data: Path, cars: int) -> None:
 
 async def _show(ready: dict[str, Any], data: Path, fleet: asyncio.subprocess.Process) -> None:
     console = Console()
+    entrance = _entrance(ready, data)
+    console.print(entrance, highlight=False, soft_wrap=True)
     api = _Api(ready["api"]["url"], ready["admin_token"])
     rounds = 0
     with contextlib.ExitStack() as stack:
@@ -91,7 +95,7 @@ async def _show(ready: dict[str, Any], data: Path, fleet: asyncio.subprocess.Pro
                 raise OSError(f"the cars' process ended with {fleet.returncode}; see {where}")
             rows = await asyncio.to_thread(api.rows)
             if live is not None:
-                live.update(_table(rows, ready))
+                live.update(_table(rows, ready, entrance))
             elif rounds % LINES_EVERY == 0:
                 for row in rows:
                     console.print("  ".join(row), highlight=False)
@@ -99,11 +103,24 @@ async def _show(ready: dict[str, Any], data: Path, fleet: asyncio.subprocess.Pro
             await asyncio.sleep(REFRESH_S)
 
 
-def _table(rows: list[Row], ready: dict[str, Any]) -> Table:
+def _entrance(ready: dict[str, Any], data: Path) -> str:
+    """Where the page is, and who may sign in: what somebody needs who has just started it."""
+    from motorcade.cli.platform import FIRST_EMAIL
+
+    page = f"page {ready['dashboard']['url']}"
+    try:
+        password = (data / PASSWORD_FILE).read_text().strip()
+    except OSError:  # a folder that `up` made: it told the password once
+        return page
+    return f"{page}   sign in as {FIRST_EMAIL} with {password}"
+
+
+def _table(rows: list[Row], ready: dict[str, Any], entrance: str) -> Table:
     mqtt, telemetry = ready["mqtt"], ready["telemetry"]
     table = Table(
         title="Motorcade: cars on the road",
         caption=(
+            f"{entrance}\n"
             f"API {ready['api']['url']}   MQTT {mqtt['host']}:{mqtt['port']}   "
             f"telemetry wss://{telemetry['host']}:{telemetry['port']}   Ctrl-C ends"
         ),

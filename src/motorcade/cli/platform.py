@@ -92,6 +92,7 @@ class PlatformOptions:
     open_broker: bool = False  # MQTT without accounts, for tools and suites; on loopback alone
     log_level: str = logs.DEFAULT_LEVEL
     program: "Program | None" = None  # None: the platform alone
+    owner_password_file: Path | None = None  # kept there beside a companion; None: told once
 
 
 Companion = Callable[[dict[str, Any]], Coroutine[Any, Any, None]]
@@ -190,7 +191,7 @@ async def _run(
         """Beside the children's start, which takes longer and opens the same keys, by a lock."""
         await supervisor.spawned()
         try:
-            first = companion is None  # else nobody would be told the owner's password
+            first = companion is None or options.owner_password_file is not None
             return await asyncio.to_thread(_open_keys, data, options.listen, config, first)
         except Exception:
             supervisor.stop()
@@ -207,6 +208,8 @@ async def _run(
         for path in (data / READY_FILE, options.ready_file):
             if path is not None:
                 write_private(path, json.dumps(ready, indent=2) + "\n")
+        if options.owner_password_file is not None and opened.owner_password:
+            write_private(options.owner_password_file, opened.owner_password + "\n")
         if companion is not None:
             companions.append(asyncio.create_task(companion(ready)))
             companions[0].add_done_callback(lambda _: supervisor.stop())
@@ -238,7 +241,8 @@ class Keys(NamedTuple):
 
 
 def _open_keys(data: Path, listen: str, config: Config, first: bool) -> Keys:
-    """Make the keys that are missing and, with `first`, the first person."""
+    """Make the keys that are missing and, with `first`, the first person: somebody must hear of
+    their password."""
     from motorcade.identity.authority import open_authority
     from motorcade.identity.tokens import admin_token, keep_key_fresh
 
@@ -295,7 +299,7 @@ def _ready(addresses: dict[str, tuple[str, int]], keys: Keys, config: Config) ->
         "api_tls": url("api_tls", "https"),
         "grpc": place("grpc"),
         "grpc_tls": place("grpc_tls"),
-        "dashboard": {"url": None},
+        "dashboard": {"url": url("api", "http")["url"] + "/"},
         "region": region_name(config.identity),
         "fleet_base_url": fleet_base_url(config.identity),
         "ca_file": keys.ca_file,
@@ -335,6 +339,7 @@ def is_loopback(host: str) -> bool:
 def _announce(ready: dict[str, Any], owner_password: str, open_broker: bool) -> None:
     lines = [
         "motorcade is up",
+        f"  page       {ready['dashboard']['url']}",
         f"  MQTT       {ready['mqtt']['host']}:{ready['mqtt']['port']}"
         f"   TLS {ready['mqtts']['host']}:{ready['mqtts']['port']}",
         f"  MQTT over WebSocket  ws://{ready['mqtt_ws']['host']}:{ready['mqtt_ws']['port']}/mqtt"
@@ -347,7 +352,7 @@ def _announce(ready: dict[str, Any], owner_password: str, open_broker: bool) -> 
         f"  admin token, shown once: {ready['admin_token']}",
     ]
     if owner_password:
-        lines.append(f"  sign in at {ready['api']['url']}/account as {FIRST_EMAIL}")
+        lines.append(f"  sign in at {ready['dashboard']['url']} as {FIRST_EMAIL}")
         lines.append(f"  its password, shown once: {owner_password}")
     if open_broker:
         lines.append("  OPEN BROKER: MQTT asks nobody for an account, any topic is anyone's")

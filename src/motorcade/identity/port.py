@@ -12,6 +12,10 @@ from typing import Any, Final, Protocol
 
 OPERATOR_CLIENTS: Final = frozenset({"motorcade", "motorcade-cli"})
 """Client ids of tokens that the command line made: no apps, so no app's limits apply."""
+PAGE_CLIENT: Final = "motorcade-page"
+"""The platform's own page: people sign in to it without being asked whether they trust it."""
+FIRST_PARTY: Final = OPERATOR_CLIENTS | {PAGE_CLIENT}
+"""Client ids of tokens with which people see what is theirs as it is: no app stands between."""
 OWNER_SUBJECT: Final = "owner"  # owns every site, and every vehicle added for nobody else
 ADMIN_SUBJECT: Final = "admin"  # sees every vehicle, holds every scope; made at each start
 RESERVED_SUBJECTS: Final = frozenset({OWNER_SUBJECT, ADMIN_SUBJECT, "motorcade", "motorcade-cli"})

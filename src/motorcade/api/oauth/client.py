@@ -53,13 +53,17 @@ class Client(ClientMixin):
 class Request(OAuth2Request):
     """A request as Authlib reads it. Its URL plays no part: who serves us without TLS knows why."""
 
-    def __init__(self, fields: Mapping[str, str], authorization: str, issuer: str) -> None:
+    def __init__(
+        self, fields: Mapping[str, str], authorization: str, issuer: str, origin: str = ""
+    ) -> None:
+        """`origin`: where the browser reached us, of a request for `authorize`."""
         # Clients send the old access token with every request: that is no way to be a client.
         basic = authorization.partition(" ")[0].lower() == "basic"
         headers = {"Authorization": authorization} if basic else {}
         super().__init__("POST", "https://localhost/", headers=headers)
         self.payload = BasicOAuth2Payload(dict(fields))
         self.issuer = issuer
+        self.origin = origin
         self.granted: tuple[str, ...] = ()  # by the consent page
         self.signed_in_time_us = 0
         self.sign_in_id = ""

@@ -8,6 +8,9 @@ from authlib.oauth2.rfc7636 import CodeChallenge
 from motorcade.api.oauth.client import METHODS, Client, Request
 from motorcade.api.oauth.desk import person_scopes
 from motorcade.api.oauth.errors import AuthCodeError, RedirectError
+from motorcade.api.oauth.first_party import SIGNED_IN
+from motorcade.api.oauth.place import ISSUER_PATH
+from motorcade.identity.port import PAGE_CLIENT
 from motorcade.registry.people.port import App, Code, CodeRequest, Person
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ class CodeGrant(grants.AuthorizationCodeGrant):
     @staticmethod
     def validate_authorization_redirect_uri(request: Request, client: Client) -> str:
         """Authlib's own quotes the URI in the error, which not every URI survives."""
+        if client.app.client_id == PAGE_CLIENT:
+            return _page_redirect(request)
         asked = request.payload.redirect_uri or client.get_default_redirect_uri()
         if not asked or not client.check_redirect_uri(asked):
             raise RedirectError
@@ -121,3 +126,12 @@ class CodeGrant(grants.AuthorizationCodeGrant):
 
     def save_authorization_code(self, code: str, request: Request) -> None:
         """`issue_code` has."""
+
+
+def _page_redirect(request: Request) -> str:
+    """The redirect URI that the page named, if it is where the browser is."""
+    asked = str(request.payload.redirect_uri or "")
+    public = request.issuer.removesuffix(ISSUER_PATH)
+    if asked not in (request.origin + SIGNED_IN, public + SIGNED_IN):
+        raise RedirectError
+    return asked

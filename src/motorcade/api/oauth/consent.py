@@ -42,11 +42,12 @@ class Asked:
     grant: CodeGrant
 
 
-def read_asked(desk: Desk, pairs: Pairs, issuer: str) -> Asked:
-    """Judge the query of `authorize`. Raises `AskedWrongError` or `SendBackError`."""
+def read_asked(desk: Desk, pairs: Pairs, issuer: str, origin: str) -> Asked:
+    """Judge the query of `authorize`, asked at this origin. Raises `AskedWrongError` or
+    `SendBackError`."""
     try:
         fields = once(pairs)
-        request = Request(fields, "", issuer)
+        request = Request(fields, "", issuer, origin)
         grant: CodeGrant = desk.server.get_consent_grant(request)
     except RedirectError as error:
         raise AskedWrongError(f"{error.error}: {error.description}") from error

@@ -25,6 +25,11 @@ def base_url(connection: Connection, config: Config) -> str:
     """
     if config.identity.public_url:
         return config.identity.public_url.rstrip("/")
+    return origin_of(connection)
+
+
+def origin_of(connection: Connection) -> str:
+    """Scheme and host that the caller used. Raises the 400."""
     host = connection.headers.get("host", "")
     if not _HOST.fullmatch(host):
         raise ApiError(400, "invalid_request", "the Host header is missing or no host")

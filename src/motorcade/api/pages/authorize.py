@@ -20,13 +20,14 @@ from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.oauth.attempts import TooManyError
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.oauth.form import FormError, Pairs, read_query
-from motorcade.api.oauth.place import ISSUER_PATH, issuer
+from motorcade.api.oauth.place import ISSUER_PATH, issuer, origin_of
 from motorcade.api.oauth.routes import desk_of, read_pairs
 from motorcade.api.pages.browser import Browser
 from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import page, see_other
 from motorcade.api.pages.sign_in import sign_in_with
 from motorcade.api.pages.visit import AnyPage
+from motorcade.identity.port import PAGE_CLIENT
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.people.names import redirect_origin
 from motorcade.registry.people.port import App, People, SignIn
@@ -52,6 +53,12 @@ class Visit:
     trusted: bool  # may be sent to the app without a click
 
     @property
+    def of_our_page(self) -> bool:
+        """The platform's own page: nobody is asked whether it may. Its code comes back to this
+        origin alone (`first_party.py`), so there is nobody else to allow anything."""
+        return self.asked.app.client_id == PAGE_CLIENT
+
+    @property
     def action(self) -> str:
         """Where the forms lead: here, with all that the app asked."""
         return f"{PATH}?{urlencode(self.query)}"
@@ -62,6 +69,9 @@ async def authorize(request: AnyRequest, counter: NamedDependency[Counter]) -> A
     """The sign-in page, or what the app asks for."""
 
     async def answer(visit: Visit) -> AnyPage:
+        signed_in = visit.browser.sign_in is not None and "login" not in visit.asked.prompt
+        if visit.of_our_page and signed_in:
+            return await _allow(visit, visit.asked.scopes)
         return _show(visit)
 
     return await _answered(request, counter, answer)
@@ -140,7 +150,7 @@ def _visit(request: AnyRequest, counter: Counter) -> Visit:
     desk = desk_of(counter)
     query = read_query(request.scope["query_string"])
     here = issuer(request, counter.config)
-    asked = read_asked(desk, query, here)
+    asked = read_asked(desk, query, here, origin_of(request))
     browser = Browser(request, desk.people, counter.entropy)
     address = request.client.host if request.client else ""
     trusted = _is_trusted(desk.people, browser.sign_in, asked.app)

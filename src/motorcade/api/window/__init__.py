@@ -1,0 +1,1 @@
+"""What the page is served by, and asks: `docs/protocols/dashboard.md`."""

@@ -1,0 +1,1 @@
+"""The window: the page that people watch their vehicles through, as files to serve."""
