@@ -1,14 +1,16 @@
 """A world's time: cars live by it, tokens age by it."""
 
+import threading
 import time
 
 import pytest
 
-from motorcade.sandbox.client import SandboxError, World
+from motorcade.sandbox.client import Sandbox, SandboxError, World
 from motorcade.sandbox.times import Issued, WorldTime, expired
 from tests.sandbox.app import App
 
 S = 1_000_000
+DAY_S = 86_400.0
 
 
 def test_time_is_sped_up_and_skipped_piece_by_piece() -> None:
@@ -70,8 +72,6 @@ def test_access_tokens_age_with_the_world_and_refresh_tokens_bring_new_ones(
 
 
 def test_one_worlds_time_is_not_anothers(world: World, app: App) -> None:
-    from motorcade.sandbox.client import Sandbox
-
     with Sandbox(world.api_url).world() as other:
         other.expire_tokens()
         theirs = App(other)
@@ -86,3 +86,40 @@ def test_time_that_cannot_be(world: World) -> None:
             world.speed_up(speed)
     with pytest.raises(SandboxError, match="advance_s"):
         world.advance(-5)
+
+
+def test_a_long_advance_leaves_the_other_worlds_their_turn(sandbox: Sandbox) -> None:
+    """A day of two cars' lives takes seconds of the machine; others wait for none of it."""
+    with sandbox.world(2) as busy, sandbox.world() as other:
+        advancing = threading.Thread(target=busy.advance, args=(DAY_S,))
+        begun_s = time.monotonic()
+        advancing.start()
+        waited_s = []
+        while advancing.is_alive():
+            asked_s = time.monotonic()
+            other.vehicle.set_battery(40 + len(waited_s) % 2)
+            waited_s.append(time.monotonic() - asked_s)
+        total_s = time.monotonic() - begun_s
+        assert len(waited_s) > 10, (total_s, waited_s)
+        assert max(waited_s) < total_s / 5
+
+
+def test_a_world_is_let_go_in_the_midst_of_its_advance(sandbox: Sandbox) -> None:
+    world = sandbox.world(2)
+    failed: list[SandboxError] = []
+
+    def advance() -> None:
+        try:
+            world.advance(DAY_S)
+        except SandboxError as error:
+            failed.append(error)
+
+    advancing = threading.Thread(target=advance)
+    advancing.start()
+    time.sleep(0.3)
+    begun_s = time.monotonic()
+    world.close()
+    assert time.monotonic() - begun_s < 2
+    advancing.join(10)
+    assert not advancing.is_alive()
+    assert "reset or let go" in str(failed)

@@ -113,6 +113,25 @@ def test_reset_undoes_what_apps_people_and_tests_did(sandbox: Sandbox) -> None:
         app.close()
 
 
+def test_reset_ends_what_the_app_got_by_codes_of_its_own(world: World, app: App) -> None:
+    def exchange(code: str) -> httpx.Response:
+        form = {"grant_type": "authorization_code", "code": code, "client_id": world.client_id}
+        form |= {"client_secret": world.client_secret, "redirect_uri": world.redirect_uri}
+        return httpx.post(world.token_url, data=form)
+
+    got = exchange(world.authorization_code()).json()
+    unused = world.authorization_code()
+    headers = {"Authorization": f"Bearer {got['access_token']}"}
+    assert app.http.get("/api/1/users/me", headers=headers).status_code == 200
+    world.reset()
+    assert app.http.get("/api/1/users/me", headers=headers).status_code == 401
+    world.refresh_token, fresh = got["refresh_token"], world.refresh_token
+    assert app.refresh().status_code == 401
+    assert exchange(unused).status_code >= 400
+    world.refresh_token = fresh
+    assert app.refresh().status_code == 200
+
+
 def test_reset_gives_the_app_its_allowance_back(world: World, app: App) -> None:
     while app.post("/wake_up").status_code == 200:
         pass

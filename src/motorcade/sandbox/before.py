@@ -19,8 +19,9 @@ from motorcade.sandbox.faults import (
     ISSUER_PATH,
     Asked,
 )
+from motorcade.sandbox.making import World
 from motorcade.sandbox.times import expired
-from motorcade.sandbox.worlds import World, Worlds
+from motorcade.sandbox.worlds import Worlds
 
 _VEHICLE: Final = re.compile(r"/api/1/vehicles/([^/]+)")
 _VIN_CHARACTERS: Final = 17

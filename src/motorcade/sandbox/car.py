@@ -218,9 +218,10 @@ class Stall:
             self._keychain.put(bytes.fromhex(key.public_key), key.role, CLOUD_KEY)
         self._telemetry.recheck()
 
-    def pace(self, speed: float | None, skip_s: float) -> None:
-        """See `Pace`."""
-        self.sample()
+    def pace(self, speed: float | None, skip_s: float, *, say: bool = True) -> None:
+        """See `Pace`. `say`: how it is before."""
+        if say:
+            self.sample()
         if speed is not None:
             self.car.speed = speed
         if skip_s:

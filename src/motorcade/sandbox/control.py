@@ -17,6 +17,8 @@ from motorcade.vehicle.vehicle_file import MqttAccess
 SOCKET: Final = "cars.sock"
 LINE_BYTES_MAX: Final = 4 << 20
 CONNECT_S_MAX: Final = 60.0  # the cars' process starts beside this one
+IDLE_MAX: Final = 4  # connections kept for the next question
+SHORT_S: Final = 300.0  # a skip of no more keeps its turn like any other question
 _RETRY_S: Final = 0.05
 
 
@@ -128,13 +130,16 @@ class CarsRefusedError(Exception):
     """The cars' process says that this cannot be."""
 
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
+
 class Cars:
-    """The API's end. One question at a time."""
+    """The API's end. One question at a time on a connection: a long skip has one for itself."""
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._turn = asyncio.Lock()
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._idle: list[Streams] = []
+        self._short = asyncio.Lock()
 
     async def tell(self, message: Message) -> list[CarView]:
         """Ask, and wait until it is done.
@@ -143,41 +148,48 @@ class Cars:
             CarsFailedError: nobody answers.
             CarsRefusedError: it cannot be; the text says why.
         """
-        async with self._turn:
-            try:
-                reader, writer = await self._open()
-                writer.write(msgspec.json.encode(message) + b"\n")
-                line = await reader.readline()
-                reply = msgspec.json.decode(line, type=Reply)
-            except (OSError, ValueError) as error:  # ValueError: cut short, or too long
-                self.close()
-                raise CarsFailedError(f"the cars' process does not answer: {error}") from error
+        long = isinstance(message, Pace) and message.skip_s > SHORT_S
+        async with contextlib.nullcontext() if long else self._short:
+            reply = await self._ask(message)
         if reply.error:
             raise CarsRefusedError(reply.error)
         return reply.cars
 
+    async def _ask(self, message: Message) -> Reply:
+        streams = None
+        kept = False
+        try:
+            streams = self._idle.pop() if self._idle else await self._open()
+            streams[1].write(msgspec.json.encode(message) + b"\n")
+            reply = msgspec.json.decode(await streams[0].readline(), type=Reply)
+            kept = True
+        except (OSError, ValueError) as error:  # ValueError: cut short, or too long
+            raise CarsFailedError(f"the cars' process does not answer: {error}") from error
+        finally:  # also where whoever asked went: the answer of a question is no other's
+            if streams is not None:
+                if kept and len(self._idle) < IDLE_MAX:
+                    self._idle.append(streams)
+                else:
+                    streams[1].close()
+        return reply
+
     def close(self) -> None:
         """Ask no more."""
-        if self._streams is not None:
-            self._streams[1].close()
-            self._streams = None
+        for _, writer in self._idle:
+            writer.close()
+        self._idle.clear()
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    async def _open(self) -> Streams:
         """Connect, waiting for the other process to start. Raises `OSError`."""
-        if self._streams is None:
-            end_s = asyncio.get_running_loop().time() + CONNECT_S_MAX
-            while True:
-                try:
-                    with unix_socket(self._data / RUN_DIRECTORY / SOCKET, connect=True) as opened:
-                        self._streams = await asyncio.open_unix_connection(
-                            sock=opened, limit=LINE_BYTES_MAX
-                        )
-                    break
-                except OSError:
-                    if asyncio.get_running_loop().time() > end_s:
-                        raise
-                    await asyncio.sleep(_RETRY_S)
-        return self._streams
+        end_s = asyncio.get_running_loop().time() + CONNECT_S_MAX
+        while True:
+            try:
+                with unix_socket(self._data / RUN_DIRECTORY / SOCKET, connect=True) as opened:
+                    return await asyncio.open_unix_connection(sock=opened, limit=LINE_BYTES_MAX)
+            except OSError:
+                if asyncio.get_running_loop().time() > end_s:
+                    raise
+                await asyncio.sleep(_RETRY_S)
 
 
 async def serve_lines(data: Path, answer: Any) -> asyncio.Server:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from motorcade import app
+from motorcade.sandbox.making import Wanted
 from motorcade.sandbox.routes import extras
-from motorcade.sandbox.worlds import Wanted, Worlds
+from motorcade.sandbox.worlds import Worlds
 from motorcade.supervisor import StopEvents
 
 

@@ -49,6 +49,7 @@ from motorcade.sandbox.faults import (
     Fault,
 )
 from motorcade.sandbox.machine import PARKED
+from motorcade.sandbox.making import Wanted, World
 from motorcade.sandbox.shown import (
     ClockShown,
     CodeShown,
@@ -59,7 +60,7 @@ from motorcade.sandbox.shown import (
     show_vehicle,
     show_world_now,
 )
-from motorcade.sandbox.worlds import NotInForceError, Wanted, World, WorldError, Worlds
+from motorcade.sandbox.worlds import NotInForceError, WorldError, Worlds
 from motorcade.vehicle.signed.program import Signing
 
 _LOCAL_NAMES: Final = ("localhost", "localhost.")
@@ -187,7 +188,7 @@ async def make_code(
         raise ApiError(400, "invalid_field", f"scopes: of {' '.join(known.SCOPES)}")
 
     def issue() -> str:
-        asked = worlds.code_request(world.person, world.app, body.redirect_uri)
+        asked = worlds.maker.code_request(world.person, world.app, body.redirect_uri)
         return worlds.issue_code(
             replace(asked, scopes=scopes, challenge=body.code_challenge, nonce=body.nonce)
         )

@@ -8,7 +8,8 @@ from motorcade.sandbox.control import CarView
 from motorcade.sandbox.faults import (
     Fault,
 )
-from motorcade.sandbox.worlds import World, Worlds
+from motorcade.sandbox.making import World
+from motorcade.sandbox.worlds import Worlds
 
 
 class UserShown(Struct, kw_only=True):

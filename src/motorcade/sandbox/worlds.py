@@ -7,19 +7,15 @@ are connected and their time stands still.
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
 import structlog
 
 from motorcade.api.counter import Counter
 from motorcade.identity.authority import Authority
-from motorcade.identity.signing import command_signer
 from motorcade.identity.tokens import TokenAuthority
-from motorcade.registry.people.port import App, AppRequest, CodeRequest, People, Person, Session
-from motorcade.registry.port import IssuedCertificate, NewVehicle
+from motorcade.registry.people.port import CodeRequest, People
 from motorcade.registry.signing.port import SigningState
 from motorcade.sandbox import known
 from motorcade.sandbox.car import DOWN
@@ -30,17 +26,16 @@ from motorcade.sandbox.control import (
     CarsRefusedError,
     CarView,
     Change,
-    Key,
     Pace,
     Remove,
     Renew,
 )
 from motorcade.sandbox.faults import Faults
 from motorcade.sandbox.machine import MARK, PARKED
+from motorcade.sandbox.making import Maker, Wanted, World, at_start
 from motorcade.sandbox.times import Issued, WorldTime
 from motorcade.state.port import VehicleState
 from motorcade.vehicle.signed.program import Signing
-from motorcade.vehicle.vehicle_file import MqttAccess
 
 SPARES: Final = 2  # worlds made ahead, of each number of cars that was asked for
 SHAPES_MAX: Final = 4  # numbers of cars of which there are spares; the last asked for are kept
@@ -50,8 +45,6 @@ ONLINE_S_MAX: Final = 30.0
 IN_FORCE_S_MAX: Final = 5.0
 _POLL_S: Final = 0.002
 _MARGIN_US: Final = 10_000_000
-_ROLE: Final = "OWNER"
-BROWSER: Final = "sandbox"  # a name: worlds have owners, who have no browsers
 
 _log = structlog.get_logger()
 
@@ -62,34 +55,6 @@ class WorldError(Exception):
 
 class NotInForceError(Exception):
     """It was done, but the platform does not show it."""
-
-
-@dataclass(slots=True)
-class World:
-    """One world."""
-
-    id: str
-    seed: int
-    person: Person
-    app: App
-    session: Session
-    refresh_token: str
-    cars: list[CarSpec]
-    vehicle_ids: dict[str, int]  # by VIN: Tesla's `id`
-    time: WorldTime
-    start_speed: float = 1.0
-    views: dict[str, CarView] = field(default_factory=dict)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)  # one reset or drop after the other
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What is asked of a world."""
-
-    doings: tuple[str, ...] = (PARKED,)  # what each car does
-    seed: int = 1
-    speed: float = 1.0
-    signed_commands: str = Signing.SUPPORTED
 
 
 class IssuedTokens:
@@ -116,10 +81,9 @@ class Worlds:
         self, counter: Counter, authority: Authority, data: Path, redirect_uris: tuple[str, ...]
     ) -> None:
         assert counter.desk is not None  # the composition root gives one
-        self._counter, self._authority, self._data = counter, authority, data
+        self._counter = counter
         self._people: People = counter.desk.people
-        self._redirect_uris = redirect_uris or known.REDIRECT_URIS
-        self._command_keys = dict(command_signer(authority).public_keys)
+        self.maker = Maker(counter, authority, data, redirect_uris or known.REDIRECT_URIS)
         self.cars = Cars(data)
         self.faults = Faults()
         self.issued = Issued()
@@ -133,7 +97,6 @@ class Worlds:
         self._taken = asyncio.Event()
         self._making = asyncio.Lock()  # one at a time: they write to the same files
         self._count = 0  # of worlds
-        self._cars = 0
         self._filling: asyncio.Task[None] | None = None
 
     # What there is.
@@ -222,7 +185,8 @@ class Worlds:
             self.faults.clear(world.id)
             await self.cars.tell(Remove(world.id))
             async with self._making:
-                await asyncio.to_thread(self._register_again, world, wanted)
+                await asyncio.to_thread(self.maker.register_again, world, wanted)
+            self._counter.standing.look()  # open streams of what was granted before
             self._counter.residence.forget()
             begun_us = self._counter.clock.now_us()
             world.seed, world.time = wanted.seed, WorldTime(begun_us, wanted.speed)
@@ -247,7 +211,7 @@ class Worlds:
 
     async def _make(self, world_id: str, wanted: Wanted, speed: float) -> World:
         async with self._making:
-            world = await asyncio.to_thread(self._register, world_id, wanted, speed)
+            world = await asyncio.to_thread(self.maker.register, world_id, wanted, speed)
         self._by_client[world.app.client_id] = world
         for spec in world.cars:
             self._by_vin[spec.vin] = world
@@ -262,119 +226,9 @@ class Worlds:
             ONLINE_S_MAX,
         )
 
-    def _register(self, world_id: str, wanted: Wanted, speed: float) -> World:
-        """Its owner, app and cars, in the registry. Blocks."""
-        now_us = self._counter.clock.now_us()
-        subject = known.subject(world_id)
-        person, _ = self._people.add_person(
-            known.email(world_id), "Sandbox Owner", known.PASSWORD, subject
-        )
-        request = AppRequest(
-            name="Sandbox app",
-            redirect_uris=self._redirect_uris,
-            scopes=known.SCOPES,
-            purpose="To be tested",
-            domain=known.domain(world_id),
-            public_key_pem=known.public_key_pem(),
-            client_id=known.client_id(world_id),
-            secret=known.CLIENT_SECRET,
-        )
-        app, _ = self._people.add_app(request)
-        session, refresh_token = self._grant(person, app)
-        vins = []
-        for place in range(len(wanted.doings)):
-            self._cars += 1
-            vins.append(known.vin(wanted.seed + place, self._cars))
-        added = self._counter.registry.add_vehicles(vins, subject)
-        cars = self._outfit(added, wanted)
-        ids = {new.vehicle.vin: new.vehicle.id for new in added}
-        time = WorldTime(now_us, speed)
-        return World(
-            world_id, wanted.seed, person, app, session, refresh_token, cars, ids, time, speed
-        )
-
-    def _grant(self, person: Person, app: App) -> tuple[Session, str]:
-        """The owner lets the app in. Blocks."""
-        code = self._people.issue_code(self.code_request(person, app, app.redirect_uris[0]), "")
-        begun = self._people.begin_session(code, app, self._desk.prefix)
-        assert begun is not None  # the code is a moment old, and ours
-        return begun
-
-    def code_request(self, person: Person, app: App, redirect_uri: str) -> CodeRequest:
-        """All that the app may ask for, allowed in a browser that has just signed in. Blocks."""
-        mark = self._people.browser_mark(person.email, BROWSER)
-        signed_in = self._people.sign_in(self._people.begin_sign_in(person.id, BROWSER, mark))
-        assert signed_in is not None  # a moment ago
-        return CodeRequest(
-            person_id=person.id,
-            app_id=app.id,
-            scopes=known.SCOPES,
-            asked=known.SCOPES,
-            redirect_uri=redirect_uri,
-            challenge="",
-            nonce="",
-            signed_in_time_us=signed_in.signed_in_time_us,
-            sign_in_id=signed_in.id,
-        )
-
-    def _outfit(self, added: list[NewVehicle], wanted: Wanted) -> list[CarSpec]:
-        """Certificates and specifications. Blocks."""
-        keys = (Key(known.public_key_hex(), _ROLE),)
-        cars, issued = [], []
-        for place, new in enumerate(added):
-            vehicle = new.vehicle
-            certificate = self._authority.issue_vehicle(vehicle.vin)
-            issued.append(
-                IssuedCertificate(vehicle.vin, certificate.serial, certificate.expires_time_us)
-            )
-            folder = self._data / "cars" / vehicle.vin
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            (folder / "cert.pem").write_bytes(certificate.certificate_pem)
-            (folder / "key.pem").write_bytes(certificate.key_pem)
-            cars.append(
-                CarSpec(
-                    vin=vehicle.vin,
-                    token=vehicle.token,
-                    mqtt=MqttAccess(
-                        vehicle.token,
-                        vehicle.token,
-                        new.password,
-                        f"v/{vehicle.token}",
-                        f"v/{vehicle.token}/commands",
-                    ),
-                    cert_file=str(folder / "cert.pem"),
-                    key_file=str(folder / "key.pem"),
-                    ca_file=str(self._authority.ca_file),
-                    command_keys=self._command_keys,
-                    seed=wanted.seed + place,
-                    doing=wanted.doings[place],
-                    signed_commands=wanted.signed_commands,
-                    keys=keys,
-                )
-            )
-        self._counter.registry.record_certificates(issued)
-        return cars
-
-    def _register_again(self, world: World, wanted: Wanted) -> None:
-        """Its cars, and what apps and people have changed of its owner. Blocks."""
-        people, registry, sharing = self._people, self._counter.registry, self._counter.sharing
-        subject = world.person.subject
-        if people.check_password(world.person.email, known.PASSWORD) is None:
-            people.set_password(subject, known.PASSWORD)
-        if sharing is not None and sharing.home(subject) is not None:
-            sharing.set_home(subject, None)
-        people.end_session(world.session.id)
-        world.session, world.refresh_token = self._grant(world.person, world.app)
-        vins = [spec.vin for spec in world.cars]
-        for vin in vins:
-            registry.remove_vehicle(vin)
-        added = registry.add_vehicles(vins, subject)
-        world.cars = self._outfit(added, wanted)
-        world.vehicle_ids = {new.vehicle.vin: new.vehicle.id for new in added}
-
     async def _renew(self, world: World, wanted: Wanted) -> None:
         world.seed = wanted.seed
-        world.cars = [_at_start(spec, wanted, place) for place, spec in enumerate(world.cars)]
+        world.cars = [at_start(spec, wanted, place) for place, spec in enumerate(world.cars)]
         before_us = self._counter.clock.now_us()
         world.time, world.start_speed = WorldTime(before_us, wanted.speed), wanted.speed
         await self._in_force(world, Renew(world.id, world.cars, wanted.speed), before_us)
@@ -470,16 +324,6 @@ class Worlds:
             if loop.time() > end_s:
                 raise NotInForceError(f"not in force after {seconds:g} s: is the machine busy?")
             await asyncio.sleep(_POLL_S)
-
-
-def _at_start(spec: CarSpec, wanted: Wanted, place: int) -> CarSpec:
-    """The same car at its start, as wanted."""
-    return msgspec.structs.replace(
-        spec,
-        seed=wanted.seed + place,
-        doing=wanted.doings[place],
-        signed_commands=wanted.signed_commands,
-    )
 
 
 def _same(told: SigningState, view: CarView) -> bool:
