@@ -2,11 +2,12 @@
 
 import threading
 import time
+from math import inf
 
 import pytest
 
 from motorcade.sandbox.client import Sandbox, SandboxError, World
-from motorcade.sandbox.times import Issued, WorldTime, expired
+from motorcade.sandbox.times import Issued, WorldTime, left_s
 from tests.sandbox.app import App
 
 S = 1_000_000
@@ -32,8 +33,12 @@ def test_a_token_made_after_the_jump_is_young() -> None:
     clock.pace(1_500_000, None, 28_800)
     issued.note("new", 1_600_000)
     now_us = 1_700_000
-    assert expired(clock, issued.of("old", 1), 28_800, now_us)
-    assert not expired(clock, issued.of("new", 1), 28_800, now_us)
+    assert left_s(clock, issued.of("old", 1), 28_800, now_us) == 0
+    assert left_s(clock, issued.of("new", 1), 28_800, now_us) == pytest.approx(28_799.9)
+    clock.pace(now_us, 10, 0)
+    assert left_s(clock, issued.of("new", 1), 28_800, now_us) == pytest.approx(2_879.99)
+    clock.pace(now_us, 0, 0)
+    assert left_s(clock, issued.of("new", 1), 28_800, now_us) == inf
 
 
 def test_a_car_lives_faster_than_the_machine(world: World, app: App) -> None:

@@ -24,6 +24,7 @@ from motorcade.api.errors import (
     wrong_token,
 )
 from motorcade.api.inside import Inside
+from motorcade.api.lifetimes import Lifetimes
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.privacy import PrivacyBook
 from motorcade.api.rates import Allowance, Rates
@@ -56,6 +57,10 @@ TOKENS_CACHED_MAX: Final = 4_096  # a check of the signature costs some 200 µs,
 VIN_CHARACTERS: Final = 17
 
 
+async def no_obstacle(_path: str, _access: AccessToken, _tag: str) -> None:
+    """Stands where nothing is put before a gRPC call."""
+
+
 async def no_key(domain: str) -> bytes:
     """Stands where the composition root gives nothing that fetches. Raises `KeyFetchError`."""
     raise KeyFetchError(f"{domain}: this server fetches no keys: the operator vouches")
@@ -83,12 +88,16 @@ class Counter:
     privacy: Privacy | None = None  # what owners keep from apps
     access_log: AccessLog | None = None  # what apps asked, for owners to read
     answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
+    obstacle: Callable[[str, AccessToken, str], Awaitable[None]] = no_obstacle
+    """Before a gRPC call: its path, who calls, which vehicle. Raises `ApiError`. The sandbox's
+    faults; before HTTP's routes stands its middleware."""
     requests: Tally = field(default_factory=Tally)  # HTTP answers, by status
     calls: Tally = field(default_factory=Tally)  # gRPC calls that ended, by status code
     streams: Streams = field(init=False)
     rates: Rates = field(init=False)
     standing: Standing = field(init=False)
     residence: Residence = field(init=False)
+    lifetimes: Lifetimes = field(init=False)
     answers: Answers = field(init=False)
     accesses: AccessNotes = field(init=False)
     _book: PrivacyBook = field(init=False)
@@ -105,6 +114,7 @@ class Counter:
         flush_s = self.config.api.access_flush_s
         self.accesses = AccessNotes(self.access_log, self.clock, flush_s)
         poll_s = self.config.api.revocation_poll_ms / 1e3
+        self.lifetimes = Lifetimes(self.clock)
         self.standing = Standing(self.people, self.tokens, poll_s)
         self.residence = Residence(
             self.sharing,
@@ -198,7 +208,7 @@ class Counter:
             if len(self._verified) >= TOKENS_CACHED_MAX:
                 del self._verified[next(iter(self._verified))]
             self._verified[bearer] = access
-        elif access.expires_time_us <= self.clock.now_us():
+        if self.lifetimes.left_s(access) <= 0:
             del self._verified[bearer]
             raise unauthorized(TOKEN_EXPIRED)
         held = self.standing.scopes(access)

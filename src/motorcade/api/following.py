@@ -1,6 +1,5 @@
 """Following a vehicle for as long as a connection and its token last, in whatever protocol."""
 
-import asyncio
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -44,18 +43,16 @@ def carried(counter: Counter, asked: Asked, encode: Encode = as_json) -> Iterato
     holder = counter.streams.carry(
         asked.resume, lambda feed: feed.is_of(access, vehicle, encode), make, asked.interval_ms
     )
-    expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
-    expiry = asyncio.get_running_loop().call_later(expires_s, holder.finish, End.EXPIRED)
     revoked = partial(holder.finish, End.REVOKED)
     counter.standing.watch(access, revoked, asked.generation)
     park = True
     try:
-        yield holder
+        with counter.lifetimes.told(access, partial(holder.finish, End.EXPIRED)):
+            yield holder
     except WebSocketDisconnect as gone:
         park = gone.code not in LEFT
     except OSError:
         pass  # while it was written to: the app may come back
     finally:
         counter.standing.unwatch(revoked)
-        expiry.cancel()
         counter.streams.part(holder, park=park and holder.end is not End.REVOKED)

@@ -53,7 +53,7 @@ async def stream(
             asked = _asked(socket, counter, tag)
             place.enter_context(counter.streams.place())
         except ApiError as error:
-            await _deny(socket, error)
+            await deny(socket, socket.send, error)
             return
         counter.accesses.note(asked.access, asked.vehicle.token, "stream")
         offered = socket.scope.get("subprotocols") or []
@@ -172,9 +172,9 @@ def _asked(connection: Connection, counter: Counter, tag: str) -> Asked:
     return Asked(access, counter.generation, vehicle, resume, interval_ms)
 
 
-async def _deny(socket: AnySocket, error: ApiError) -> None:
+async def deny(connection: Connection, send: Any, error: ApiError) -> None:
     """Answer the handshake with the refusal's own status (ASGI: WebSocket denial response)."""
-    answer = refusal(socket, error)
+    answer = refusal(connection, error)
     headers = [(b"content-type", b"application/json")]
     headers += [(name.lower().encode(), text.encode()) for name, text in answer.headers.items()]
     start: Any = {
@@ -183,19 +183,24 @@ async def _deny(socket: AnySocket, error: ApiError) -> None:
         "headers": headers,
     }
     last: Any = {"type": "websocket.http.response.body", "body": answer.content}
-    await socket.send(start)
-    await socket.send(last)
+    await send(start)
+    await send(last)
 
 
 def _access(connection: Connection, counter: Counter) -> AccessToken:
     """Bearer by header, by `access_token` in the query, or by subprotocol. Raises the 401."""
     if "authorization" in connection.headers:
         return counter.access(connection)
-    bearer = connection.query_params.get("access_token", "")
-    protocols: Any = connection.scope.get("subprotocols") or ()
-    for offered in protocols:
-        if offered.startswith(BEARER_PROTOCOL):
-            bearer = offered.removeprefix(BEARER_PROTOCOL)
+    bearer = offered_bearer(connection)
     if not bearer:
         raise unauthorized()
     return counter.verify(bearer)
+
+
+def offered_bearer(connection: Connection) -> str:
+    """The token that comes without a header of its own, unchecked; "" for none."""
+    protocols: Any = connection.scope.get("subprotocols") or ()
+    for offered in reversed(protocols):
+        if offered.startswith(BEARER_PROTOCOL):
+            return str(offered.removeprefix(BEARER_PROTOCOL))
+    return str(connection.query_params.get("access_token", ""))

@@ -5,27 +5,29 @@ import base64
 import binascii
 import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
 import msgspec
+from litestar.connection import ASGIConnection
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from motorcade.api.counter import Counter
-from motorcade.api.errors import TOKEN_EXPIRED, unauthorized
+from motorcade.api.counter import Connection, Counter
+from motorcade.api.errors import TOKEN_EXPIRED, ApiError, unauthorized
+from motorcade.api.stream import deny, offered_bearer
+from motorcade.identity.port import AccessToken
 from motorcade.sandbox.faults import (
     ISSUER_PATH,
     Asked,
 )
-from motorcade.sandbox.making import World
-from motorcade.sandbox.times import expired
 from motorcade.sandbox.worlds import Worlds
 
 _VEHICLE: Final = re.compile(r"/api/1/vehicles/([^/]+)")
 _VIN_CHARACTERS: Final = 17
 PREFIX: Final = "/sandbox"
+SERVED: Final = (ScopeType.HTTP, ScopeType.WEBSOCKET)
 
 
 def before(worlds: Worlds, counter: Counter) -> Callable[[ASGIApp], ASGIApp]:
@@ -34,26 +36,30 @@ def before(worlds: Worlds, counter: Counter) -> Callable[[ASGIApp], ASGIApp]:
     def wrap(app: ASGIApp) -> ASGIApp:
         async def before(scope: Scope, receive: Receive, send: Send) -> None:
             path = str(scope["path"])
-            if scope["type"] == ScopeType.HTTP and not path.startswith(PREFIX):
-                claims = _claims(dict(scope["headers"]).get(b"authorization", b""))
+            if scope["type"] in SERVED and not path.startswith(PREFIX):
+                connection: Connection = ASGIConnection(scope)
+                bearer = connection.headers.get("authorization") or offered_bearer(connection)
+                claims = _claims(bearer.encode())
                 client_id = str(claims.get("azp", ""))
                 if path.startswith(ISSUER_PATH):
                     receive, client_id = await _peek(scope, receive)
                 world = worlds.of_client(client_id)
                 asked = Asked(
-                    method=str(scope.get("method", "")),
+                    method=str(scope.get("method", "GET")),  # a WebSocket's handshake is one
                     path=path,
                     vin=_vin(counter, path),
                     world="" if world is None else world.id,
                     client_id=client_id,
                 )
-                verdict = worlds.faults.take(asked)
-                if verdict.latency_s:
-                    await asyncio.sleep(verdict.latency_s)
-                if verdict.error is not None:
-                    raise verdict.error
-                if world is not None:
-                    _check_age(worlds, counter, world, claims)
+                try:
+                    await _obstruct(worlds, asked)
+                except ApiError as error:
+                    if scope["type"] == ScopeType.HTTP:
+                        raise
+                    await deny(connection, send, error)
+                    return
+                if path.startswith(ISSUER_PATH):  # the others ask `counter.lifetimes`
+                    _check_age(worlds, claims)
             await app(scope, receive, send)
 
         return before
@@ -61,15 +67,40 @@ def before(worlds: Worlds, counter: Counter) -> Callable[[ASGIApp], ASGIApp]:
     return wrap
 
 
-def _check_age(worlds: Worlds, counter: Counter, world: World, claims: dict[str, Any]) -> None:
+def before_calls(
+    worlds: Worlds, counter: Counter
+) -> Callable[[str, AccessToken, str], Awaitable[None]]:
+    """The same before gRPC's calls, as a `Counter.obstacle`."""
+
+    async def obstacle(path: str, access: AccessToken, tag: str) -> None:
+        world = worlds.of_client(access.client_id)
+        asked = Asked(
+            method="POST",  # as gRPC's requests are HTTP/2's
+            path=path,
+            vin=_vin_of(counter, tag),
+            world="" if world is None else world.id,
+            client_id=access.client_id,
+        )
+        await _obstruct(worlds, asked)
+
+    return obstacle
+
+
+async def _obstruct(worlds: Worlds, asked: Asked) -> None:
+    """Do to a request what its faults say. Raises their answer."""
+    verdict = worlds.faults.take(asked)
+    if verdict.latency_s:
+        await asyncio.sleep(verdict.latency_s)
+    if verdict.error is not None:
+        raise verdict.error
+
+
+def _check_age(worlds: Worlds, claims: dict[str, Any]) -> None:
     """Raises the 401."""
-    if world.time.plain:
-        return
-    issued_s, ends_s = claims.get("iat"), claims.get("exp")
-    if type(issued_s) is not int or type(ends_s) is not int:
+    ends_s, token_id = claims.get("exp"), str(claims.get("jti", ""))
+    if type(ends_s) is not int:
         return  # no token of ours: the API will say so
-    issued_us = worlds.issued.of(str(claims.get("jti", "")), issued_s)
-    if expired(world.time, issued_us, ends_s - issued_s, counter.clock.now_us()):
+    if worlds.lifetimes.by_world_s(str(claims.get("azp", "")), token_id, ends_s) <= 0:
         raise unauthorized(TOKEN_EXPIRED)
 
 
@@ -108,7 +139,10 @@ async def _peek(scope: Scope, receive: Receive) -> tuple[Receive, str]:
 def _vin(counter: Counter, path: str) -> str:
     """The vehicle that a path names, by VIN or id; "" for none."""
     found = _VEHICLE.match(path)
-    tag = found.group(1) if found else ""
+    return _vin_of(counter, found.group(1)) if found else ""
+
+
+def _vin_of(counter: Counter, tag: str) -> str:
     if tag.isascii() and tag.isdigit() and len(tag) < _VIN_CHARACTERS:
         vehicle = counter.registry.vehicle_by_id(int(tag))
         return vehicle.vin if vehicle is not None else ""

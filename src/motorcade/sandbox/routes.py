@@ -25,7 +25,7 @@ from motorcade.api.errors import ApiError, not_found
 from motorcade.api.shapes import Envelope
 from motorcade.registry.sharing.port import Home
 from motorcade.sandbox import known
-from motorcade.sandbox.before import PREFIX, before
+from motorcade.sandbox.before import PREFIX, before, before_calls
 from motorcade.sandbox.bodies import (
     ClockBody,
     CodeBody,
@@ -314,6 +314,7 @@ def extras(worlds: Worlds, counter: Counter) -> Extras:
         },
         guards=[_guard],
     )
+    counter.obstacle = before_calls(worlds, counter)
     return Extras((router,), (before(worlds, counter),))
 
 

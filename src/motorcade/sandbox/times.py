@@ -6,6 +6,7 @@ Cars live by it, and access tokens age by it. Nothing else does: see `docs/sandb
 from bisect import bisect_right
 from collections import OrderedDict
 from dataclasses import dataclass
+from math import inf
 from typing import Final
 
 MARKS_MAX: Final = 10_000
@@ -69,6 +70,10 @@ class Issued:
         return self._times.get(token_id, issued_s * 1_000_000)
 
 
-def expired(time: WorldTime, issued_us: int, good_s: int, now_us: int) -> bool:
-    """Whether a token that is good for so long is too old by a world's time."""
-    return time.at(now_us) - time.at(issued_us) >= good_s * 1e6
+def left_s(time: WorldTime, issued_us: int, good_s: int, now_us: int) -> float:
+    """How many seconds of the machine a token that is good for so long has left by a world's time,
+    as that goes now; 0: it is too old."""
+    left_us = good_s * 1e6 - (time.at(now_us) - time.at(issued_us))
+    if left_us <= 0:
+        return 0.0
+    return left_us / 1e6 / time.speed if time.speed else inf

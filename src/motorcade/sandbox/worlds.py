@@ -31,6 +31,7 @@ from motorcade.sandbox.control import (
     Renew,
 )
 from motorcade.sandbox.faults import Faults
+from motorcade.sandbox.lifetimes import WorldLifetimes
 from motorcade.sandbox.machine import MARK, PARKED
 from motorcade.sandbox.making import Maker, Wanted, World, at_start
 from motorcade.sandbox.times import Issued, WorldTime
@@ -90,6 +91,9 @@ class Worlds:
         self.seed = 1
         tokens = IssuedTokens(counter.desk.tokens, self.issued, counter.clock.now_us)
         counter.desk.tokens = tokens  # type: ignore[assignment]
+        good_s = counter.config.identity.app_token_s
+        self.lifetimes = WorldLifetimes(counter.clock, self._time_of, self.issued, good_s)
+        counter.lifetimes = self.lifetimes
         self._worlds: dict[str, World] = {}
         self._by_client: dict[str, World] = {}
         self._by_vin: dict[str, World] = {}
@@ -115,6 +119,10 @@ class Worlds:
     def of_client(self, client_id: str) -> World | None:
         """The world of an app."""
         return self._by_client.get(client_id)
+
+    def _time_of(self, client_id: str) -> WorldTime | None:
+        world = self._by_client.get(client_id)
+        return None if world is None else world.time
 
     def of_vin(self, vin: str) -> World:
         """The world of a car. Raises `LookupError`."""
@@ -254,11 +262,13 @@ class Worlds:
         before_us = self._counter.clock.now_us()
         await self._in_force(world, Pace(world.id, speed, skip_s), before_us)
         world.time.pace(self._counter.clock.now_us(), speed, skip_s)
+        self.lifetimes.look()
 
     def expire_tokens(self, world: World) -> None:
         """Every access token made until now is too old."""
         good_s = self._counter.config.identity.app_token_s
         world.time.pace(self._counter.clock.now_us(), None, float(good_s))
+        self.lifetimes.look()
 
     def access_token(self, world: World) -> str:
         """A new one for the world's app."""

@@ -16,6 +16,7 @@ from grpc import StatusCode
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from motorcade.api.errors import ApiError
 from motorcade.api.rates import Rates
 from motorcade.api.rights import RPCS, Right
 from motorcade.api.rpc.fleet import Fleet
@@ -24,6 +25,7 @@ from motorcade.api.sight import LOCATION_SIGNALS
 from motorcade.commands.port import CommandView, Step
 from motorcade.commands.states import State
 from motorcade.events import Encoding, Flags, Topic
+from motorcade.identity.port import AccessToken
 from motorcade.identity.scopes import APP_SCOPES, SCOPES
 from motorcade.log.errors import LogFullError, LogWriteError
 from motorcade.log.port import Edge
@@ -503,3 +505,35 @@ def test_a_stop_says_goodbye_and_acknowledges_what_it_took(tmp_path: Path) -> No
                 assert error.code() is StatusCode.UNAVAILABLE
                 assert "the server is shutting down" in error.details()
             go.set()
+
+
+# --- what a deployment puts before calls ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["StreamState", "SendCommand"])
+def test_an_obstacle_stands_before_a_call(
+    platform: Platform, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    asked = []
+
+    async def obstacle(path: str, access: AccessToken, tag: str) -> None:
+        asked.append((path, access.client_id, tag))
+        raise ApiError(503, "service unavailable", headers={"Retry-After": "7"})
+
+    monkeypatch.setattr(platform.counter, "obstacle", obstacle)
+    error = refusal(call(channel, name))
+    assert error.code() is StatusCode.UNAVAILABLE
+    assert dict(error.trailing_metadata())["retry-after"] == "7"
+    assert asked == [(f"/{SERVICE}/{name}", "test", VINS[0])]
+
+
+def test_a_stream_ends_when_its_tokens_lifetime_is_cut(
+    platform: Platform, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = call(channel, "StreamState")
+    assert next(answers).HasField("snapshot")
+    monkeypatch.setattr(platform.counter.lifetimes, "left_s", lambda _access: 0.0)
+    platform.loop.call_soon_threadsafe(platform.counter.lifetimes.look)
+    error = refusal(answers)
+    assert error.code() is StatusCode.UNAUTHENTICATED
+    assert "token expired" in error.details()

@@ -6,6 +6,7 @@ The rules are HTTP's: `rights.py`, `rates.py`, `standing.py`, `feed.py` and `com
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Any, Final
 
 import grpc
@@ -145,13 +146,13 @@ class Fleet:
         def revoked() -> None:
             end(unauthorized(LOGIN_REQUIRED))
 
-        left_s = max(0.0, (access.expires_time_us - self._counter.clock.now_us()) / 1e6)
-        expired = asyncio.get_running_loop().call_later(left_s, end, unauthorized(TOKEN_EXPIRED))
+        expired = partial(end, unauthorized(TOKEN_EXPIRED))
         self._counter.standing.watch(access, revoked, self._counter.generation)
         self._open.add(end)
         self._empty.clear()
         try:
-            yield access
+            with self._counter.lifetimes.told(access, expired):
+                yield access
         except asyncio.CancelledError:
             if not why:
                 raise  # the client went
@@ -162,11 +163,11 @@ class Fleet:
             if not self._open:
                 self._empty.set()
             self._counter.standing.unwatch(revoked)
-            expired.cancel()
 
     async def _stream_state(self, access: AccessToken, data: bytes, context: Any) -> None:
         counter = self._counter
         asked = self._read(StreamStateRequest, data)
+        await counter.obstacle(STREAM_STATE.path, access, asked.vehicle)
         vehicle = counter.vehicle(access, asked.vehicle)
         counter.take(STREAM_STATE, access, vehicle.token)
         if asked.min_interval_ms > INTERVAL_MS_MAX:
@@ -182,6 +183,7 @@ class Fleet:
 
     async def _send_command(self, access: AccessToken, data: bytes, context: Any) -> None:
         asked = self._read(SendCommandRequest, data)
+        await self._counter.obstacle(SEND_COMMAND.path, access, asked.vehicle)
         try:
             vehicle, request = self._judge_command(access, asked)
             with self._hearing(vehicle) as news:
