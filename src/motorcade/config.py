@@ -30,6 +30,7 @@ class LogConfig:
     batch_records_max: int = 65_536  # one bulk buffer: rows
     batch_bytes_max: int = 32 << 20  # one bulk buffer: bytes; above the largest record (16 MB)
     queue_bytes_max: int = 64 << 20  # waiting in one writer; append then fails with LogBusyError
+    inline_bytes_max: int = 0  # a commit up to this its caller makes: for a log that is in memory
     bulk_commit_spacing_ms: float = (
         10.0  # least time from a commit of many records to the next (0009)
     )

@@ -279,3 +279,129 @@ def test_rows_that_do_not_belong_here_are_refused_at_once(
     with pytest.raises(ValueError, match="inside the"):
         bench.writer.append(RecordBatch(batch(0, 2).rows, np.zeros(3, np.uint8)))
     assert bench.read() == []
+
+
+# -- in a caller's thread, where a sync waits for nothing ------------------------------------------
+
+INLINE = replace(SMALL, inline_bytes_max=2_000, housekeeping_s=0.01)
+
+
+@pytest.fixture
+def inline(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "log", config=INLINE)
+    yield bench
+    bench.files.released.set()
+    bench.log.close()
+
+
+def test_a_small_commit_is_durable_when_append_returns(inline: Bench) -> None:
+    for start in range(0, 60, 6):
+        future = inline.writer.append(batch(start, 6))
+        assert future.done()
+        assert numbers(list(future.result())) == list(range(start, start + 6))
+    assert inline.writer.queued_bytes == 0
+    inline.lose_power()
+    assert numbers(inline.read()) == list(range(60))
+
+
+def test_a_large_one_waits_for_the_thread(inline: Bench) -> None:
+    inline.files.hold()
+    future = inline.writer.append(batch(0, 30))  # 88 bytes a row, and theirs
+    assert inline.files.entered.wait(WAIT_S)
+    assert not future.done()
+    inline.files.released.set()
+    assert numbers(list(future.result(WAIT_S))) == list(range(30))
+
+
+def test_what_comes_beside_a_commit_waits_for_it(inline: Bench) -> None:
+    inline.files.hold()
+    first = threading.Thread(target=inline.writer.append, args=(batch(0, 2),))
+    first.start()
+    assert inline.files.entered.wait(WAIT_S)
+    waiting = [inline.writer.append(batch(start, 2)) for start in (2, 4)]
+    assert not any(future.done() for future in waiting)
+    inline.files.released.set()
+    for future in waiting:
+        future.result(WAIT_S)
+    first.join(WAIT_S)
+    assert numbers(inline.read()) == list(range(6))
+
+
+def test_callers_of_many_threads_lose_nothing(tmp_path: Path) -> None:
+    config = replace(LogConfig(partitions=4), inline_bytes_max=2_000, housekeeping_s=0.001)
+    bench = Bench(tmp_path / "log", config=config)
+    futures: list[list[Any]] = [[] for _ in range(4)]
+
+    def work(number: int) -> None:
+        for start in range(number * 600, (number + 1) * 600, 3):
+            futures[number].append(bench.writer.append(batch(start, 3)))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT_S)
+    for each in futures:
+        assert [numbers(list(one.result(WAIT_S)))[0] for one in each] == sorted(
+            numbers(list(one.result(WAIT_S)))[0] for one in each
+        )
+    found = bench.read()
+    assert sorted(numbers(found)) == list(range(2_400))
+    by_place: dict[tuple[int, int], list[int]] = {}
+    for one in found:
+        by_place.setdefault((one.topic, one.partition), []).append(one.position)
+    assert all(positions == list(range(len(positions))) for positions in by_place.values())
+    bench.log.close()
+
+
+def test_a_commit_here_that_fails_is_told_and_the_next_one_holds(inline: Bench) -> None:
+    inline.writer.append(batch(0, 6)).result(WAIT_S)
+    inline.files.fail(1)
+    failed = inline.writer.append(batch(6, 6))
+    assert failed.done()
+    with pytest.raises(LogWriteError):
+        failed.result()
+    inline.writer.append(batch(12, 6)).result(WAIT_S)
+    assert numbers(inline.read()) == [*range(6), *range(12, 18)]
+
+
+def test_a_defect_in_a_commit_here_ends_the_writer(
+    inline: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(EmbeddedWriter, "_commit", lambda *_: 1 / 0)
+    futures = [inline.writer.append(batch(start, 6)) for start in (0, 6)]
+    for future in futures:
+        with pytest.raises(LogWriteError, match="has ended"):
+            future.result(WAIT_S)
+    with pytest.raises(LogClosedError):
+        inline.writer.append(batch(12, 6))
+
+
+def test_a_writer_that_commits_here_still_keeps_house(inline: Bench) -> None:
+    clock = inline.log._clock
+    assert isinstance(clock, SimulatedClock)
+    inline.writer.append(batch(0, 6)).result(WAIT_S)
+    clock.advance(INLINE.segment_age_s_max + 1.0)
+    directory = inline.directory / "gateway-bulk"
+    for _ in range(1_000):
+        if inline.writer._appender._active is None:
+            break
+        threading.Event().wait(0.01)
+    assert inline.writer._appender._active is None  # sealed by its age, though nothing came
+    inline.writer.append(batch(6, 6)).result(WAIT_S)
+    assert len(segment_numbers(inline.files, directory)) == 2
+
+
+def test_closing_takes_what_waits(inline: Bench) -> None:
+    inline.files.hold()
+    first = threading.Thread(target=inline.writer.append, args=(batch(0, 2),))
+    first.start()
+    assert inline.files.entered.wait(WAIT_S)
+    waiting = inline.writer.append(batch(2, 2))
+    closing = threading.Thread(target=inline.writer.close)
+    closing.start()
+    inline.files.released.set()
+    closing.join(WAIT_S)
+    assert not closing.is_alive()
+    assert numbers(list(waiting.result(WAIT_S))) == [2, 3]
+    first.join(WAIT_S)

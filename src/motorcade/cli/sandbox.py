@@ -52,6 +52,8 @@ SETTINGS: Final = (
     "vehicle.reconnect_s_max=1",
 )
 """Other than the platform's, unless `--set` says so."""
+IN_MEMORY: Final = ("log.inline_bytes_max=65536",)
+"""The same where its folder is in memory."""
 
 PROGRAM: Final = "motorcade.sandbox.program"
 GARAGE: Final = "motorcade.sandbox.garage"
@@ -112,6 +114,7 @@ def sandbox(
         "redirect_uris": redirect_uri or [],
     }
     with _folder(data) as place:
+        given = (*(IN_MEMORY if place.is_relative_to(MEMORY) else ()), *(settings or ()))
         log_file = place / "motorcade.log"
 
         async def companion(ready: dict[str, Any]) -> None:
@@ -124,7 +127,7 @@ def sandbox(
                 data=place,
                 listen=listen,
                 ports_auto=ports_word(ports) == "auto",
-                settings=(*SETTINGS, *places_of(region, public_url), *(settings or ())),
+                settings=(*SETTINGS, *places_of(region, public_url), *given),
                 log_file=log_file,
                 log_level=level_word(log_level),
                 program=Program(PROGRAM, {"cars": GARAGE}, {"sandbox": told}),

@@ -294,6 +294,9 @@ class CommandRunner:
         self._busy, self._flushing = False, None
         self._outbox = []
         self._commits += 1
+        if future.done():  # at once: no other thread has to tell
+            self._loop.call_soon(self._committed, entries, future)
+            return
         future.add_done_callback(
             lambda done: self._loop.call_soon_threadsafe(self._committed, entries, done)
         )

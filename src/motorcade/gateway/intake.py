@@ -245,7 +245,10 @@ class Intake:
         self._next_s = self._loop.time() + (self._spacing_s if crowd else self._spacing_s / 5)
         self._committing, self._wanted = staging, False
         self.staging, self._spare = self._spare, staging
-        future.add_done_callback(self._durable)
+        if future.done():  # at once, or never: no other thread has to tell
+            self._loop.call_soon(self._committed, future)
+        else:
+            future.add_done_callback(self._durable)
         return True
 
     def _durable(self, future: Future[RecordBatch]) -> None:

@@ -3,6 +3,9 @@
 Group commit adapts by itself: while one commit is on its way to the disk, appends queue up, and the
 next commit takes them all. One append alone is written from the caller's arrays; several become one
 frame, of which only the rows are copied.
+
+Where the log lies in memory a sync waits for nothing, and two switches of threads would be most of
+a small commit: up to `log.inline_bytes_max` its caller's thread makes it, if nobody else is at it.
 """
 
 import threading
@@ -61,6 +64,8 @@ class EmbeddedWriter:
         self._taken: list[_Queued] = []  # by the commit that is on its way
         self._queued_bytes = 0
         self._closing = False
+        self._working = False  # some thread uses the appender
+        self._defect: Exception | None = None  # of a commit in a caller's thread: ends the writer
         self._wake = threading.Condition()
         self._thread = threading.Thread(target=self._run, name=f"log-{lane.value}", daemon=True)
         self._thread.start()
@@ -109,10 +114,30 @@ class EmbeddedWriter:
                     f"{self._queued_bytes} bytes wait to be written, log.queue_bytes_max is "
                     f"{self._config.queue_bytes_max}: wait for a commit, then append again"
                 )
-            self._queue.append(queued)
             self._queued_bytes += queued.nbytes
-            self._wake.notify()
+            at_once = queued.nbytes <= self._config.inline_bytes_max
+            if not at_once or self._working or self._queue or self._defect is not None:
+                self._queue.append(queued)
+                self._wake.notify()
+                return future
+            self._working = True
+        self._commit_here([queued])
         return future
+
+    def _commit_here(self, taken: list[_Queued]) -> None:
+        """In the caller's thread, which has the appender."""
+        try:
+            self._commit(taken)
+        except Exception as error:  # The thread ends of it, and fails whoever waits.
+            self._taken, self._defect = taken, error
+        self._release()
+
+    def _release(self) -> None:
+        """The appender is free; the thread goes on with what came meanwhile."""
+        with self._wake:
+            self._working = False
+            if self._queue or self._closing or self._defect is not None:
+                self._wake.notify()
 
     def close(self) -> None:
         """See `LogWriter.close`."""
@@ -153,6 +178,8 @@ class EmbeddedWriter:
                     break
                 else:
                     self._appender.housekeep()
+                self._taken = []
+                self._release()
             self._appender.close()
         except Exception:
             logger.exception("log_writer_failed", lane=self._lane.value)
@@ -173,12 +200,20 @@ class EmbeddedWriter:
                 )
 
     def _take(self) -> list[_Queued]:
-        """What the next frame holds; empty when nothing came for a while, or on closing."""
+        """What the next frame holds; empty when nothing came for a while, or on closing.
+
+        The appender is this thread's then.
+        """
         taken: list[_Queued] = []
         nbytes = 0
         with self._wake:
-            if not self._queue and not self._closing:
+            if not self._queue and not self._closing and self._defect is None:
                 self._wake.wait(self._config.housekeeping_s)
+            while self._working:  # by a caller; who tells only if there is something to do
+                self._wake.wait(self._config.housekeeping_s)
+            if self._defect is not None:
+                raise self._defect
+            self._working = True
             while self._queue and len(taken) < _BATCHES_MAX:
                 if taken and nbytes + self._queue[0].nbytes > self._config.batch_bytes_max:
                     break
