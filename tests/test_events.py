@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motorcade import kernels
@@ -90,6 +90,7 @@ def test_a_selection_shares_the_buffer(many: list[Record], data: st.DataObject) 
     assert chosen.buffer is batch.buffer
 
 
+@settings(deadline=None)  # the first call loads the kernel
 @given(entropies, st.integers(1, 4_096))
 def test_kernels_and_objects_agree_on_partitions(entropy: bytes, partitions: int) -> None:
     token = make_token(entropy)
@@ -99,6 +100,7 @@ def test_kernels_and_objects_agree_on_partitions(entropy: bytes, partitions: int
     assert 0 <= expected < partitions
 
 
+@settings(deadline=None)  # the first call loads the kernel
 @given(st.binary(max_size=64))
 def test_kernels_and_objects_agree_on_stream_hashes(stream: bytes) -> None:
     data = np.frombuffer(b"x" + stream + b"y", np.uint8)
