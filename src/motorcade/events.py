@@ -272,7 +272,7 @@ class RecordBatch:
             encoding,
             flags,
             packet_id,
-        ) = _PACKED.unpack_from(rows, index * _PACKED.size)
+        ) = _PACKED.unpack_from(rows, index * _PACKED.size)  # type: ignore[arg-type]
         stream_at = name_bytes
         properties_at = stream_at + stream_bytes
         payload_at = properties_at + properties_bytes
@@ -319,7 +319,7 @@ class RecordBatch:
                 flags |= _IDENTITY_SEQUENCE
                 identity = (fnv1a_64(record.stream), record.sequence)
             _PACKED.pack_into(
-                rows,
+                rows,  # type: ignore[arg-type]
                 index * _PACKED.size,
                 high,
                 low,
