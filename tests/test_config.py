@@ -21,6 +21,8 @@ UNITS = {
         "kib",
         "m",
         "region",
+        "hz",
+        "mps",
     ),
 }
 

@@ -204,6 +204,24 @@ class ApiConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DashboardConfig:
+    """The page: what a car's state is, what its viewers get."""
+
+    moving_speed_mps: float = 0.5  # faster than this a car moves
+    silent_s: float = 300.0  # a car that drove or charged and has not been heard so long is silent
+    silent_resting_s: float = 6 * 3_600.0  # the same of one that was parked or slept
+    viewers_max: int = 2_000  # open streams of pages; beyond: closed, 1013
+    hello_s_max: float = 5.0  # from a stream's opening to its token
+    rate_default_hz: float = 2.0  # frames to a page that names no rate
+    rate_max_hz: float = 4.0  # ... and to one that asks for more
+    view_cars_max: int = 20_000  # more in view: density instead of cars
+    frame_bytes_max: int = 1 << 20  # to one viewer at once; the rest waits for its next frame
+    viewer_bytes_max: int = 4 << 20  # unsent to one viewer: it gets nothing more until it reads
+    filter_vehicles_max: int = 20_000  # found by a search at most
+    page_vehicles_max: int = 500  # of the list at once
+
+
+@dataclass(frozen=True, slots=True)
 class RpcConfig:
     """gRPC."""
 
@@ -349,6 +367,7 @@ class Config:
     commands: CommandsConfig = field(default_factory=CommandsConfig)
     state: StateConfig = field(default_factory=StateConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
+    dashboard: DashboardConfig = field(default_factory=DashboardConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
     rates: RatesConfig = field(default_factory=RatesConfig)
     energy: EnergyConfig = field(default_factory=EnergyConfig)

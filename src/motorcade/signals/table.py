@@ -76,6 +76,15 @@ HOT: Final = frozenset(
         "trunk_rear_open",
         "drive_power",
         "climate_on",
+        # What a car's state on the page is judged by: read of all cars at once, twice a second.
+        "asleep",
+        "software_update_installation_percent_complete",
+        "bms_state",
+        "hvil",
+        "tpms_hard_warning_front_left",
+        "tpms_hard_warning_front_right",
+        "tpms_hard_warning_rear_left",
+        "tpms_hard_warning_rear_right",
     ]
 )
 """Dense columns in live state, 16 bytes per vehicle each: what nearly every vehicle sends often."""

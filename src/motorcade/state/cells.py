@@ -13,7 +13,15 @@ import numpy.typing as npt
 
 from motorcade.signals.catalogue import HOT_IDS, IDS_MAX
 from motorcade.signals.samples import SampleBatch
-from motorcade.state.kernels import NEVER, collect, find_in_chain, index_cells, scatter
+from motorcade.state.columns import WANTED
+from motorcade.state.kernels import (
+    NEVER,
+    collect,
+    find_in_chain,
+    gather_fleet,
+    index_cells,
+    scatter,
+)
 
 FIRST_ENTRIES: Final = 4_096
 HOT_OF: Final = np.full(IDS_MAX, -1, np.int32)
@@ -145,6 +153,19 @@ class Cells:
             np.concatenate((self._times[slots, columns], sparse.time_us[:count])),
             np.concatenate((self._values[slots, columns], sparse.value[:count])),
         )
+
+    def gather(
+        self,
+        first: int,
+        last: int,
+        received_us: npt.NDArray[np.int64],
+        online: npt.NDArray[np.bool_],
+        versions: npt.NDArray[np.int64],
+        out: tuple[npt.NDArray[np.generic], ...],
+    ) -> None:
+        """Copy the slots `first` to `last` into the columns that `columns.py` describes."""
+        hot = self._times, self._values
+        gather_fleet(first, last, *hot, WANTED, received_us, online, versions, out)
 
     def text_values(self) -> npt.NDArray[np.float64]:
         """Every value that is no number, texts among them."""

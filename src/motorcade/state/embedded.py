@@ -19,6 +19,7 @@ from motorcade.signals.samples import TAG_MASK, TEXT_BITS, Dictionary, SampleBat
 from motorcade.signals.signal import Kind
 from motorcade.state.cells import Cells
 from motorcade.state.charges import ChargePorts, ChargeWatch, SavedCharges
+from motorcade.state.columns import STEP_SLOTS, FleetColumns, empty_columns, judged
 from motorcade.state.gate import Gate
 from motorcade.state.kernels import note_received
 from motorcade.state.port import ONLINE, Callback, Change, Handle, SignalValue, VehicleState
@@ -59,15 +60,18 @@ class EmbeddedLiveState:
         self._gate = Gate()
         self._subscribers = Subscribers()
         self._comings = 0
+        self._epoch = 0
         self._serial = 0  # of changes; never the same twice, whatever is restored
         self.records_without_slot = 0  # of vehicles beyond state.vehicles_max
         self._clear()
 
     def _clear(self) -> None:
+        self._epoch += 1
         state = self._config.state
         self._slots = SlotTable(vehicles_max=state.vehicles_max)
         self._cells = Cells(signals_per_vehicle_max=state.signals_per_vehicle_max)
         self._received_us = np.zeros(0, np.int64)
+        self._online = np.zeros(0, np.bool_)  # what `_presence` says, by slot
         self._versions = np.zeros(0, np.int64)  # the serial of a slot's newest change
         self._presence = PresenceTable()
         self._charges = ChargeWatch(self._charging) if self._charging is not None else None
@@ -143,6 +147,37 @@ class EmbeddedLiveState:
     def comings(self) -> int:
         """See `LiveState.comings`."""
         return self._comings
+
+    def fleet(self, now_us: int) -> FleetColumns:
+        """Every vehicle as columns, with its state as of `now_us`.
+
+        Taken in steps, each of which sees whole vehicles; 100,000 cost some milliseconds and hold
+        up nobody for longer than one step. A vehicle that comes meanwhile is in the next one.
+        """
+        with self._gate:
+            high, low = self._slots.tokens()
+            epoch = self._epoch
+        gathered = empty_columns(len(high))
+        for first in range(0, len(high), STEP_SLOTS):
+            last = min(first + STEP_SLOTS, len(high))
+            with self._gate:
+                if self._epoch != epoch:
+                    break  # restored meanwhile: these slots are of other vehicles
+                self._cells.gather(
+                    first, last, self._received_us, self._online, self._versions, gathered
+                )
+        else:
+            return judged(high, low, gathered, now_us, self._config.dashboard)
+        return self.fleet(now_us)
+
+    def epoch(self) -> int:
+        """Another number once slots may mean other vehicles than before."""
+        return self._epoch
+
+    def slot(self, token: VehicleToken) -> int:
+        """The vehicle's row in `fleet`; -1: it never sent anything."""
+        with self._gate:
+            return self._slots.find(*pack_token(token))
 
     def _shown(self, signal: int, time_us: int, value: float, texts: dict[int, str]) -> Change:
         known = BY_ID.get(signal)
@@ -241,6 +276,7 @@ class EmbeddedLiveState:
         more = np.zeros(capacity - len(self._received_us), np.int64)
         self._received_us = np.concatenate((self._received_us, more))
         self._versions = np.concatenate((self._versions, more))
+        self._online = np.concatenate((self._online, more.astype(np.bool_)))
 
     def _note_changes(
         self,
@@ -273,6 +309,7 @@ class EmbeddedLiveState:
                 self._comings += 1
                 self._note_versions(np.array([changed for changed, _ in moved], np.int32))
                 for changed, online in moved:
+                    self._online[changed] = online
                     if self._cells.watched[changed]:
                         value = SignalValue(online, record.event_time_us, "")
                         changes.setdefault(changed, {})[ONLINE] = value
@@ -333,6 +370,7 @@ class EmbeddedLiveState:
             self._received_us[: len(received_us)] = received_us
             self._texts = dict(state.texts)
             self._presence.restore(state.connections)
+            self._online[[slot for slot, _, _ in state.connections]] = True
             self._decoder.dictionary.restore(state.dictionary)
             self._decoder.learn()
             cells = SampleBatch(

@@ -7,6 +7,14 @@ from motorcade.compiled import kernel
 NEVER = np.iinfo(np.int64).min  # the time of a cell that has no value yet
 NONE = -1
 
+# Numbers of `signals/enums.py`; a test compares them.
+GEAR_PARK, GEAR_NONE = 2, 6
+CHARGE_STARTING, CHARGE_ON = 3, 4
+SENTRY_PANIC, BMS_FAULT, HVIL_FAULT = 5, 7, 1
+
+# A car's state on the page, by index.
+MOVING, IDLE, PARKED, CHARGING, UPDATING, SILENT, ALARM = 0, 1, 2, 3, 4, 5, 6
+
 
 @kernel
 def mix(high, low):
@@ -158,6 +166,90 @@ def find_in_chain(head, nexts, signals, wanted):
     return head
 
 
+@kernel
+def gather_fleet(first, last, hot_times, hot_values, wanted, received, online, versions, out):
+    """Copy what the page needs of the slots `first` to `last` out of live state.
+
+    wanted i8: hot columns of latitude, longitude, speed, heading, gear, charge state, detailed
+    charge state, installed percent, asleep, sentry mode, BMS state, HVIL, then four hard warnings
+    of tyres. out: (latitude f8, longitude f8, position time i8, speed f8, speed time i8, heading
+    f8, gear i1, gear time i8, charge state i1, installed percent f8, asleep b1, online b1, alarms
+    u1, received i8, version i8) by slot. NaN, -1 and 0 stand for what nobody has told.
+    """
+    latitude, longitude, placed_us, speed, speed_us, heading = out[:6]
+    gear, gear_us, charge, installed, asleep, online_out, alarms, received_out, version = out[6:]
+    for slot in range(first, last):
+        times, values = hot_times[slot], hot_values[slot]
+        received_out[slot] = received[slot]
+        online_out[slot] = online[slot]
+        version[slot] = versions[slot]
+        north, east = wanted[0], wanted[1]
+        placed = times[north] != NEVER and times[east] != NEVER
+        placed = placed and abs(values[north]) <= 90.0 and abs(values[east]) <= 180.0
+        latitude[slot] = values[north] if placed else np.nan
+        longitude[slot] = values[east] if placed else np.nan
+        placed_us[slot] = min(times[north], times[east]) if placed else 0
+        column = wanted[2]
+        speed[slot] = values[column] if times[column] != NEVER else np.nan
+        speed_us[slot] = times[column] if times[column] != NEVER else 0
+        column = wanted[3]
+        heading[slot] = values[column] if times[column] != NEVER else np.nan
+        column = wanted[4]
+        known = times[column] != NEVER and 0.0 <= values[column] < 100.0
+        gear[slot] = np.int8(values[column]) if known else np.int8(-1)
+        gear_us[slot] = times[column] if known else 0
+        # Cars tell of charging in one of two signals; the newer one counts.
+        column = wanted[5] if times[wanted[5]] >= times[wanted[6]] else wanted[6]
+        known = times[column] != NEVER and 0.0 <= values[column] < 100.0
+        charge[slot] = np.int8(values[column]) if known else np.int8(-1)
+        column = wanted[7]
+        installed[slot] = values[column] if times[column] != NEVER else np.nan
+        column = wanted[8]
+        asleep[slot] = times[column] != NEVER and values[column] == 1.0
+        found = 0
+        if times[wanted[9]] != NEVER and values[wanted[9]] == SENTRY_PANIC:
+            found |= 1
+        if times[wanted[10]] != NEVER and values[wanted[10]] == BMS_FAULT:
+            found |= 2
+        if times[wanted[11]] != NEVER and values[wanted[11]] == HVIL_FAULT:
+            found |= 4
+        for tyre in range(12, 16):
+            if times[wanted[tyre]] != NEVER and values[wanted[tyre]] == 1.0:
+                found |= 8
+        alarms[slot] = found
+
+
+@kernel
+def judge_fleet(columns, now_us, moving_mps, silent_us, silent_resting_us, states):
+    """The state of each car, by the page's order of precedence: see `columns.py`.
+
+    columns: (speed f8, speed time i8, gear i1, gear time i8, charge state i1, installed percent f8,
+    asleep b1, alarms u1, received i8); states u1 of the same length.
+    """
+    speed, speed_us, gear, gear_us, charge, installed, asleep, alarms, received = columns
+    for slot in range(len(states)):
+        in_park = gear[slot] == GEAR_PARK and gear_us[slot] >= speed_us[slot]
+        moves = speed[slot] > moving_mps and not in_park  # not so of NaN
+        in_gear = GEAR_PARK < gear[slot] < GEAR_NONE
+        charges = charge[slot] == CHARGE_STARTING or charge[slot] == CHARGE_ON
+        rests = asleep[slot] or not (moves or in_gear or charges)
+        age_us = now_us - received[slot]
+        if alarms[slot]:
+            states[slot] = ALARM
+        elif received[slot] == 0 or age_us > (silent_resting_us if rests else silent_us):
+            states[slot] = SILENT
+        elif 0.0 < installed[slot] < 100.0:
+            states[slot] = UPDATING
+        elif charges:
+            states[slot] = CHARGING
+        elif moves:
+            states[slot] = MOVING
+        elif in_gear:
+            states[slot] = IDLE
+        else:
+            states[slot] = PARKED
+
+
 def warm() -> None:
     """Compile on production types."""
     unsigned, signed, places = (
@@ -181,3 +273,25 @@ def warm() -> None:
     index_cells(sparse, 0, cells)
     collect(-1, small, small)
     find_in_chain(-1, small, small, 1)
+    wanted = np.zeros(16, np.int64)
+    kinds = [
+        "f8",
+        "f8",
+        "i8",
+        "f8",
+        "i8",
+        "f8",
+        "i1",
+        "i8",
+        "i1",
+        "f8",
+        "b1",
+        "b1",
+        "u1",
+        "i8",
+        "i8",
+    ]
+    out = tuple(np.zeros(1, np.bool_ if kind == "b1" else kind) for kind in kinds)
+    gather_fleet(0, 1, *hot, wanted, signed, np.zeros(1, np.bool_), signed, out)
+    judged = (out[3], out[4], out[6], out[7], out[8], out[9], out[10], out[12], out[13])
+    judge_fleet(judged, 0, 0.5, 1, 1, np.zeros(1, np.uint8))

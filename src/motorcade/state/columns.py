@@ -1,0 +1,103 @@
+"""A whole fleet at one instant, as columns by slot, and the state of each car. Decides, reads no
+clock.
+
+One state per car, the first that fits: **alarm** (its own supervision says so: sentry mode panics,
+the battery or its interlock reports a fault, a tyre is flat), **silent** (nothing received for too
+long), **updating**, **charging**, **moving**, **idle** (in gear, standing), **parked**.
+
+How long is too long depends on what the car did last: one that drove or charged tells at least each
+minute, one that rests may sleep for hours. A car that never sent telemetry is silent.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from motorcade.config import DashboardConfig
+from motorcade.signals.catalogue import BY_NAME, HOT_IDS
+from motorcade.state.kernels import judge_fleet
+
+STATES: Final = ("moving", "idle", "parked", "charging", "updating", "silent", "alarm")
+ALARM, SILENT = STATES.index("alarm"), STATES.index("silent")
+ALARM_TEXTS: Final = {
+    1: "sentry mode panics",
+    2: "the battery reports a fault",
+    4: "the high-voltage interlock reports a fault",
+    8: "a tyre has lost its pressure",
+}
+"""What the bits of `FleetColumns.alarms` mean."""
+
+_SIGNALS: Final = (
+    *("latitude", "longitude", "vehicle_speed", "gps_heading", "gear"),
+    *("charge_state", "detailed_charge_state", "software_update_installation_percent_complete"),
+    *("asleep", "sentry_mode", "bms_state", "hvil"),
+    *(f"tpms_hard_warning_{place}" for place in ("front_left", "front_right")),
+    *(f"tpms_hard_warning_{place}" for place in ("rear_left", "rear_right")),
+)
+WANTED: Final = np.array([HOT_IDS.index(BY_NAME[name].id) for name in _SIGNALS], np.int64)
+STEP_SLOTS: Final = 4_096  # per hold of the gate: some 0.2 ms
+
+
+@dataclass(frozen=True, slots=True)
+class FleetColumns:
+    """Every vehicle that ever sent something; all columns by slot. Times in µs, 0: never."""
+
+    token_high: npt.NDArray[np.uint64]
+    token_low: npt.NDArray[np.uint64]
+    latitude: npt.NDArray[np.float64]  # degrees; NaN: unknown, then both are
+    longitude: npt.NDArray[np.float64]
+    placed_us: npt.NDArray[np.int64]  # event time of the older of the two
+    speed_mps: npt.NDArray[np.float64]  # NaN: unknown
+    speed_us: npt.NDArray[np.int64]
+    heading_deg: npt.NDArray[np.float64]  # clockwise from north; NaN: unknown
+    gear: npt.NDArray[np.int8]  # number of `ShiftState`; -1: unknown
+    gear_us: npt.NDArray[np.int64]
+    charge_state: npt.NDArray[np.int8]  # number of `ChargingState`; -1: unknown
+    installed_percent: npt.NDArray[np.float64]  # of an update; NaN: unknown
+    asleep: npt.NDArray[np.bool_]
+    online: npt.NDArray[np.bool_]
+    alarms: npt.NDArray[np.uint8]  # bits: `ALARM_TEXTS`
+    received_us: npt.NDArray[np.int64]  # server's clock
+    version: npt.NDArray[np.int64]  # another after each change, as `LiveState.version`
+    state: npt.NDArray[np.uint8]  # index in `STATES`
+    at_us: int  # when the states were judged
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+
+_KINDS: Final = (
+    *("f8", "f8", "i8", "f8", "i8", "f8", "i1", "i8", "i1", "f8", "?", "?", "u1", "i8", "i8"),
+)
+
+
+def empty_columns(count: int) -> tuple[npt.NDArray[np.generic], ...]:
+    """Room for what `gather_fleet` writes: the columns from `latitude` to `version`."""
+    return tuple(np.empty(count, kind) for kind in _KINDS)
+
+
+def judged(
+    token_high: npt.NDArray[np.uint64],
+    token_low: npt.NDArray[np.uint64],
+    gathered: tuple[npt.NDArray[np.generic], ...],
+    now_us: int,
+    config: DashboardConfig,
+) -> FleetColumns:
+    """The fleet with the state of each car as of `now_us`."""
+    states = np.empty(len(token_high), np.uint8)
+    speed, speed_us, gear, gear_us, charge, installed, asleep = (
+        gathered[index] for index in (3, 4, 6, 7, 8, 9, 10)
+    )
+    alarms, received = gathered[12], gathered[13]
+    judge_fleet(
+        (speed, speed_us, gear, gear_us, charge, installed, asleep, alarms, received),
+        now_us,
+        config.moving_speed_mps,
+        int(config.silent_s * 1e6),
+        int(config.silent_resting_s * 1e6),
+        states,
+    )
+    columns: tuple[Any, ...] = (token_high, token_low, *gathered, states, now_us)
+    return FleetColumns(*columns)
