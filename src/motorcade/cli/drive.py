@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from motorcade.config import VehicleConfig
     from motorcade.vehicle.assembly import World
     from motorcade.vehicle.fleet import Fleet, FleetStatus, Member
+    from motorcade.vehicle.route import Route
     from motorcade.vehicle.site.assembly import Place
     from motorcade.vehicle.stations import Traced
     from motorcade.vehicle.vehicle_file import Address, VehicleFile
@@ -30,6 +32,7 @@ DRAIN_S: Final = 2.0  # how long the end waits for the last acks
 SIMULATED: Final = "simulated"  # folder of the cars that `-n` adds, in the data directory
 VIN_FORM: Final = "MTRCDSM00{:08d}"  # a maker's code that nobody has, then the car's number
 CONNECTS_PER_S: Final = 200.0  # of a fleet
+ROUNDS: Final = 64  # different ones that cars drive; each takes some 30 ms to draw
 
 
 @app.command(epilog="Example: motorcade drive -n 1000")
@@ -222,6 +225,7 @@ def _members(
     from motorcade.vehicle.link import client_tls
 
     shared_tls = client_tls(cars[0][1], with_certificate=False) if world.tls else None
+    route_of = (lambda _: None) if alone else _city_routes()
     members = []
     for number, (place, vehicle) in enumerate(cars):
         if buffer is not None:
@@ -238,11 +242,27 @@ def _members(
                 buffer_disk=buffer_disk,
                 journal_disk=DirectoryDisk(place / "journal"),
                 tls=shared_tls,
+                route=route_of(seed + number),
             )
         )
         for damage in (*vehicle.damage, *members[-1].agent.damage):
             print(f"{vehicle.vin}: {damage}", file=sys.stderr)
     return members
+
+
+def _city_routes() -> Callable[[int], "Route | None"]:
+    """Rounds through the demo city by a car's seed; many cars share some of them."""
+    from motorcade.simulation.rounds import Rounds
+    from motorcade.simulation.streets import read_streets
+    from motorcade.vehicle.route import RoadPoint, along
+
+    rounds = Rounds(read_streets())
+
+    @cache
+    def route(number: int) -> "Route":
+        return along([RoadPoint(*point) for point in rounds.draw(number)])
+
+    return lambda seed: route(seed % ROUNDS)
 
 
 def _run(members: list["Member"], world: "World", *, sample_s: float, as_json: bool) -> None:

@@ -21,6 +21,7 @@ from motorcade.vehicle.link_telemetry import TelemetryLink
 from motorcade.vehicle.model import PARK_S, Car, Habits
 from motorcade.vehicle.mqtt_session import ClientSession
 from motorcade.vehicle.pins import PinKeeper
+from motorcade.vehicle.route import Route
 from motorcade.vehicle.samples import JsonSampler, Sampler, TeslaSampler
 from motorcade.vehicle.signed.car import CarMachine
 from motorcade.vehicle.signed.keychain import Keychain
@@ -65,8 +66,10 @@ def assemble(
     buffer_disk: Disk,
     journal_disk: Disk,
     tls: ssl.SSLContext | None = None,
+    route: Route | None = None,
 ) -> Member:
-    """One car. `tls` is a context that cars may share: MQTT needs no certificate of the car.
+    """One car. `tls` is a context that cars may share: MQTT needs no certificate of the car. None
+    of `route`: it drives on made-up roads.
 
     Raises:
         OSError: its files cannot be read or written.
@@ -75,7 +78,8 @@ def assemble(
     sampler: Sampler = JsonSampler()
     if world.kind is LinkKind.TELEMETRY:
         sampler = TeslaSampler(vehicle.vin)
-    car = Car(seed, habits=habits_of(world.config), start_unix_s=world.clock.now_us() / 1e6)
+    start_unix_s = world.clock.now_us() / 1e6
+    car = Car(seed, habits=habits_of(world.config), start_unix_s=start_unix_s, route=route)
     keychain = Keychain(journal_disk, entropy=world.entropy, keys_max=slots_of(world.config))
     pins = PinKeeper(
         journal_disk,

@@ -17,7 +17,7 @@ from motorcade.vehicle.body import Body, Charge, Equipment, Keeper, Lid, Update
 from motorcade.vehicle.charging import CHARGING
 from motorcade.vehicle.climate import LOW_SOC
 from motorcade.vehicle.local_time import local_s
-from motorcade.vehicle.route import CORNER_MPS, Place, Route
+from motorcade.vehicle.route import Place, Route, made_up
 
 TICK_S: Final = 0.5
 GRAVITY_MPS2: Final = 9.81
@@ -97,16 +97,18 @@ class Car:
         equipment: Equipment | None = None,
         habits: Habits | None = None,
         start_unix_s: float = 0.0,
+        route: Route | None = None,
     ) -> None:
-        """`start_unix_s` is when its life begins; none of `equipment`: the seed draws it."""
+        """`start_unix_s` is when its life begins; none of `equipment`: the seed draws it; none of
+        `route`: made-up roads around `centre` (latitude, longitude)."""
         self._random = np.random.default_rng(seed)
-        self.route = Route(self._random, centre)
+        self.route = made_up(self._random, centre) if route is None else route
         extras = np.random.default_rng((seed, _EXTRAS))
         drawn = _draw(extras)
         self.equipment = drawn if equipment is None else equipment
         self.habits = Habits() if habits is None else habits
         self._start_unix_s = start_unix_s
-        self._zone_s = local_s(0.0, centre[1])
+        self._zone_s = local_s(0.0, self.route.legs[0].longitude_deg)
         self.body = Body()
         self.body.software.version = f"2025.{int(extras.integers(2, 20))}.{seed % 7}"
         self._offer_update()
@@ -372,21 +374,26 @@ class Car:
 
     def _drive(self) -> None:
         leg = self.route.leg_at(self.distance_m)
-        left_m = leg.end_m - self.distance_m % self.route.length_m
+        at_m = self.distance_m % self.route.length_m
         stopping = self._legs_left <= 1 or self.soc < RESERVE
-        if stopping and left_m < STOP_M:
+        if stopping and leg.stop_m - at_m < STOP_M:
             self._park()
             return
-        end_mps = 0.0 if stopping else CORNER_MPS
-        # v^2 = v_end^2 + 2 a s: the fastest from which the end can still be met, a tick ahead.
-        reach_m = max(left_m - self.speed_mps * TICK_S, 0.0)
-        safe_mps = math.sqrt(end_mps**2 + 2 * BRAKING_MPS2 * reach_m)
+        safe_mps = self._safe_mps(leg.end_m - at_m, leg.end_mps)
+        if stopping:
+            safe_mps = min(safe_mps, self._safe_mps(leg.stop_m - at_m, 0.0))
         limit_mps = min(leg.limit_mps, self._speed_max_mps())
         change = min(limit_mps, max(safe_mps, CREEP_MPS)) - self.speed_mps
         faster = self._acceleration_max_mps2() * TICK_S
         self._move(min(max(change, -BRAKING_MPS2 * TICK_S), faster))
-        if self.route.leg_at(self.distance_m) is not leg:
+        if self.route.leg_at(self.distance_m).stop_m != leg.stop_m:
             self._legs_left -= 1
+
+    def _safe_mps(self, left_m: float, end_mps: float) -> float:
+        """The fastest from which `end_mps` can still be met after `left_m`, a tick ahead:
+        v^2 = v_end^2 + 2 a s."""
+        reach_m = max(left_m - self.speed_mps * TICK_S, 0.0)
+        return math.sqrt(end_mps**2 + 2 * BRAKING_MPS2 * reach_m)
 
     def _move(self, change_mps: float) -> None:
         """Change the speed, go on, and reckon the power that it took."""
