@@ -22,7 +22,7 @@ import uvloop
 
 from motorcade import compiled, logs
 from motorcade.clock import SystemClock
-from motorcade.config import Config, ConfigError
+from motorcade.config import ApiConfig, Config, ConfigError
 from motorcade.identity import tls
 from motorcade.identity.authority import Authority, open_authority
 from motorcade.log.embedded import EmbeddedLog
@@ -205,7 +205,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
 
     meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
     metering = MetersFollower(config.energy, log, meters, clock, failed=fail_from_thread)
-    sites = _charging_places(config.api.charging_sites_file)
+    sites = _charging_places(config.api)
     place_of = partial(name_at, sites, radius_m=config.api.charging_site_m_max)
     state = EmbeddedLiveState(config, ChargePorts(metering.take_session, place_of))
     spans = span_out(config.traces.otlp_url, "api")
@@ -322,12 +322,15 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         raise failed[0]
 
 
-def _charging_places(path: str) -> "tuple[ChargingPlace, ...]":
+def _charging_places(config: ApiConfig) -> "tuple[ChargingPlace, ...]":
     """Raises `ConfigError`."""
     from motorcade.api.charging_places import read_places
 
     try:
-        return read_places(Path(path).read_bytes()) if path else ()
+        if not config.charging_sites_file:
+            return ()
+        content = Path(config.charging_sites_file).read_bytes()
+        return read_places(content, places_max=config.charging_sites_max)
     except OSError as error:
         raise ConfigError(f"api.charging_sites_file: {error}") from error
 

@@ -177,6 +177,7 @@ class StateConfig:
 @dataclass(frozen=True, slots=True)
 class ApiConfig:
     charging_sites_file: str = ""  # places to charge, JSON; none: apps are told of none
+    charging_sites_max: int = 10_000  # of that file: more end the start with an error
     charging_site_m_max: float = 250.0  # a car that charges so near one stands at it
     body_bytes_max: int = 1 << 20  # larger requests: 413
     streams_max: int = 5_000  # open app streams, WebSockets and server-sent events
@@ -326,8 +327,8 @@ class RegistryConfig:
     access_log_s: int = 90 * 86_400  # what apps asked of a vehicle is kept so long for its owner
     accesses_per_vehicle_max: int = 10_000  # the access log's rows of one vehicle; more: older go
     privacy_zones_max: int = 20  # of a vehicle; more are refused
-    privacy_radius_max_m: int = 50_000  # of a zone; more is refused
-    privacy_grid_max_m: int = 100_000  # the width of a precision limit; more is refused
+    privacy_radius_m_max: int = 50_000  # of a zone; more is refused
+    privacy_grid_m_max: int = 100_000  # the width of a precision limit; more is refused
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,14 @@ from pathlib import Path
 import httpx
 import pytest
 
-from motorcade.api.charging_places import nearby, read_places
+from motorcade.api.charging_places import ChargingPlace, nearby, read_places
 from motorcade.api.ground import distance_m
 from motorcade.config import ConfigError
 from motorcade.events import VehicleToken
 from motorcade.meters.readings import News, Readings
 from motorcade.registry.people.port import AppRequest
 from motorcade.registry.sharing.port import Home
+from motorcade.signals.signal import MILE
 from motorcade.state.port import SignalValue, VehicleState
 from tests.api.standins import TOKENS, VINS, Platform, bearer, running
 from tests.meters.test_diagnostics import alerts
@@ -25,7 +26,8 @@ PLACES = read_places(
     {"name": "Nord", "latitude_deg": 52.423, "longitude_deg": 13.048, "stalls": 6, "fast": true},
     {"name": "Hotel", "latitude_deg": 52.52, "longitude_deg": 13.43, "stalls": 3, "fast": false},
     {"name": "Far", "latitude_deg": 48.8387, "longitude_deg": 2.379, "stalls": 9, "fast": true}
-    ]"""
+    ]""",
+    places_max=4,
 )
 TIME_US = 1_700_000_000_500_000
 EU = Home("eu", "https://fleet-api.prd.eu.vn.cloud.tesla.com")
@@ -115,7 +117,35 @@ def test_charging_sites_are_the_operator_s_around_the_car(
 )
 def test_a_file_of_sites_that_is_wrong_says_why(content: bytes, text: str) -> None:
     with pytest.raises(ConfigError, match=text):
-        read_places(content)
+        read_places(content, places_max=9)
+
+
+def test_more_sites_than_are_read_end_the_start() -> None:
+    place = b'{"name":"a","latitude_deg":1,"longitude_deg":0,"stalls":1,"fast":true}'
+    assert len(read_places(b"[%s,%s]" % (place, place), places_max=2)) == 2
+    with pytest.raises(ConfigError, match=r"2 places.*at most 1.*charging_sites_max"):
+        read_places(b"[%s,%s]" % (place, place), places_max=1)
+
+
+@pytest.mark.parametrize("here", [(52.5, 13.4), (89.9, 10.0), (-89.9, 170.0), (0.0, 179.9)])
+@pytest.mark.parametrize("radius_miles", [1, 50, 500])
+def test_places_are_those_within_the_radius(here: tuple[float, float], radius_miles: int) -> None:
+    """Those that are left out unmeasured, too: against the distance to each."""
+    places = [
+        ChargingPlace(
+            name=f"{north} {east}", latitude_deg=north, longitude_deg=east, stalls=1, fast=True
+        )
+        for north in (-89.99, -45.0, -0.5, 0.0, 0.7, 45.0, 52.0, 52.51, 59.0, 89.95)
+        for east in (-179.9, -90.0, 0.0, 13.4, 20.0, 179.95)
+    ]
+    wanted = {
+        place.name
+        for place in places
+        if distance_m(here, (place.latitude_deg, place.longitude_deg)) <= radius_miles * MILE
+    }
+    found = nearby(places, *here, radius_miles=radius_miles)
+    assert {place.name for _, place in found} == wanted
+    assert [miles for miles, _ in found] == sorted(miles for miles, _ in found)
 
 
 def test_charging_sites_need_the_location(client: httpx.Client, platform: Platform) -> None:

@@ -22,6 +22,7 @@ from motorcade import zones
 from motorcade.api.counter import AnyRequest, Counter, read_body, read_whole, told_by
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError
+from motorcade.api.listing import noted_vehicles
 from motorcade.api.rights import sees_location
 from motorcade.api.shapes import Envelope
 from motorcade.events import VehicleToken, fnv1a_64
@@ -273,9 +274,7 @@ async def _asked_vehicles(
     else:
         counter.count_app(request, access)  # first: to read 10,000 of them takes a while
         vehicles_max = counter.config.energy.products_max
-        vehicles = await asyncio.to_thread(counter.vehicles, access, 0, vehicles_max)
-        for vehicle in vehicles:
-            counter.note(request, access, vehicle)
+        vehicles = await noted_vehicles(request, counter, access, vehicles_max)
     return access, {vehicle.token: vehicle for vehicle in vehicles}
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, Struct
 
-from motorcade.api.ground import distance_m
+from motorcade.api.ground import DEGREE_M, distance_m
 from motorcade.config import ConfigError
 from motorcade.signals.signal import MILE
 
@@ -25,12 +25,18 @@ class ChargingPlace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     fast: bool  # direct current; else a destination charger
 
 
-def read_places(content: bytes) -> tuple[ChargingPlace, ...]:
+def read_places(content: bytes, *, places_max: int) -> tuple[ChargingPlace, ...]:
     """A file's places: a JSON array. Raises `ConfigError`, naming what is wrong."""
     try:
-        return msgspec.json.decode(content, type=tuple[ChargingPlace, ...])
+        places = msgspec.json.decode(content, type=tuple[ChargingPlace, ...])
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ConfigError(f"api.charging_sites_file: {error}") from error
+    if len(places) > places_max:
+        raise ConfigError(
+            f"api.charging_sites_file: {len(places)} places, each looked at for every question; at "
+            f"most {places_max} are read (api.charging_sites_max): leave some out or raise it"
+        )
+    return places
 
 
 def nearby(
@@ -42,7 +48,10 @@ def nearby(
 ) -> list[tuple[float, ChargingPlace]]:
     """The places within `radius_miles`, each with its distance in miles, the nearest first."""
     found = []
+    reach_deg = radius_miles * MILE / DEGREE_M
     for place in places:
+        if abs(place.latitude_deg - latitude_deg) > reach_deg:
+            continue  # most: what is so far north or south is so far away
         there = place.latitude_deg, place.longitude_deg
         miles = distance_m((latitude_deg, longitude_deg), there) / MILE
         if miles <= radius_miles:

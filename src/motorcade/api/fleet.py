@@ -16,6 +16,7 @@ from msgspec import Struct
 from motorcade.api.counter import AnyRequest, Counter, read_body, told_by
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError, not_found, unregistered
+from motorcade.api.listing import note_each
 from motorcade.api.partners import point_of
 from motorcade.api.shapes import Envelope
 from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken
@@ -171,8 +172,7 @@ async def _noted_errors(
 ) -> list[TelemetryError]:
     """`_partner_errors`, and for the owners of these vehicles that the app read them."""
     vehicles, errors = await asyncio.to_thread(_partner_errors, counter, access)
-    for vehicle in vehicles:
-        counter.note(request, access, vehicle)
+    await note_each(request, counter, access, vehicles)
     return errors
 
 

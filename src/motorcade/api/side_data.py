@@ -3,6 +3,7 @@
 `docs/protocols/fleet-api.md` says where Tesla knows more than we do.
 """
 
+import asyncio
 from typing import Final
 
 from litestar import Response, get
@@ -111,7 +112,8 @@ async def nearby_charging_sites(
     if position is None:
         raise offline("the car has not said where it is")
     latitude_deg, longitude_deg, time_us = position
-    found = nearby(counter.places, latitude_deg, longitude_deg, radius_miles=radius)
+    here = counter.places, latitude_deg, longitude_deg
+    found = await asyncio.to_thread(nearby, *here, radius_miles=radius)
     return ok(
         Sites(
             destination_charging=[_site(*row) for row in found if not row[1].fast][:count],

@@ -38,6 +38,22 @@ class Context:
         raise grpc.aio.AbortError
 
 
+def test_who_watches_hears_of_the_stop_before_the_door_shuts() -> None:
+    async def watch() -> None:
+        config = Config().with_overrides(["rpc.health_poll_s=60"]).rpc
+        service, context = HealthService(Inside({"log": ""}), config), Context()
+        call = asyncio.create_task(service.Watch(ASK, context))
+        async with asyncio.timeout(20):
+            while not context.told:
+                await asyncio.sleep(0.001)
+            service.close()
+            await call
+        assert context.told == [SERVING, NOT_SERVING]
+        assert (await service.Check(ASK, context)).status == NOT_SERVING
+
+    asyncio.run(watch())
+
+
 def test_one_look_feeds_all_and_one_watch_too_many_is_refused() -> None:
     async def watch() -> None:
         checks = {"log": ""}

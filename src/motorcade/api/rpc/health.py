@@ -1,6 +1,7 @@
 """`grpc.health.v1.Health`: what `/health/ready` says, asked anew. No token, as there."""
 
 import asyncio
+import contextlib
 from typing import Any
 
 import grpc
@@ -21,6 +22,11 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         self._inside, self._config = inside, config
         self._watches = 0
         self._looking: asyncio.Task[Any] | None = None  # the next look, for all who watch
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """From now on nothing is served: who watches is told, and their calls end."""
+        self._closing.set()
 
     async def Check(self, request: Any, context: Any) -> Any:  # noqa: N802
         """How it is now."""
@@ -41,7 +47,7 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         try:
             told = await self._look()
             await context.write(told)
-            while True:
+            while not self._closing.is_set():
                 seen = await self._next()
                 if seen != told:
                     await context.write(seen)
@@ -56,9 +62,12 @@ class HealthService(health_pb2_grpc.HealthServicer):  # type: ignore[misc]
         return await asyncio.shield(self._looking)
 
     async def _look_later(self) -> Any:
-        await asyncio.sleep(self._config.health_poll_s)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._closing.wait(), self._config.health_poll_s)
         return await self._look()
 
     async def _look(self) -> Any:
+        if self._closing.is_set():
+            return _Status(status=_Status.NOT_SERVING)
         ready = await self._inside.ready()
         return _Status(status=_Status.SERVING if ready.ok else _Status.NOT_SERVING)

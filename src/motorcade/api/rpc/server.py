@@ -38,9 +38,10 @@ class RpcServer:
         )
         self._server.add_generic_rpc_handlers((self._fleet.handlers,))
         names = [SERVICE, reflection.SERVICE_NAME]
+        self._health = None
         if counter.inside is not None:
-            health = HealthService(counter.inside, config)
-            health_pb2_grpc.add_HealthServicer_to_server(health, self._server)
+            self._health = HealthService(counter.inside, config)
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
             names.append(health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)
         reflection.enable_server_reflection(names, self._server)
 
@@ -68,9 +69,11 @@ class RpcServer:
 
     async def stop(self, limit_s: float) -> None:
         """Accept nothing more; let calls end, at most so long."""
+        if self._health is not None:
+            self._health.close()  # first: who balances by it goes elsewhere meanwhile
         closing = asyncio.create_task(self._server.stop(limit_s + CUT_S))
         await self._fleet.close(limit_s)
-        await self._server.stop(CUT_S)  # who watches health never ends by themselves
+        await self._server.stop(CUT_S)
         await closing
 
 

@@ -74,7 +74,7 @@ class EmbeddedPrivacy:
     def _check_circle(self, latitude_deg: float, longitude_deg: float, radius_m: float) -> None:
         if not (abs(latitude_deg) <= 90 and abs(longitude_deg) <= 180):  # NaN is neither
             raise InvalidNameError("a zone's centre: degrees, -90 to 90 north and -180 to 180 east")
-        radius_max = self._store.config.privacy_radius_max_m
+        radius_max = self._store.config.privacy_radius_m_max
         if not (math.isfinite(radius_m) and 0 < radius_m <= radius_max):
             raise InvalidNameError(f"a zone's radius: above 0 and at most {radius_max} m")
 
@@ -88,7 +88,7 @@ class EmbeddedPrivacy:
         return Zone(*row)
 
     def set_grid(self, vehicle_id: int, client_id: str, grid_m: int) -> None:
-        grid_max = self._store.config.privacy_grid_max_m
+        grid_max = self._store.config.privacy_grid_m_max
         if not 0 <= grid_m <= grid_max:
             raise InvalidNameError(f"a grid's width: 0 to {grid_max} m; 0 ends the limit")
         table = PRECISION_LIMITS

@@ -66,7 +66,7 @@ class Privacy(Protocol):
         """Put the positions that an app hears, or EVERY_APP, on a grid so wide; 0: no more.
 
         Raises:
-            InvalidNameError: not 0 to `registry.privacy_grid_max_m`.
+            InvalidNameError: not 0 to `registry.privacy_grid_m_max`.
             NotFoundError: no such vehicle or app.
         """
 
