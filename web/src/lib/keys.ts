@@ -27,8 +27,13 @@ class Keys {
     return () => (this.#groups = this.#groups.filter((other) => other.keys !== keys));
   }
 
+  /** All keys that answer now, those of one name together. */
   all(): { name: string; keys: Key[] }[] {
-    return this.#groups.map(({ name, keys }) => ({ name, keys: keys().filter((key) => !key.hidden) }));
+    const found = new Map<string, Key[]>();
+    for (const { name, keys } of this.#groups) {
+      found.set(name, [...(found.get(name) ?? []), ...keys().filter((key) => !key.hidden)]);
+    }
+    return [...found].map(([name, keys]) => ({ name, keys }));
   }
 
   #down(event: KeyboardEvent): void {

@@ -1,0 +1,375 @@
+"""The page in a browser, over the stand-in: its addresses, keys and states, in both themes."""
+
+import re
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.dashboard.browser import BEGIN_US, DESK, PHONE, Theme, window
+from tests.dashboard.standin import Town
+
+CARS = 1_200
+
+
+def town(**more: object) -> Town:
+    return Town(CARS, **more)  # type: ignore[arg-type]
+
+
+# --- addresses ---
+
+ROUTES = {
+    "/": ("Live", "Vehicles"),
+    "/vehicles/10204": ("Live", "HD-204"),
+    "/vehicles/10204?tab=commands": ("Live", "Set charge limit"),
+    "/vehicles/10204?tab=export": ("Live", "PARQUET"),
+    "/work": ("Work", "Battery rising"),
+    "/work/1": ("Work", "Nobody has touched it."),
+    "/system": ("System", "Ledger"),
+    "/people": ("People", "veikko@example.com"),
+}
+
+
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("theme", ["dark", "light"])
+def test_every_address_shows_its_view(
+    browser: Browser, theme: Theme, size: tuple[int, int]
+) -> None:
+    with window(browser, town(), theme=theme, size=size) as seen:
+        page = seen.go("/")
+        for path, (title, text) in ROUTES.items():
+            page.goto(seen.served.url + path)
+            expect(page).to_have_title(f"{title} · motorcade")
+            expect(page.get_by_text(text).first).to_be_visible()
+            assert page.locator("html").get_attribute("data-theme") == theme
+            width = page.evaluate("document.documentElement.scrollWidth")
+            assert width <= size[0], f"{path} is {width} px wide"
+
+
+def test_a_reload_signs_nobody_out_and_keeps_the_address(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204?state=moving&state=alarm&tab=signals")
+        page.reload()
+        expect(page.get_by_role("heading", name="HD-204")).to_be_visible()
+        assert "state=moving&state=alarm" in page.url
+        expect(page.get_by_role("button", name=re.compile("^Moving"))).to_have_attribute(
+            "aria-pressed", "true"
+        )
+
+
+def test_signing_out_forgets_the_session(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        page.keyboard.press("?")
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+        page.reload()
+        expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+
+
+def test_an_address_of_nothing_says_so_and_offers_search(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/nowhere")
+        expect(page.get_by_role("heading", name="There is no page here")).to_be_visible()
+        page.goto(seen.served.url + "/vehicles/99999999")
+        expect(page.get_by_text("No vehicle has the id 99999999.")).to_be_visible()
+        expect(page.get_by_text("t-204")).to_be_visible()  # the id to search the log by
+
+
+def test_a_viewer_sees_no_people_and_no_commands(browser: Browser) -> None:
+    with window(browser, town(role="viewer")) as seen:
+        page = seen.go("/vehicles/10204?tab=commands")
+        expect(page.get_by_text("Set charge limit").first).to_be_visible()
+        expect(page.get_by_role("button", name="Flash lights")).to_have_count(0)
+        expect(page.get_by_role("link", name="People")).to_have_count(0)
+
+
+# --- counts, filters, search ---
+
+
+def test_counts_sum_to_the_fleet_and_filter(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        rows = page.get_by_label("Vehicles by state").get_by_role("button")
+        expect(rows.first).to_contain_text(re.compile(r"\d"))
+        counts = [int(re.sub(r"\D", "", text)) for text in rows.all_inner_texts()]
+        assert sum(counts) == CARS
+        rows.nth(0).click()
+        rows.nth(6).click(modifiers=["Shift"])
+        assert page.url.split("?")[1].startswith("state=moving&state=alarm")
+        expect(page.get_by_text("Moving or in alarm")).to_be_visible()
+        expect(page.get_by_text(f"{counts[0] + counts[6]} of 1,200")).to_be_visible()
+        assert {"state": ["moving", "alarm"], "q": ""} in [
+            told.get("filter") for told in seen.town.heard
+        ]
+        page.get_by_role("button", name="Drop the filter Moving or in alarm").click()
+        expect(page.get_by_text("1,200 of 1,200")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_text("Moving or in alarm")).to_be_visible()
+
+
+def test_search_finds_a_vehicle_by_its_name(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        page.keyboard.press("/")
+        page.keyboard.type("hd-204")
+        expect(page.get_by_role("option", name="HD-204")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="HD-204")).to_be_visible()
+        assert "/vehicles/10204" in page.url
+
+
+def test_the_list_says_what_the_map_says(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/?state=alarm")
+        page.keyboard.press("v")
+        rows = page.get_by_label("Vehicles in view").get_by_role("link")
+        expect(rows.first).to_contain_text("in alarm")
+        page.keyboard.press("j")
+        page.keyboard.press("j")
+        name = rows.nth(1).locator(".clip").inner_text()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+# --- the drawer ---
+
+
+def test_an_over_range_signal_is_marked_not_only_coloured(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        hot = page.get_by_role("button", name=re.compile("Battery, hottest cell"))
+        expect(hot).to_contain_text("52.4")
+        expect(hot.get_by_label("out of range")).to_be_visible()
+        expect(page.get_by_label("out of range")).to_have_count(1)
+        hot.click()
+        expect(page.get_by_role("img", name=re.compile("hottest cell: between"))).to_be_visible()
+
+
+def test_a_command_is_sent_and_its_timeline_shown(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204?tab=commands")
+        page.get_by_role("button", name="Charge limit").click()
+        page.get_by_role("spinbutton").fill("70")
+        page.get_by_role("button", name="Send to HD-204").click()
+        expect(page.get_by_text("Charge limit: done")).to_be_visible()
+        assert ("/api/1/vehicles/10204/command/set_charge_limit", {"percent": 70}) in (
+            seen.town.posted
+        )
+        expect(page.get_by_text("Set charge limit 70")).to_be_visible()
+        expect(page.get_by_text("+\u2009408\u2009ms").first).to_be_visible()
+
+
+def test_unlocking_is_asked_about_first(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204?tab=commands")
+        page.get_by_role("button", name="Unlock").click()
+        page.get_by_role("button", name="Cancel").click()
+        assert seen.town.posted == []
+
+
+# --- time ---
+
+
+def test_an_instant_takes_the_whole_page_there_and_back(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        seen.cars()
+        page.keyboard.press("ArrowLeft")
+        expect(page.get_by_text(re.compile("^Replay [0-9:]+$"))).to_be_visible()
+        assert "at=" in page.url
+        border = "getComputedStyle(document.querySelector('.page'), '::after').borderTopWidth"
+        assert page.evaluate(border) == "3px"
+        page.wait_for_timeout(200)
+        at = [told for told in seen.town.heard if told["type"] == "at"]
+        assert at[-1]["speed"] == 0
+        assert abs(at[-1]["at_us"] - (seen.town.now_us() - 60_000_000)) < 10_000_000
+        page.keyboard.press("Space")
+        page.wait_for_timeout(300)
+        assert [told for told in seen.town.heard if told["type"] == "at"][-1]["speed"] == 5
+        page.keyboard.press("Escape")
+        expect(page.get_by_text("Live", exact=True).last).to_be_visible()
+        page.wait_for_timeout(200)
+        assert [told for told in seen.town.heard if told["type"] == "at"][-1]["at_us"] is None
+
+
+def test_dragging_the_timeline_goes_to_that_instant(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        track = page.get_by_role("slider", name="Instant shown")
+        expect(track).to_have_attribute("aria-valuetext", "live")
+        box = track.bounding_box()
+        assert box is not None
+        page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 30)
+        page.mouse.down()
+        page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 30, steps=4)
+        page.mouse.up()
+        expect(track).to_have_attribute("aria-valuenow", re.compile("^7[12][0-9]$"))
+
+
+# --- the queue ---
+
+
+def test_an_item_is_acknowledged_by_a_key_and_undone(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/work")
+        expect(page.get_by_text("Battery rising")).to_be_visible()
+        page.keyboard.press("j")
+        expect(page).to_have_url(re.compile("/work/1"))
+        page.keyboard.press("a")
+        expect(page.get_by_text("seen by mika")).to_be_visible()
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("seen by mika")).to_have_count(0)
+        page.keyboard.press("c")
+        page.keyboard.type("on my way")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("on my way")).to_be_visible()
+        page.keyboard.press("z")
+        expect(page.get_by_role("heading", name="No such item")).to_be_visible()
+        asked = [path for path, _ in seen.town.posted]
+        assert [path.rsplit("/", 1)[1] for path in asked] == [
+            "acknowledge",
+            "undo",
+            "comment",
+            "snooze",
+        ]
+
+
+# --- keys ---
+
+
+def test_sections_by_keys(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        for key, path in (("w", "/work"), ("s", "/system"), ("e", "/people"), ("l", "/")):
+            page.keyboard.press("g")
+            page.keyboard.press(key)
+            expect(page).to_have_url(re.compile(f"{path}([?].*)?$"))
+        assert page.title() == "Live · motorcade"
+
+
+def test_keys_fold_panels_change_the_theme_and_are_listed(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        expect(page.get_by_label("Counts and queue")).to_be_visible()
+        page.keyboard.press("[")
+        expect(page.get_by_label("Counts and queue")).to_have_count(0)
+        page.keyboard.press("]")
+        expect(page.get_by_role("heading", name="HD-204")).to_have_count(0)
+        page.keyboard.press("]")
+        page.keyboard.press("t")
+        assert page.locator("html").get_attribute("data-theme") == "light"
+        page.keyboard.press("f")
+        expect(page.get_by_role("button", name="Following")).to_be_visible()
+        page.keyboard.press("l")
+        expect(page.get_by_text("Draw around an area")).to_be_visible()
+        page.keyboard.press("Escape")
+        expect(page.get_by_text("Draw around an area")).to_have_count(0)
+        page.keyboard.press("?")
+        expect(page.get_by_role("dialog").get_by_text("Fold the drawer")).to_be_visible()
+
+
+def test_single_letter_keys_can_be_turned_off(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        page.keyboard.press("?")
+        page.get_by_role("checkbox", name="Single-letter keys").uncheck()
+        page.keyboard.press("Escape")
+        page.keyboard.press("t")
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+
+
+def test_typing_in_a_field_is_no_key(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        page.keyboard.press("/")
+        page.keyboard.type("tl?")
+        assert page.locator("html").get_attribute("data-theme") == "dark"
+        expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_all_is_reached_by_tab(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        expect(page.get_by_role("button", name="Acknowledge")).to_be_visible()
+        reached: set[str] = set()
+        for _ in range(70):
+            page.keyboard.press("Tab")
+            reached.add(focused(page))
+        for wanted in ("Live", "Work", "Zoom in", "Moving", "Acknowledge", "Battery rising"):
+            assert any(name.startswith(wanted) for name in reached), (wanted, reached)
+        assert any(name.startswith("Instant shown") for name in reached)
+
+
+def focused(page: Page) -> str:
+    return str(
+        page.evaluate(
+            "document.activeElement.getAttribute('aria-label') ?? document.activeElement.innerText"
+        )
+    ).strip()
+
+
+# --- empty, loading, broken ---
+
+
+def test_without_a_vehicle_it_says_how_to_connect_one(browser: Browser) -> None:
+    with window(browser, Town(0)) as seen:
+        page = seen.go()
+        expect(page.get_by_role("heading", name="No vehicle has connected")).to_be_visible()
+        expect(page.get_by_text("motorcade demo")).to_be_visible()
+        expect(page.get_by_role("button", name="Copy")).to_have_count(3)
+
+
+def test_a_filter_that_matches_nothing_offers_to_drop_itself(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/?state=charging&q=nobody")
+        expect(page.get_by_text("No vehicle that matches “nobody” is charging.")).to_be_visible()
+        page.get_by_role("button", name="Drop “nobody”").click()
+        expect(page.get_by_text("is charging.")).to_have_count(0)
+
+
+def test_an_empty_queue_says_who_closed_the_last_item(browser: Browser) -> None:
+    with window(browser, town(queue=False)) as seen:
+        page = seen.go()
+        expect(
+            page.get_by_text(re.compile("Nothing to do.*Last item closed.*by mika"))
+        ).to_be_visible()
+
+
+def test_a_lost_link_hides_nothing_and_comes_back(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        seen.cars()
+        seen.expected = lambda _: True  # the browser tells of each failed connection
+        seen.served.cut()
+        band = page.get_by_role("alert").filter(has_text="The link to the server is lost")
+        expect(band).to_be_visible()
+        expect(band).to_contain_text("old")
+        expect(page.get_by_text("1,200 of 1,200")).to_be_visible()
+        assert page.evaluate("motorcadeFleet.cars.used") == CARS
+        seen.served.mend()
+        expect(band).to_have_count(0, timeout=20_000)
+
+
+def test_without_the_right_to_location_there_is_a_list(browser: Browser) -> None:
+    with window(browser, town(location=False, role="viewer")) as seen:
+        page = seen.go()
+        expect(page.get_by_text("positions need consent")).to_be_visible()
+        expect(page.get_by_label("Vehicles in view").get_by_role("link").first).to_be_visible()
+        expect(page.locator("canvas.overlay")).to_have_count(0)
+
+
+def test_less_motion_turns_dead_reckoning_into_jumps(browser: Browser) -> None:
+    with window(browser, town(), still=True) as seen:
+        page = seen.go()
+        seen.cars()
+        assert page.evaluate("motorcadeLayer.moves") is False
+
+
+def test_the_picture_is_there_soon(browser: Browser) -> None:
+    """Done when 2: on loopback; the software renderer's time is in it, so twice the figure."""
+    with window(browser, town(now_us=lambda: BEGIN_US)) as seen:
+        seen.go()
+        seen.page.goto(seen.served.url + "/")
+        seen.cars()
+        ms = seen.page.evaluate("performance.now()")
+        assert ms < 4_000
