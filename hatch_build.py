@@ -68,7 +68,8 @@ def npm(*words: str) -> None:
     )
     if done.returncode:
         told = f"npm {' '.join(words)} failed in {WEB}:\n{done.stdout[-4_000:]}"
-        raise SystemExit(told + "\nIs the npm registry in reach? Then run it again.")
+        advice = "\nIs the npm registry in reach? Then run it again." if words[0] == "ci" else ""
+        raise SystemExit(told + advice)
 
 
 def _digest(paths: Any) -> str:

@@ -1,11 +1,12 @@
 /** The ground under the cars: files of the page itself (public/basemap, its README has the forms).
  * Nothing is asked of any other host; labels are drawn from the page's own font. */
 
+import type { Feature, FeatureCollection, GeoJsonProperties, Geometry, MultiLineString } from "geojson";
 import type { LayerSpecification, Map as MapLibre, StyleSpecification } from "maplibre-gl";
 
 type Theme = "dark" | "light";
 type Ring = number[];
-type GeoJson = GeoJSON.FeatureCollection;
+type GeoJson = FeatureCollection;
 
 interface Colours {
   sea: string;
@@ -140,11 +141,11 @@ function points(line: number[], scale: number): [number, number][] {
   return out;
 }
 
-function collection(features: GeoJSON.Feature[]): GeoJson {
+function collection(features: Feature[]): GeoJson {
   return { type: "FeatureCollection", features };
 }
 
-function feature(geometry: GeoJSON.Geometry, properties: GeoJSON.GeoJsonProperties = {}): GeoJSON.Feature {
+function feature(geometry: Geometry, properties: GeoJsonProperties = {}): Feature {
   return { type: "Feature", geometry, properties };
 }
 
@@ -160,7 +161,7 @@ function land({ countries, scale }: Countries): GeoJson {
 }
 
 function ways({ streets, railways, scale }: Streets): GeoJson {
-  const lines = (all: number[][]): GeoJSON.MultiLineString => ({
+  const lines = (all: number[][]): MultiLineString => ({
     type: "MultiLineString",
     coordinates: all.map((line) => points(line, scale)),
   });
