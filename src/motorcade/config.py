@@ -267,6 +267,18 @@ class EnergyConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class HistoryConfig:
+    spacing_ms: float = 1_000.0  # how often the writer looks at the log: an idle look costs 0.1 ms
+    flush_s: float = 60.0  # what was read is written this often
+    flush_samples_max: int = 1_000_000  # ... or when so many wait: 50 MB of memory
+    retry_s: float = 10.0  # after a disk took nothing
+    tail_bytes_max: int = 256 << 20  # of the log, for one question; beyond: 503, it is behind
+    rows_max: int = 1_000_000  # of one answer; more: ask for less time
+    open_files_max: int = 64  # files kept open for the next question
+    queries_max: int = 4  # answered at once; more: 503
+
+
+@dataclass(frozen=True, slots=True)
 class HealthConfig:
     answer_s_max: float = 1.0  # a process that has not told its figures by then counts as down
     commit_s_max: float = 10.0  # not ready while a commit takes longer: the disk is stuck
@@ -372,6 +384,7 @@ class Config:
     rpc: RpcConfig = field(default_factory=RpcConfig)
     rates: RatesConfig = field(default_factory=RatesConfig)
     energy: EnergyConfig = field(default_factory=EnergyConfig)
+    history: HistoryConfig = field(default_factory=HistoryConfig)
     health: HealthConfig = field(default_factory=HealthConfig)
     traces: TracesConfig = field(default_factory=TracesConfig)
     vehicle: VehicleConfig = field(default_factory=VehicleConfig)

@@ -1,0 +1,238 @@
+"""Column files: sorted rows in, one Parquet file with its index out; one vehicle's rows back.
+
+A row group holds about `GROUP_ROWS` rows and ends with a vehicle where it can, so that a vehicle's
+hour lies in one or two of them. Times are delta coded; a number that takes few values goes through
+a dictionary, any other is split by bytes: zstd finds more in it then (measured in 0032).
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from motorcade.events import unpack_token
+from motorcade.history import index as indices
+from motorcade.history.errors import HistoryDamagedError
+from motorcade.history.files import Files, NewFile, read_file, write_file
+from motorcade.history.index import Index
+from motorcade.history.layout import FIXED, NUMBER, ORDER, RECEIVED, TEXT, TIME, VEHICLE, Rows
+
+GROUP_ROWS: Final = 16_384
+WIDE_COLUMNS: Final = 64  # a file with more has longer groups: each column costs 100 bytes in each
+WIDER_MAX: Final = 4
+FEW: Final = 0.3  # distinct among so many values: then a dictionary is shorter
+PROBED: Final = 16_384  # values looked at for that
+LEVEL: Final = 3  # zstd
+ENDING: Final = ".parquet"
+INDEX_ENDING: Final = ".index"
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a file holds."""
+
+    rows: int
+    bytes: int  # with its index
+    vehicles: int
+    from_us: int
+    to_us: int  # its last row's time
+
+
+class ColumnWriter:
+    """Writes one file; rows come sorted over all calls. Raises `OSError`."""
+
+    def __init__(self, files: Files, path: Path, schema: pa.Schema) -> None:
+        self._files, self._path, self._schema = files, path, schema
+        signals = [field.name for field in schema if field.name not in FIXED]
+        wider = min(WIDER_MAX, max(1, len(signals) // WIDE_COLUMNS))
+        self._group_rows = GROUP_ROWS * wider
+        self._waiting: list[Rows] = []
+        self._waiting_rows = 0
+        self._high: list[int] = []
+        self._low: list[int] = []
+        self._first: list[int] = []
+        self._from: list[int] = []
+        self._to: list[int] = []
+        self._groups = [0]
+        self._file = NewFile(files, path)
+        self._parquet: Any = None
+
+    def add(self, rows: Rows) -> None:
+        """Rows that follow those before."""
+        self._waiting.append(Rows(rows.high, rows.low, rows.table.select(self._schema.names)))
+        self._waiting_rows += len(rows)
+        if self._waiting_rows >= 2 * self._group_rows:
+            self._write_groups(all_of_it=False)
+
+    def finish(self) -> Written:
+        """All of it is on disk but for the directory's sync."""
+        self._write_groups(all_of_it=True)
+        self._parquet.close()
+        size = self._file.finish()
+        rows = self._groups[-1]
+        packed = indices.pack(
+            Index(
+                np.array(self._high, np.uint64),
+                np.array(self._low, np.uint64),
+                np.array([*self._first, rows], np.int64),
+                np.array(self._from, np.int64),
+                np.array(self._to, np.int64),
+                np.array(self._groups, np.int64),
+            )
+        )
+        write_file(self._files, index_path(self._path), packed)
+        vehicles = len(self._high)
+        return Written(rows, size + len(packed), vehicles, min(self._from), max(self._to))
+
+    def abandon(self) -> None:
+        """Leave what is written beside."""
+        self._file.abandon()
+
+    def _write_groups(self, *, all_of_it: bool) -> None:
+        high = np.concatenate([rows.high for rows in self._waiting])
+        low = np.concatenate([rows.low for rows in self._waiting])
+        table = pa.concat_tables([rows.table for rows in self._waiting])
+        changes = (high[1:] != high[:-1]) | (low[1:] != low[:-1])
+        starts = np.concatenate(([0], np.flatnonzero(changes) + 1, [len(high)]))
+        first = 0
+        while first < len(high) and (all_of_it or len(high) - first >= self._group_rows):
+            end = _group_end(starts, first, self._group_rows)
+            self._write_group(
+                Rows(high[first:end], low[first:end], table.slice(first, end - first))
+            )
+            first = end
+        self._waiting = (
+            [Rows(high[first:], low[first:], table.slice(first))] if first < len(high) else []
+        )
+        self._waiting_rows = len(high) - first
+
+    def _write_group(self, rows: Rows) -> None:
+        table = rows.table.combine_chunks()
+        high, low = rows.high, rows.low
+        starts = np.flatnonzero(
+            np.concatenate(([True], (high[1:] != high[:-1]) | (low[1:] != low[:-1])))
+        )
+        ends = np.append(starts[1:], len(high))
+        times = table.column(TIME).to_numpy()
+        tokens = []
+        for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
+            token = (int(high[first]), int(low[first]))
+            tokens.append(unpack_token(*token))
+            if self._high and (self._high[-1], self._low[-1]) == token:
+                self._to[-1] = int(times[end - 1])
+                continue
+            self._high.append(token[0])
+            self._low.append(token[1])
+            self._first.append(self._groups[-1] + first)
+            self._from.append(int(times[first]))
+            self._to.append(int(times[end - 1]))
+        places = np.repeat(np.arange(len(starts), dtype=np.int32), ends - starts)
+        vehicle = pa.DictionaryArray.from_arrays(pa.array(places), pa.array(tokens, pa.string()))
+        table = table.add_column(0, VEHICLE, vehicle)
+        if self._parquet is None:
+            self._parquet = _parquet_writer(self._file, table)
+        self._parquet.write_table(table, row_group_size=len(table))
+        self._groups.append(self._groups[-1] + len(table))
+
+
+def _group_end(starts: Any, first: int, target: int) -> int:
+    """Where a group that begins at `first` ends: after a vehicle, if one ends about there."""
+    end = first + target
+    at = int(np.searchsorted(starts, end, "right")) - 1
+    before = int(starts[at])
+    after = int(starts[min(at + 1, len(starts) - 1)])
+    if before > first and end - before <= target // 4:
+        return before
+    if after - end <= target // 4:
+        return after
+    return before if before > first else min(end, after)
+
+
+def _parquet_writer(file: NewFile, table: pa.Table) -> Any:
+    dictionary, encodings = [VEHICLE], {}
+    for field in table.schema:
+        if field.name in (TIME, RECEIVED, ORDER):
+            encodings[field.name] = "DELTA_BINARY_PACKED"
+        elif field.name[0] == TEXT:
+            dictionary.append(field.name)
+        elif field.name[0] == NUMBER:
+            values = table.column(field.name).drop_null()[:PROBED].to_numpy()
+            if len(np.unique(values)) <= FEW * len(values):
+                dictionary.append(field.name)
+            else:
+                encodings[field.name] = "BYTE_STREAM_SPLIT"
+    sink = pa.PythonFile(file, mode="w")
+    return pq.ParquetWriter(
+        sink,
+        table.schema,
+        compression="zstd",
+        compression_level=LEVEL,
+        use_dictionary=[name for name in dictionary if name in table.schema.names],
+        column_encoding=encodings,
+        write_statistics=[TIME],
+        store_schema=False,
+    )
+
+
+def index_path(path: Path) -> Path:
+    return path.with_suffix(INDEX_ENDING)
+
+
+Open = Callable[[Path], Any]
+"""Opens a column file for Arrow: `pyarrow.memory_map` for a disk. Raises `OSError`."""
+
+
+class ColumnFile:
+    """One file that is open for reading. Used by one thread at a time."""
+
+    def __init__(self, files: Files, path: Path, open_: Open) -> None:
+        """Raises `OSError` and `HistoryDamagedError`."""
+        self.path = path
+        beside = index_path(path)
+        self.index = indices.unpack(read_file(files, beside), beside.name)
+        try:
+            self._file = pq.ParquetFile(open_(path), pre_buffer=False)
+        except pa.ArrowInvalid as error:
+            raise self._damaged(error) from error
+        schema = self._file.schema_arrow
+        self.columns = {name: place for place, name in enumerate(schema.names)}
+
+    def rows(self, first: int, end: int, columns: list[str]) -> pa.Table:
+        """These columns of the rows from `first` until before `end`.
+
+        Raises:
+            HistoryDamagedError: Arrow cannot read them.
+        """
+        groups = self.index.groups(first, end)
+        start = int(self.index.group_row[groups.start])
+        try:
+            table = self._file.read_row_groups(list(groups), columns=columns, use_threads=False)
+        except (pa.ArrowException, OSError) as error:
+            raise self._damaged(error) from error
+        return table.slice(first - start, end - first)
+
+    def schema(self) -> pa.Schema:
+        """Of everything but `vehicle`."""
+        found = self._file.schema_arrow
+        return pa.schema([field for field in found if field.name != VEHICLE])
+
+    def vehicle_chunks(self, rows_max: int) -> Iterator[tuple[int, int]]:
+        """Ranges of vehicles' numbers with at most about so many rows."""
+        first, starts = 0, self.index.first_row
+        while first < len(self.index.high):
+            end = int(np.searchsorted(starts, starts[first] + rows_max, "right")) - 1
+            end = min(max(end, first + 1), len(self.index.high))
+            yield first, end
+            first = end
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _damaged(self, error: Exception) -> HistoryDamagedError:
+        return HistoryDamagedError(
+            f"{self.path.name} is damaged, restore it from a backup: {error}"
+        )

@@ -1,0 +1,25 @@
+"""What history raises. Whose fault it is stands in each name's text."""
+
+
+class HistoryError(Exception):
+    """History cannot answer; the text says why and what to do."""
+
+
+class HistoryTooLargeError(HistoryError):
+    """The question reaches over more than `history.rows_max`; ask for less time or for buckets."""
+
+
+class HistoryBehindError(HistoryError):
+    """More waits in the log than a question may read (`history.tail_bytes_max`); ask again later."""
+
+
+class HistoryBusyError(HistoryError):
+    """As many questions as `history.queries_max` are being answered; ask again."""
+
+
+class HistorySlowError(HistoryError):
+    """A question took longer than `history.query_s_max`; ask for less time."""
+
+
+class HistoryDamagedError(HistoryError):
+    """A file of the history does not say what was written into it; the text names it."""

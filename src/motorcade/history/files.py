@@ -1,0 +1,106 @@
+"""What history needs of a disk, and how a file of it comes to last.
+
+The log's file layer (`log/files.py`) has it, faults included. A file is written beside under a name
+that ends in `.tmp`, synced in steps (one long sync would hold up the log's), renamed, and its
+directory synced; what names it is written after that.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+STEP_BYTES: Final = 4 << 20  # synced at once
+BESIDE: Final = ".tmp"
+
+
+class Files(Protocol):
+    """A disk."""
+
+    def open(self, path: Path, *, create: bool) -> int: ...
+    def close(self, fd: int) -> None: ...
+    def size(self, fd: int) -> int: ...
+    def read(self, fd: int, target: memoryview, offset: int) -> int: ...
+    def write(self, fd: int, parts: Sequence[bytes | memoryview], offset: int) -> None: ...
+    def truncate(self, fd: int, size: int) -> None: ...
+    def sync(self, fd: int) -> None: ...
+    def space(self, directory: Path) -> tuple[int, int]: ...
+    def names(self, directory: Path) -> list[str]: ...
+    def make_directory(self, path: Path) -> None: ...
+    def rename(self, source: Path, target: Path) -> None: ...
+    def unlink(self, path: Path) -> None: ...
+    def sync_directory(self, path: Path) -> None: ...
+
+
+class NewFile:
+    """A file that is being written; what Arrow takes for a file, too. Raises `OSError`."""
+
+    def __init__(self, files: Files, path: Path) -> None:
+        self._files, self._path = files, path
+        self._beside = path.with_name(path.name + BESIDE)
+        self._fd = files.open(self._beside, create=True)
+        self._written = self._unsynced = 0
+        self.closed = False
+        files.truncate(self._fd, 0)  # left over from a process that was killed
+
+    def write(self, data: bytes | memoryview) -> int:
+        part = memoryview(data)
+        self._files.write(self._fd, [part], self._written)
+        self._written += part.nbytes
+        self._unsynced += part.nbytes
+        if self._unsynced >= STEP_BYTES:
+            self._sync()
+        return part.nbytes
+
+    def tell(self) -> int:
+        return self._written
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def close(self) -> None:
+        """Called by Arrow, too, which knows nothing of `finish`: keeps the file open."""
+
+    def finish(self) -> int:
+        """Put it on disk under its name, but for the directory's sync; its bytes."""
+        self._sync()
+        self._release()
+        self._files.rename(self._beside, self._path)
+        return self._written
+
+    def abandon(self) -> None:
+        """Leave it beside; the next start removes it."""
+        self._release()
+
+    def _release(self) -> None:
+        if not self.closed:
+            self.closed = True
+            self._files.close(self._fd)
+
+    def _sync(self) -> None:
+        self._files.sync(self._fd)
+        self._unsynced = 0
+
+
+def write_file(files: Files, path: Path, body: bytes) -> None:
+    """Replace `path` by these bytes, durably but for the directory's sync. Raises `OSError`."""
+    new = NewFile(files, path)
+    try:
+        new.write(body)
+        new.finish()
+    except BaseException:
+        new.abandon()
+        raise
+
+
+def read_file(files: Files, path: Path, bytes_max: int | None = None) -> bytes:
+    """All of it, or its first bytes. Raises `OSError`."""
+    fd = files.open(path, create=False)
+    try:
+        size = files.size(fd) if bytes_max is None else min(bytes_max, files.size(fd))
+        target: npt.NDArray[np.uint8] = np.empty(size, np.uint8)
+        return target[: files.read(fd, target.data, 0)].tobytes()
+    finally:
+        files.close(fd)

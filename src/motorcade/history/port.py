@@ -1,0 +1,78 @@
+"""History's promises: everything that vehicles ever said, by vehicle and time.
+
+1. **Complete up to the log's end.** An answer holds every telemetry record that was durable when it
+   was asked, what was acknowledged a moment ago too: files that were written, then the log's tail
+   (`tail.py`). What nobody could decode is in the log and not here.
+2. **Once.** Duplicates of senders are left out, by the first operator of every reader
+   (`streams/dedup.py`). A crash at any instant loses nothing and doubles nothing: files and the
+   cursor that they reach to change in one step.
+3. **Event time.** A signal's samples are ordered by event time; of equal times, the one later in
+   the log stands. Late data is merged where it belongs. `received_until_us` gives what was known
+   at that instant (as-arrived), without it what is known now (as-corrected).
+4. **Immutable.** Files never change; compaction and retention put others in their place. A reader
+   never sees half of a change. What retention dropped is gone from answers as a whole file.
+5. **Gaps stay gaps.** No value is made up between two samples, none is carried on. A sample that
+   says "unavailable" is one, with the value NaN.
+6. **Units** are those of the catalogue: SI, degC and %. Times are int64 microseconds, UTC.
+"""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from motorcade.events import VehicleToken
+
+TIME_US_MIN = -(1 << 62)
+TIME_US_MAX = 1 << 62
+
+Times = npt.NDArray[np.int64]
+Values = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One signal's samples, by rising event time, none twice. Columns of equal length."""
+
+    time_us: Times
+    received_us: Times  # when the sample's record arrived
+    value: Values  # boxed as in `signals/samples.py`
+    texts: Mapping[int, str] = field(default_factory=dict)  # every text that `value` points at
+
+    def __len__(self) -> int:
+        return len(self.time_us)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From when, until before when; event time."""
+
+    from_us: int
+    until_us: int
+
+
+class History(Protocol):
+    """Read side, thread-safe. Blocks for disk and decoding: never call it on an event loop."""
+
+    def read(
+        self,
+        vehicle: VehicleToken,
+        signals: Collection[str] | None,
+        span: Span,
+        *,
+        received_until_us: int | None = None,
+    ) -> dict[str, Series]:
+        """Each signal's samples in the span, by name; signals without any are left out.
+
+        `signals` are names of the catalogue or of vehicles' own; `None`: all there are.
+
+        Raises:
+            HistoryTooLargeError: more rows than `history.rows_max`.
+            HistoryBehindError: the log's tail is too long; see there.
+            HistoryDamagedError: a file is damaged.
+        """
+
+    def close(self) -> None:
+        """Release files."""

@@ -1,0 +1,228 @@
+"""The writer: tails the log, writes column files and the manifest. One per directory.
+
+What it has read and not yet written is in the log; it holds at most `history.flush_samples_max` of
+it. A flush writes one file, what reading on needs, and the manifest that names both with the
+cursor: whoever is killed in between has written nothing that counts. Nothing is flushed at a stop:
+to go on from the log costs the same as after a kill, and a drain need not wait.
+"""
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from motorcade.clock import Clock
+from motorcade.config import Config
+from motorcade.history import manifest as manifests
+from motorcade.history.columns import GROUP_ROWS, ColumnWriter, Open
+from motorcade.history.files import BESIDE, Files
+from motorcade.history.layout import Pivot
+from motorcade.history.manifest import FileRow, Loaded, Manifest, column_path, reading_path
+from motorcade.history.reading import LogReading, MakeDedup
+from motorcade.history.samples import Samples, joined
+from motorcade.log.port import Log
+
+_log = structlog.get_logger()
+
+
+class HistoryWriter:
+    """Owns the directory's files. `start` makes a thread; tests call the steps themselves."""
+
+    def __init__(
+        self,
+        directory: Path,
+        config: Config,
+        log: Log,
+        make_dedup: MakeDedup,
+        clock: Clock,
+        files: Files,
+        open_: Open,
+        *,
+        failed: Callable[[Exception], None],
+    ) -> None:
+        """`failed` is called from the thread, which then ends: the process should, too."""
+        self._directory, self._config, self._log = directory, config, log
+        self._make_dedup, self._clock, self._files = make_dedup, clock, files
+        self._open_file, self._failed = open_, failed
+        self._loaded = Loaded(0, Manifest())
+        self._reading: LogReading | None = None
+        self._waiting: list[Samples] = []
+        self._waiting_samples = 0
+        self._flushed_s = self._tried_s = clock.monotonic_s()
+        self._full = False  # the disk did not take the last flush
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="history", daemon=True)
+        self.flushes = self.flush_failures = 0
+        self.polled_s = clock.monotonic_s()
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._loaded.manifest
+
+    @property
+    def reading(self) -> LogReading:
+        assert self._reading is not None  # after `open`
+        return self._reading
+
+    @property
+    def waiting_samples(self) -> int:
+        """Read and not yet written."""
+        return self._waiting_samples
+
+    @property
+    def flush_age_s(self) -> float:
+        """Since the last flush, or the start."""
+        return self._clock.monotonic_s() - self._flushed_s
+
+    def lag_s(self) -> float:
+        """Age of the newest record read; 0 when nothing more waits to be read or written."""
+        if self._reading is None or not self._waiting_samples or not self._reading.newest_us:
+            return 0.0
+        return max(0.0, (self._clock.now_us() - self._reading.newest_us) / 1e6)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread; it finishes the file at hand. Blocks until done."""
+        self._stopping.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            self.open()
+            try:
+                rest_s = self._config.history.spacing_ms / 1e3
+                while not self._stopping.wait(rest_s):
+                    self.turn()
+            finally:
+                self.close()
+        except Exception as error:  # whatever it is: a dead writer must not look alive
+            _log.exception("history_failed")
+            self._failed(error)
+
+    # The steps.
+
+    def open(self) -> None:
+        """Load the manifest, remove what a crash left, open the log.
+
+        Raises:
+            HistoryDamagedError: the manifest, or what reading on needs, is damaged.
+            OSError: the disk failed.
+        """
+        self._files.make_directory(self._directory)
+        self._loaded = manifests.load(self._files, self._directory)
+        known = self._loaded.manifest
+        self._remove_strangers()
+        reading = None
+        if known.reading:
+            reading = manifests.load_reading(self._files, self._directory, known.reading)
+        self._reading = LogReading(
+            self._log,
+            self._config,
+            self._make_dedup,
+            cursor=known.cursor,
+            order=known.next_order,
+            reading=reading,
+        )
+
+    def close(self) -> None:
+        if self._reading is not None:
+            self._reading.close()
+
+    def turn(self) -> None:
+        """Read what has come; flush when there is enough or it is time."""
+        self.read_on()
+        if self._flush_due():
+            self.try_flush()
+
+    def read_on(self) -> None:
+        """Read until nothing more is there, or as much as may wait."""
+        limits = self._config.history
+        while self._waiting_samples < limits.flush_samples_max and not self._stopping.is_set():
+            samples, size = self.reading.poll()
+            self.polled_s = self._clock.monotonic_s()
+            self._waiting += samples
+            self._waiting_samples += sum(map(len, samples))
+            if not size:
+                return
+
+    def _flush_due(self) -> bool:
+        limits, now_s = self._config.history, self._clock.monotonic_s()
+        if (
+            self.reading.cursor == self.manifest.cursor
+            or now_s - self._tried_s < limits.retry_s * self._full
+        ):
+            return False
+        many = self._waiting_samples >= limits.flush_samples_max
+        return many or now_s - self._flushed_s >= limits.flush_s
+
+    def try_flush(self) -> bool:
+        """Flush; on a disk that takes nothing, keep everything and say so. Whether it is written."""
+        self._tried_s = self._clock.monotonic_s()
+        try:
+            self.flush()
+        except OSError as error:
+            self.flush_failures += 1
+            if not self._full:  # once for each time
+                hint = "free space, or mend the disk; the log keeps what is not written"
+                _log.error("history_not_written", error=str(error), hint=hint)
+            self._full = True
+            return False
+        self._full = False
+        return True
+
+    def flush(self) -> None:
+        """Write what was read, and the manifest that counts it. Raises `OSError`."""
+        known, reading = self.manifest, self.reading
+        number = known.next_number
+        rows = list(known.files)
+        if self._waiting:
+            rows.append(self._write(joined(self._waiting), number))
+        manifests.store_reading(self._files, self._directory, number, reading.save())
+        self._commit(
+            Manifest(
+                files=rows,
+                cursor=reading.cursor,
+                reading=number,
+                next_order=reading.order,
+                next_number=number + 1,
+                retired=known.retired,
+            )
+        )
+        if known.reading:  # a question that wants it finds the newer manifest instead
+            self._files.unlink(reading_path(self._directory, known.reading))
+        self._waiting, self._waiting_samples = [], 0
+        self._flushed_s = self._clock.monotonic_s()
+        self.flushes += 1
+
+    def _write(self, samples: Samples, number: int) -> FileRow:
+        pivot = Pivot(samples, self.reading.name_of)
+        path = column_path(self._directory, number)
+        writer = ColumnWriter(self._files, path, pivot.schema)
+        try:
+            for rows in pivot.chunks(GROUP_ROWS):
+                writer.add(rows)
+            written = writer.finish()
+        except BaseException:
+            writer.abandon()
+            raise
+        return FileRow(
+            number, written.rows, written.bytes, written.vehicles, written.from_us, written.to_us
+        )
+
+    def _commit(self, manifest: Manifest) -> None:
+        serial = self._loaded.serial + 1
+        self._loaded = manifests.store(self._files, self._directory, manifest, serial)
+
+    def _remove_strangers(self) -> None:
+        """Remove what no manifest ever counted: a crash came between a file and its manifest."""
+        known = self.manifest
+        numbers = {row.number for row in known.files} | {number for number, _ in known.retired}
+        for name in self._files.names(self._directory):
+            number = manifests.number_of(name)
+            is_strange = number is not None and number not in numbers and number != known.reading
+            if is_strange or name.endswith(BESIDE):
+                self._files.unlink(self._directory / name)
