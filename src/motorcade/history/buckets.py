@@ -42,10 +42,11 @@ def edges_of(span: Span, buckets: int) -> Times:
 def numbers_of(series: Series, edges: Times) -> Numbers:
     """A numeric signal in buckets."""
     buckets = len(edges) - 1
-    columns = [np.empty(buckets) for _ in range(4)]
+    low, high, mean, last = (np.empty(buckets) for _ in range(4))
     count = np.empty(buckets, np.int64)
-    bucket_numbers(_own(series.time_us), _own(series.value), edges, *columns, count)
-    return Numbers(*columns, count)
+    times_us, values = _own(series.time_us), _own(series.value)
+    bucket_numbers(times_us, values, edges, low, high, mean, last, count)
+    return Numbers(low, high, mean, last, count)
 
 
 def words_of(series: Series, edges: Times) -> Words:

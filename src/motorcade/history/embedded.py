@@ -115,13 +115,13 @@ class EmbeddedHistory:
             found = _Found()
             token = pack_token(vehicle)
             wanted = None if signals is None else frozenset(signals)
-            # The tail first: a file that is flushed meanwhile is not in this manifest, its rows are.
+            # The tail first: what is flushed meanwhile is in it, though not in this manifest.
             samples, reading = self._tail.samples(loaded)
             for row in loaded.manifest.files:
                 if row.from_us < span.until_us and row.to_us >= span.from_us:
                     self._read_file(row, token, wanted, span, found)
             for part in samples:
-                _read_samples(part, reading, token, wanted, span, found)
+                self._count(found, _read_samples(part, reading, token, wanted, span, found))
             return {
                 name: series
                 for name, pieces in sorted(found.pieces.items())
@@ -211,21 +211,26 @@ def _add_column(
         there = column.is_valid().to_numpy()
         columns = [each[there] for each in fixed]
         column = column.drop_null()
-    found.add(signal, _Piece(*columns, _boxed(kind, column, found)))
+    time_us, received_us, order = columns
+    found.add(signal, _Piece(time_us, received_us, order, _boxed(kind, column, found)))
 
 
 def _boxed(kind: str, column: pa.ChunkedArray, found: _Found) -> npt.NDArray[np.float64]:
     """Arrow's values without nulls as history's float64."""
     if kind == NUMBER:
-        return column.to_numpy()
+        values: npt.NDArray[np.float64] = column.to_numpy()
+        return values
     if kind == BOOLEAN:
-        bits = column.to_numpy().astype(np.uint64) | np.uint64(BOOLEAN_BITS)
-        return bits.view(np.float64)
+        return _floats(column.to_numpy().astype(np.uint64) | np.uint64(BOOLEAN_BITS))
     words = column.combine_chunks().dictionary_encode()
     if isinstance(words, pa.ChunkedArray):
         words = words.combine_chunks()
     numbers = [found.number_of(word) for word in words.dictionary.to_pylist()]
-    bits = np.array(numbers, np.uint64)[words.indices.to_numpy()] | np.uint64(TEXT_BITS)
+    bits = np.array(numbers, np.uint64)[words.indices.to_numpy()]
+    return _floats(bits | np.uint64(TEXT_BITS))
+
+
+def _floats(bits: npt.NDArray[np.uint64]) -> npt.NDArray[np.float64]:
     return bits.view(np.float64)
 
 
@@ -236,10 +241,11 @@ def _read_samples(
     wanted: frozenset[str] | None,
     span: Span,
     found: _Found,
-) -> None:
+) -> int:
+    """Take the vehicle's samples of the tail; how many rows of a file they would be."""
     is_own = (part.high == np.uint64(token[0])) & (part.low == np.uint64(token[1]))
     if not is_own.any():
-        return
+        return 0
     is_in = (part.time_us >= span.from_us) & (part.time_us < span.until_us)
     at = np.flatnonzero(is_own[part.record] & is_in)
     for number in np.unique(part.signal[at]).tolist():
@@ -256,6 +262,9 @@ def _read_samples(
             bits[place] = TEXT_BITS | found.number_of(text)
         piece = _Piece(part.time_us[own], part.received_us[record], part.order[record], value)
         found.add(name, piece)
+    record, time_us = part.record[at], part.time_us[at]
+    changes = (record[1:] != record[:-1]) | (time_us[1:] != time_us[:-1])
+    return int(np.count_nonzero(changes)) + min(1, len(at))
 
 
 def _merged(pieces: list[_Piece], received_until_us: int | None, texts: dict[int, str]) -> Series:

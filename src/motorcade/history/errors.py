@@ -10,7 +10,7 @@ class HistoryTooLargeError(HistoryError):
 
 
 class HistoryBehindError(HistoryError):
-    """More waits in the log than a question may read (`history.tail_bytes_max`); ask again later."""
+    """More waits in the log than a question may read (`history.tail_bytes_max`): ask later."""
 
 
 class HistoryBusyError(HistoryError):

@@ -102,8 +102,8 @@ class Pivot:
             arrays = [
                 pa.array(column[part]) for column in (self.time_us, self.received_us, self.order)
             ]
-            for name in schema.names[len(arrays) :]:
-                arrays.append(self._array(name, part.start, part.stop))
+            names = schema.names[len(arrays) :]
+            arrays += [self._array(name, part.start, part.stop) for name in names]
             yield Rows(self.high[part], self.low[part], pa.table(arrays, schema=schema))
 
     def _array(self, name: str, first: int, end: int) -> pa.Array:

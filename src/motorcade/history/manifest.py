@@ -2,8 +2,8 @@
 
 `manifest` holds a header (magic, serial, xxh3-64 of the body) and the body. It is the only place
 that says what counts: a file that it does not name does not exist, whatever lies in the directory.
-What the reader needs to go on from the cursor (duplicates' memory, the dictionary) lies in a file of
-its own that the manifest names, so that merging files need not write it again.
+What the reader needs to go on from the cursor (duplicates' memory, the dictionary) lies in a file
+of its own that the manifest names, so that merging files need not write it again.
 """
 
 import struct
@@ -98,7 +98,7 @@ def load(files: Files, directory: Path, known: Loaded | None = None) -> Loaded:
 
 
 def store(files: Files, directory: Path, manifest: Manifest, serial: int) -> Loaded:
-    """Make it the manifest. What it names must be on disk but for the directory. Raises `OSError`."""
+    """Make it the manifest. What it names is on disk, its directory may not be. `OSError`."""
     body = msgspec.msgpack.encode(manifest)
     files.sync_directory(directory)  # so that the names of its files last before it names them
     head = _HEADER.pack(_MAGIC, serial, xxhash.xxh3_64_intdigest(body))

@@ -1,10 +1,12 @@
 """The log's tail: what the writer has not written yet, read when somebody asks and not before.
 
 It begins at a manifest's cursor, with what was saved there, so files and tail meet without a gap or
-an overlap. It is kept and read on while the manifest stays the same, and begun anew when it changes.
+an overlap. It is kept and read on while the manifest stays the same, and begun anew when that
+changes.
 """
 
 import threading
+from pathlib import Path
 
 from motorcade.config import Config
 from motorcade.history import manifest as manifests
@@ -14,7 +16,6 @@ from motorcade.history.manifest import Loaded
 from motorcade.history.reading import LogReading, MakeDedup
 from motorcade.history.samples import Samples, joined
 from motorcade.log.port import Log
-from pathlib import Path
 
 PARTS_MAX = 64  # joined then: each part costs a look for every question
 

@@ -160,7 +160,7 @@ class HistoryWriter:
         return many or now_s - self._flushed_s >= limits.flush_s
 
     def try_flush(self) -> bool:
-        """Flush; on a disk that takes nothing, keep everything and say so. Whether it is written."""
+        """Flush; on a disk that takes nothing, keep everything and say so. Whether it was taken."""
         self._tried_s = self._clock.monotonic_s()
         try:
             self.flush()

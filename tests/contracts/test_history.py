@@ -1,0 +1,171 @@
+"""The promises of `history/port.py`, on every engine: the embedded one, so far."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from motorcade.events import Record
+from motorcade.history.errors import HistoryTooLargeError
+from motorcade.history.port import Span
+from tests.history.deployment import CONFIG, Deployment, oracle, shown
+from tests.state.records import FLEET, START_US, any_record, signals, tesla
+
+CAR, OTHER = FLEET[:2]
+
+
+@pytest.fixture
+def deployment(tmp_path: Path) -> Iterator[Deployment]:
+    made = Deployment(tmp_path)
+    yield made
+    made.close()
+
+
+def at(from_us: int, until_us: int) -> Span:
+    return Span(START_US + from_us, START_US + until_us)
+
+
+def written(deployment: Deployment) -> None:
+    writer = deployment.history_writer()
+    writer.read_on()
+    writer.flush()
+    writer.close()
+
+
+@pytest.mark.parametrize("where", ["tail", "file", "both"])
+def test_everything_is_there_by_event_time(deployment: Deployment, where: str) -> None:
+    early = [signals(CAR, 20, soc=2, own="x"), signals(CAR, 10, soc=1), tesla(OTHER, 5, soc=9.0)]
+    late = [signals(CAR, 15, soc=None, own=True), signals(CAR, 20, gear="D")]
+    deployment.append(early)
+    if where != "tail":
+        written(deployment)
+    deployment.append(late)
+    if where == "file":
+        written(deployment)
+    found = shown(deployment.history().read(CAR, None, at(0, 100)))
+    assert found == oracle([*early, *late], CAR)
+    assert [value for _, _, value in found["soc"]] == [1.0, None, 2.0]
+    assert [value for _, _, value in found["own"]] == [True, "x"]
+
+
+def test_a_span_takes_its_first_instant_and_leaves_its_last(deployment: Deployment) -> None:
+    deployment.append([signals(CAR, time, soc=time) for time in range(10)])
+    written(deployment)
+    deployment.append([signals(CAR, time, soc=time) for time in range(10, 20)])
+    found = shown(deployment.history().read(CAR, ["soc", "gear"], at(3, 15)))
+    assert [value for _, _, value in found["soc"]] == list(range(3, 15))
+    assert "gear" not in found
+
+
+def test_of_equal_times_the_later_in_the_log_stands(deployment: Deployment) -> None:
+    deployment.append([signals(CAR, 1, soc=1), signals(CAR, 1, soc=2, gear="P")])
+    written(deployment)
+    history = deployment.history()
+    assert shown(history.read(CAR, ["soc"], at(0, 9)))["soc"][0][2] == 2
+    deployment.append([signals(CAR, 1, soc=3)])
+    assert shown(history.read(CAR, ["soc"], at(0, 9)))["soc"][0][2] == 3
+    written(deployment)
+    found = shown(history.read(CAR, None, at(0, 9)))
+    assert (found["soc"][0][2], found["gear"][0][2], len(found["soc"])) == (3, "P", 1)
+
+
+def test_what_was_known_then_is_told_apart(deployment: Deployment) -> None:
+    early = signals(CAR, 1, soc=1)
+    late = msgspec.structs.replace(signals(CAR, 1, soc=2), received_time_us=START_US + 50)
+    deployment.append([early])
+    written(deployment)
+    deployment.append([late])
+    history = deployment.history()
+    then = history.read(CAR, None, at(0, 9), received_until_us=START_US + 49)
+    now = history.read(CAR, None, at(0, 9), received_until_us=START_US + 50)
+    assert (then["soc"].value.tolist(), now["soc"].value.tolist()) == ([1], [2])
+
+
+def test_texts_and_large_integers_survive(deployment: Deployment) -> None:
+    texts = ["", "ä" * 10, "x" * 1_024, "9007199254740993", "a.b%2E", "\0"]
+    sent = [signals(CAR, time, note=text) for time, text in enumerate(texts)]
+    sent.append(signals(CAR, 50, **{"a.b%": 9_007_199_254_740_993, "n:x": 2**53, "vehicle": 1}))
+    deployment.append(sent)
+    history = deployment.history()
+    before = shown(history.read(CAR, None, at(0, 99)))
+    written(deployment)
+    after = shown(history.read(CAR, None, at(0, 99)))
+    assert before == after == oracle(sent, CAR)
+    assert [value for _, _, value in after["note"]] == texts
+    assert after["a.b%"][0][2] == "9007199254740993"
+    assert (after["n:x"][0][2], after["vehicle"][0][2]) == (2.0**53, 1.0)
+
+
+def test_duplicates_of_senders_are_read_once(deployment: Deployment) -> None:
+    first = msgspec.structs.replace(signals(CAR, 1, soc=1), stream=b"s", sequence=1)
+    again = msgspec.structs.replace(signals(CAR, 2, soc=2), stream=b"s", sequence=1)
+    deployment.append([first])
+    written(deployment)
+    deployment.append([again])
+    history = deployment.history()
+    assert len(history.read(CAR, None, at(0, 9))["soc"]) == 1
+    written(deployment)
+    assert len(history.read(CAR, None, at(0, 9))["soc"]) == 1
+
+
+def test_too_large_an_answer_is_refused_not_cut(tmp_path: Path) -> None:
+    config = replace(CONFIG, history=replace(CONFIG.history, rows_max=5))
+    deployment = Deployment(tmp_path, config)
+    deployment.append([signals(CAR, time, soc=time) for time in range(6)])
+    try:
+        history = deployment.history()
+        for _ in range(2):
+            with pytest.raises(HistoryTooLargeError, match="ask for less time"):
+                history.read(CAR, None, at(0, 9))
+            assert len(history.read(CAR, None, at(0, 5))["soc"]) == 5
+            written(deployment)
+    finally:
+        deployment.close()
+
+
+def with_sequences(records: Sequence[Record], chance: random.Random) -> list[Record]:
+    """Some of them with identities, some of those twice."""
+    return [
+        msgspec.structs.replace(record, stream=b"s", sequence=chance.randint(0, 20))
+        if record.vehicle and chance.random() < 0.5
+        else record
+        for record in records
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(any_record(), max_size=40), st.integers(0, 1 << 30))
+def test_answers_do_not_depend_on_where_batches_and_files_are_cut(
+    tmp_path_factory: pytest.TempPathFactory, records: list[Record], seed: int
+) -> None:
+    chance = random.Random(seed)
+    records = with_sequences(records, chance)
+    deployment = Deployment(tmp_path_factory.mktemp("cuts"))
+    try:
+        writer, left = deployment.history_writer(), list(records)
+        while left:
+            count = chance.randint(1, len(left))
+            deployment.append(left[:count])
+            del left[:count]
+            if chance.random() < 0.7:
+                writer.read_on()
+            if chance.random() < 0.5:
+                writer.flush()
+            if chance.random() < 0.3:  # killed
+                writer.close()
+                writer = deployment.history_writer()
+        history = deployment.history()
+        span = at(chance.randint(0, 5), chance.randint(10, 25))
+        until_us = START_US + chance.randint(0, 25) if chance.random() < 0.5 else None
+        for car in FLEET:
+            found = shown(history.read(car, None, span, received_until_us=until_us))
+            assert found == oracle(records, car, span, until_us)
+        writer.close()
+        history.close()
+    finally:
+        deployment.close()
