@@ -34,11 +34,13 @@ CLOUD_SHARED = {"at_rest"}
 """What every cloud folder may use: registry, commands and gateway each keep a SQLite file."""
 
 CLOUD = {"gateway", "log", "streams", "state", "registry", "identity", "commands", "api", "meters"}
+CLOUD |= {"history"}
 PORTS = {"port", "errors", "topics"}
 """The modules of a cloud folder that other cloud folders may see."""
 
 OPEN_DOORS = {
     ("state", "streams.dedup"),  # the first operator of every reader is an operator, not an engine
+    ("api", "history.buckets"),  # down-sampling is a question of the route's, not an engine's
     ("api", "commands"),  # the counter stands before the router; both run in one process
     ("api", "identity.tokens"),  # bearer tokens are checked where they arrive
     ("api", "identity.region"),  # tokens and answers name the same region

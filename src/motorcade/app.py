@@ -11,6 +11,7 @@ import gc
 import os
 import select
 import sys
+import threading
 from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -23,40 +24,48 @@ import uvloop
 from motorcade import compiled, logs
 from motorcade.clock import SystemClock
 from motorcade.config import ApiConfig, Config, ConfigError
-from motorcade.identity import tls
-from motorcade.identity.authority import Authority, open_authority
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.files import OsFiles
 from motorcade.log.topics import Lane
 from motorcade.log.writer import EmbeddedWriter
-from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.supervisor import ChildLink, StopEvents
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # a role loads what it runs
     from motorcade.api.build import Extras
     from motorcade.api.charging_places import ChargingPlace
     from motorcade.api.counter import Counter
+    from motorcade.history.port import History
+    from motorcade.identity.authority import Authority
+    from motorcade.registry.embedded import EmbeddedRegistry
 
 FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answers of vehicles
 FAST_BYTES_MAX: Final = 4 << 20
 GC_THRESHOLD: Final = 50_000  # allocations between collections: the hot road makes no cycles
 GOODBYE_S_MAX: Final = 2.0  # at a drain, for app WebSockets
+READER_NICE: Final = 5  # the slow lane gives way to sockets and commands (P6)
+READER_STOP_S: Final = 2.0  # for the file at hand; whatever is not written is in the log
 SWITCH_S: Final = 0.0002  # a thread that decodes telemetry gives way to a waiting command (P6)
 
 _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class Base:
     """What every role starts from."""
 
     link: ChildLink
     config: Config
     data: Path
     clock: SystemClock
-    authority: Authority
-    registry: EmbeddedRegistry
     log: EmbeddedLog
+
+
+@dataclass(frozen=True, slots=True)
+class Parts(Base):
+    """... and those that deal with people and vehicles."""
+
+    authority: "Authority"
+    registry: "EmbeddedRegistry"
 
 
 async def run_gateway(parts: Parts, ends: StopEvents) -> None:
@@ -67,6 +76,7 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
     from motorcade.gateway.mqtt.store import SqliteSessionStore
     from motorcade.gateway.presence import Presence
     from motorcade.gateway.telemetry.door import TelemetryDoor
+    from motorcade.identity import tls
     from motorcade.metrics.gateway import GatewayReporter
     from motorcade.metrics.report import ReportSocket
     from motorcade.traces.records import CommitTracer
@@ -177,6 +187,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     from motorcade.commands.entries import Downlink
     from motorcade.commands.ledger import Ledger
     from motorcade.commands.runner import CommandRunner
+    from motorcade.identity import tls
     from motorcade.identity.signing import command_signer
     from motorcade.identity.tokens import token_authority
     from motorcade.meters.embedded import EmbeddedMeters
@@ -267,6 +278,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         meters=meters,
         places=sites,
         fetch_key=keys.fetch,
+        history=_history(parts),
     )
     lanes = {"api-fast": writer}
     report = ApiReporter(config, clock, state, follower, commands, counter, lanes)
@@ -322,6 +334,73 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         raise failed[0]
 
 
+async def run_reader(base: Base, ends: StopEvents) -> None:
+    """The slow lane: history is written here. When it is away, all else goes on."""
+    import pyarrow
+
+    from motorcade.history.writer import HistoryWriter
+    from motorcade.metrics.reader import ReaderReporter
+    from motorcade.metrics.report import ReportSocket
+    from motorcade.streams.dedup import Dedup
+
+    os.nice(READER_NICE)
+    _settle()
+    failed: list[Exception] = []
+    loop = asyncio.get_running_loop()
+
+    def fail(error: Exception) -> None:
+        failed.append(error)
+        loop.call_soon_threadsafe(ends.stop)
+
+    config = base.config
+    history = HistoryWriter(
+        base.data / "history",
+        config,
+        base.log,
+        lambda: Dedup(config.dedup),
+        base.clock,
+        OsFiles(),
+        lambda path: pyarrow.memory_map(str(path)),
+        failed=fail,
+    )
+    history.start()
+    told = ReportSocket(base.data, "reader", ReaderReporter(base.clock, history))
+    await told.start()
+    base.link.ready(ends)
+    await ends.stopping.wait()
+    told.close()
+    await asyncio.to_thread(history.stop, READER_STOP_S)
+    if failed:
+        raise failed[0]
+
+
+def _history(base: Base) -> "Callable[[], History]":
+    """Opens history for reading when somebody first asks: Arrow is not loaded at a start."""
+    opened: list[History] = []
+    lock = threading.Lock()
+
+    def history() -> "History":
+        import pyarrow
+
+        from motorcade.history.embedded import EmbeddedHistory
+        from motorcade.streams.dedup import Dedup
+
+        with lock:
+            if not opened:
+                made = EmbeddedHistory(
+                    base.data / "history",
+                    base.config,
+                    base.log,
+                    lambda: Dedup(base.config.dedup),
+                    OsFiles(),
+                    lambda path: pyarrow.memory_map(str(path)),
+                )
+                opened.append(made)
+            return opened[0]
+
+    return history
+
+
 def _charging_places(config: ApiConfig) -> "tuple[ChargingPlace, ...]":
     """Raises `ConfigError`."""
     from motorcade.api.charging_places import read_places
@@ -362,6 +441,7 @@ def _rest(rest_s: float, urgent: Collection[int]) -> list[int]:
 
 Role = Callable[[Parts, StopEvents], Coroutine[Any, Any, None]]
 ROLES: Final[dict[str, Role]] = {"gateway": run_gateway, "api": run_api}
+READER: Final = "reader"
 
 
 async def _run(link: ChildLink, roles: Mapping[str, Role]) -> None:
@@ -369,19 +449,33 @@ async def _run(link: ChildLink, roles: Mapping[str, Role]) -> None:
     config = Config().with_overrides(list(link.options["settings"]))
     data = Path(link.options["data"])
     clock = SystemClock()
-    authority = open_authority(data, link.options["listen"], config=config.identity)
+    log = EmbeddedLog(data / "log", config.log, clock)
+    try:
+        base = Base(link, config, data, clock, log)
+        role = link.options["role"]
+        if role == READER:
+            await run_reader(base, ends)
+        else:
+            await _run_with_registry(base, ends, roles[role])
+    finally:
+        log.close()
+
+
+async def _run_with_registry(base: Base, ends: StopEvents, role: Role) -> None:
+    from motorcade.identity.authority import open_authority
+    from motorcade.registry.embedded import EmbeddedRegistry
+
+    link, config, clock = base.link, base.config, base.clock
+    authority = open_authority(base.data, link.options["listen"], config=config.identity)
     registry = EmbeddedRegistry(
-        data / "registry.sqlite",
+        base.data / "registry.sqlite",
         account_key=authority.account_key,
         clock=clock,
         config=config.registry,
     )
-    log = EmbeddedLog(data / "log", config.log, clock)
     try:
-        parts = Parts(link, config, data, clock, authority, registry, log)
-        await roles[link.options["role"]](parts, ends)
+        await role(Parts(link, config, base.data, clock, base.log, authority, registry), ends)
     finally:
-        log.close()
         registry.close()
 
 

@@ -273,7 +273,11 @@ class HistoryConfig:
     flush_samples_max: int = 1_000_000  # ... or when so many wait: 50 MB of memory
     retry_s: float = 10.0  # after a disk took nothing
     tail_bytes_max: int = 256 << 20  # of the log, for one question; beyond: 503, it is behind
-    rows_max: int = 1_000_000  # of one answer; more: ask for less time
+    rows_max: int = 1_000_000  # read for one answer; more: 422, ask for less time
+    cells_max: int = 500_000  # values in one answer of the API, nulls too; more: 422
+    span_s_max: int = 366 * 86_400  # of one question; longer: 400
+    buckets_max: int = 10_000  # of one question; more: 400
+    known_s_max: float = 3_600.0  # a fix so long before a span still says whether it is in a zone
     open_files_max: int = 64  # files kept open for the next question
     queries_max: int = 4  # answered at once; more: 503
 

@@ -9,6 +9,9 @@ kernel ends it with its parent. No child outlives its supervisor.
 The orderly stop: every door closes at once, then the children drain one after the other, the last
 in the list first. The first one, the gateway, goes on serving the peers it has until then, so that
 a car can still answer the command that an app is waiting for.
+
+A child that comes late is started once the others serve: it takes no CPU from their start, and when
+it fails it is tried again as if it had died.
 """
 
 import asyncio
@@ -46,6 +49,7 @@ class ChildSpec:
     module: str  # run as `python -m motorcade.child module '<json>'`
     options: Mapping[str, Any]
     sockets: Mapping[str, socket.socket] = field(default_factory=dict)
+    late: bool = False  # nobody waits for it to be ready
 
 
 class ChildFailedError(Exception):
@@ -187,12 +191,14 @@ class Supervisor:
         self._stopping.set()
 
     async def spawned(self) -> None:
-        """Wait until every child's process is there; ready it is much later."""
+        """Wait until every child's process is there but the late ones'; ready it is much later."""
         for child in self._children:
-            await child.spawned.wait()
+            if not child.spec.late:
+                await child.spawned.wait()
 
     async def run(self, on_ready: Callable[[], Awaitable[None]]) -> None:
-        """Start all children at once, call `on_ready`, heal until `stop`, then stop in order.
+        """Start all children at once, call `on_ready`, then start the late ones; heal until `stop`,
+        then stop in order.
 
         Raises:
             ChildFailedError: a child failed at its first start, or later where nothing heals.
@@ -213,8 +219,9 @@ class Supervisor:
             await self._drain()
 
     async def _started(self) -> bool:
-        """Start all children at once; `False` when told to stop meanwhile."""
-        starts = [asyncio.create_task(self._first_start(child)) for child in self._children]
+        """Start all children but the late ones at once; `False` when told to stop meanwhile."""
+        first = [child for child in self._children if not child.spec.late]
+        starts = [asyncio.create_task(self._first_start(child)) for child in first]
         stopping = asyncio.create_task(self._stopping.wait())
         started: asyncio.Future[list[None]] = asyncio.gather(*starts)
         waited: list[asyncio.Future[Any]] = [started, stopping]
@@ -253,6 +260,11 @@ class Supervisor:
     async def _keep(self, child: Child) -> None:
         wait_s = self._config.restart_s
         loop = asyncio.get_running_loop()
+        if child.spec.late:
+            try:
+                await self._first_start(child)
+            except ChildFailedError as error:
+                _log.error("child_start_failed", child=child.spec.name, error=str(error))
         while True:
             began_s = loop.time()
             code = await child.ended()

@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import msgspec
+import pyarrow as pa
 import uvloop
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -36,15 +37,18 @@ from motorcade.events import (
     VehicleToken,
     partition_of,
 )
+from motorcade.history.embedded import EmbeddedHistory
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import AccessToken
 from motorcade.log.embedded import EmbeddedLog
+from motorcade.log.files import OsFiles
 from motorcade.log.port import Edge
 from motorcade.log.topics import Lane
 from motorcade.log.writer import EmbeddedWriter
 from motorcade.meters.embedded import EmbeddedMeters
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.state.port import ONLINE, Callback, Handle, SignalValue, VehicleState
+from motorcade.streams.dedup import Dedup
 from motorcade.wire.command.answers import write_up
 from motorcade.wire.command.messages import Answer, Command, UpMessage
 from motorcade.wire.command.records import (
@@ -240,6 +244,14 @@ class Platform:
         self._writer = self.log.writer("api", Lane.FAST)
         self._ledger = Ledger(directory / "commands" / "ledger.sqlite")
         self.meters = EmbeddedMeters(directory / "meters" / "ledger.sqlite")
+        self.past = EmbeddedHistory(
+            directory / "history",
+            config,
+            self.log,
+            lambda: Dedup(config.dedup),
+            OsFiles(),
+            lambda path: pa.memory_map(str(path)),
+        )
         self.runner = CommandRunner(
             config,
             self.log,
@@ -259,6 +271,9 @@ class Platform:
         self.ws_url = self.url.replace("http", "ws")
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: uvloop.run(self._main()))
+
+    def history(self) -> EmbeddedHistory:
+        return self.past
 
     def start(self) -> None:
         self._thread.start()
@@ -297,6 +312,7 @@ class Platform:
             sharing=self.registry.sharing,
             signing=self.registry.signing,
             meters=self.meters,
+            history=self.history,
             privacy=self.registry.privacy,
             access_log=self.registry.access_log,
         )

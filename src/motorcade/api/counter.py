@@ -38,6 +38,7 @@ from motorcade.commands.port import Commands
 from motorcade.config import Config
 from motorcade.counts import Tally
 from motorcade.events import VehicleToken
+from motorcade.history.port import History
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
 from motorcade.identity.port import OPERATOR_CLIENTS, PAGE_CLIENT, AccessToken, TokenVerifier
 from motorcade.identity.region import fleet_base_url
@@ -82,6 +83,7 @@ class Counter:
     fetch_key: Callable[[str], Awaitable[bytes]] = no_key  # of a domain: `domain_keys.py`
     places: tuple[ChargingPlace, ...] = ()  # to charge at
     meters: Meters | None = None  # the past of energy sites
+    history: Callable[[], History] | None = None  # of vehicles; opened at the first question
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     signing: Signing | None = None  # key lists as cars told them

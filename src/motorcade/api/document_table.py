@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from motorcade.api.rights import HISTORY, SESSIONS, SITE, VEHICLE, VEHICLES
+from motorcade.api.rights import HISTORY, SESSIONS, SITE, VEHICLE, VEHICLE_2, VEHICLES
 
 Schema = Mapping[str, Any]
 VIN: Final = "5YJ3E1EA7KF000001"
@@ -53,6 +53,7 @@ _FLAG: Final[Schema] = {"type": "boolean"}
 _EMPTY: Final[Schema] = {"type": "object"}
 _SENT: Final = (408, 422, 503, 507)  # what may become of a command
 _MOMENT: Final[Schema] = {"type": "string", "example": "2026-11-26T00:00:00+01:00"}
+_INSTANT: Final[Schema] = whole(0, 253_402_300_799_000_000)
 _OAUTH: Final = "/oauth2/v3"
 _SPAN: Final = {
     "start_date": {"type": "string", "example": "2026-11-26T00:00:00+01:00"},
@@ -109,6 +110,16 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         answers=(404,),
     ),
     ("GET", f"{VEHICLE}/stream"): Described(events=True, answers=(503,)),
+    ("GET", f"{VEHICLE_2}/history"): Described(
+        query={
+            "signals": {"type": "string", "example": "speed,soc"},
+            "from_us": _INSTANT,
+            "to_us": _INSTANT,
+            "buckets": whole(1, 10_000),
+            "at": _INSTANT,
+        },
+        answers=(422, 503),
+    ),
     ("GET", f"{VEHICLE}/nearby_charging_sites"): Described(
         query={"count": whole(1, 200), "radius": whole(1, 500)}, answers=(408,)
     ),

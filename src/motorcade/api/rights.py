@@ -52,6 +52,7 @@ class Right:
 
 VEHICLES: Final = "/api/1/vehicles"
 VEHICLE: Final = "/api/1/vehicles/{tag}"
+VEHICLE_2: Final = "/api/2/vehicles/{tag}"  # ours alone: version 1 is Tesla's
 _OWNER: Final = "the owner's token alone"
 _OWN_VEHICLE: Final = "the person's own: drivers, keys, privacy"
 HISTORY: Final = "/api/1/dx/charging/history"
@@ -191,6 +192,7 @@ _RIGHTS: Final = (
     Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),
     Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), pace=Pace.DATA, note="server-sent events"),
+    Right("GET", f"{VEHICLE_2}/history", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),
@@ -304,6 +306,14 @@ FIELD_RIGHTS: Final = (
         "WS",
         f"{VEHICLE}/stream",
         ("signals.*", *(f"commands.{name}" for name in _PARAMETERS)),
+        (LOCATION,),
+        without="absent",
+        note=_SIGNALS,
+    ),
+    FieldRight(
+        "GET",
+        f"{VEHICLE_2}/history",
+        ("signals.*",),
         (LOCATION,),
         without="absent",
         note=_SIGNALS,

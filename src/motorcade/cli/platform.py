@@ -56,7 +56,9 @@ COMPILER_MODULE: Final = "motorcade.compiled"
 _ROLES: Final = {
     "gateway": ("mqtt", "mqtts", "mqtt_ws", "mqtt_wss", "telemetry"),
     "api": ("api", "api_tls"),
+    "reader": (),
 }
+_LATE: Final = {"reader"}  # nothing waits for it: answers come from the log until it has written
 
 
 _log = structlog.get_logger("supervisor")
@@ -175,7 +177,13 @@ async def _run(
         told |= {**program.told, "places": places}
     module = CHILD_MODULE if program is None else program.module
     specs = [
-        ChildSpec(role, module, {**told, "role": role}, {n: sockets[n] for n in names})
+        ChildSpec(
+            role,
+            module,
+            {**told, "role": role},
+            {n: sockets[n] for n in names},
+            late=role in _LATE,
+        )
         for role, names in _ROLES.items()
     ]
     further = {} if program is None else program.further

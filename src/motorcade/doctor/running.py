@@ -4,6 +4,7 @@ import asyncio
 import json
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ from typing import Any, Final
 from motorcade.doctor.finding import Finding, Scene, fault, warning
 from motorcade.metrics.report import ask
 
-PROCESSES: Final = ("supervisor", "gateway", "api")
 TLS_DOORS: Final = ("mqtts", "mqtt_wss", "telemetry", "api_tls")
 CONNECT_S: Final = 3.0
+READER_S: Final = 15.0
+READER_STEP_S: Final = 0.25
 REASON_BYTES_MAX: Final = 1 << 20
 
 
@@ -34,7 +36,7 @@ def check_server(scene: Scene) -> Iterator[Finding]:
 
 
 def check_processes(scene: Scene) -> Iterator[Finding]:
-    """Supervisor, gateway and api answer, and say that they work."""
+    """Supervisor, gateway, reader and api answer, and say that they work."""
     if not scene.runs:
         return
     limit_s = scene.config.health.answer_s_max
@@ -46,7 +48,23 @@ def check_processes(scene: Scene) -> Iterator[Finding]:
                 f"pgrep -af {scene.data}",
             )
             return
+    if not _reader_answers(scene):
+        yield warning(
+            f"the reader process gives no answer within {READER_S:g} s: history is not written on, "
+            "questions read it from the log meanwhile",
+            "it starts after the others, and the supervisor starts a dead one again; when it does "
+            "not come, its reason stands on the server's standard error",
+        )
     yield from _health(scene)
+
+
+def _reader_answers(scene: Scene) -> bool:
+    """It starts after the others are ready: a platform that just started has a while."""
+    for _ in range(round(READER_S / READER_STEP_S)):
+        if asyncio.run(ask(scene.data, "reader", scene.config.health.answer_s_max)) is not None:
+            return True
+        time.sleep(READER_STEP_S)
+    return False
 
 
 def _health(scene: Scene) -> Iterator[Finding]:

@@ -61,8 +61,12 @@ class HistoryWriter:
         return self._loaded.manifest
 
     @property
-    def reading(self) -> LogReading:
-        assert self._reading is not None  # after `open`
+    def reading(self) -> LogReading | None:
+        """Who reads the log; `None` before `open`."""
+        return self._reading
+
+    def _opened(self) -> LogReading:
+        assert self._reading is not None  # `open` comes first
         return self._reading
 
     @property
@@ -84,11 +88,11 @@ class HistoryWriter:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
-        """End the thread; it finishes the file at hand. Blocks until done."""
+    def stop(self, wait_s: float) -> None:
+        """End the thread; it may finish the file at hand. Blocks so long at most."""
         self._stopping.set()
         if self._thread.is_alive():
-            self._thread.join()
+            self._thread.join(wait_s)
 
     def _run(self) -> None:
         try:
@@ -142,7 +146,7 @@ class HistoryWriter:
         """Read until nothing more is there, or as much as may wait."""
         limits = self._config.history
         while self._waiting_samples < limits.flush_samples_max and not self._stopping.is_set():
-            samples, size = self.reading.poll()
+            samples, size = self._opened().poll()
             self.polled_s = self._clock.monotonic_s()
             self._waiting += samples
             self._waiting_samples += sum(map(len, samples))
@@ -151,10 +155,9 @@ class HistoryWriter:
 
     def _flush_due(self) -> bool:
         limits, now_s = self._config.history, self._clock.monotonic_s()
-        if (
-            self.reading.cursor == self.manifest.cursor
-            or now_s - self._tried_s < limits.retry_s * self._full
-        ):
+        if self._opened().cursor == self.manifest.cursor:
+            return False
+        if self._full and now_s - self._tried_s < limits.retry_s:
             return False
         many = self._waiting_samples >= limits.flush_samples_max
         return many or now_s - self._flushed_s >= limits.flush_s
@@ -176,7 +179,7 @@ class HistoryWriter:
 
     def flush(self) -> None:
         """Write what was read, and the manifest that counts it. Raises `OSError`."""
-        known, reading = self.manifest, self.reading
+        known, reading = self.manifest, self._opened()
         number = known.next_number
         rows = list(known.files)
         if self._waiting:
@@ -199,7 +202,7 @@ class HistoryWriter:
         self.flushes += 1
 
     def _write(self, samples: Samples, number: int) -> FileRow:
-        pivot = Pivot(samples, self.reading.name_of)
+        pivot = Pivot(samples, self._opened().name_of)
         path = column_path(self._directory, number)
         writer = ColumnWriter(self._files, path, pivot.schema)
         try:

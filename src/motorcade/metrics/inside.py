@@ -14,7 +14,7 @@ from motorcade.metrics.lanes import disk_figures
 from motorcade.metrics.report import Report, ask
 from motorcade.state.follower import Follower
 
-OTHERS: Final = ("gateway", "supervisor")  # whom this process asks; itself it knows
+OTHERS: Final = ("gateway", "reader", "supervisor")  # whom this process asks; itself it knows
 
 
 class PlatformInside:

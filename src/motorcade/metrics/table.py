@@ -1,7 +1,7 @@
 """Every metric, a table: name, type, unit, help, labels. `docs/operating/metrics.md` is its print.
 
-What reads each value stands in `gateway.py`, `api.py`, `lanes.py` and `process.py` beside this
-file. Labels are words of ours and few: a figure per vehicle would be a leak and a flood.
+What reads each value stands in `gateway.py`, `api.py`, `reader.py`, `lanes.py` and `process.py`
+beside this file. Labels are words of ours and few: a figure per vehicle would be a leak and a flood.
 """
 
 from typing import Final
@@ -71,6 +71,22 @@ STATE: Final = (
     Metric("motorcade_state_snapshot_age_seconds", G, "s", "Since the last snapshot.", ()),
 )  # fmt: skip
 
+HISTORY: Final = (
+    Metric("motorcade_history_lag_seconds", G, "s", "Age of the newest record read and not yet written; 0 when all is.", ()),
+    Metric("motorcade_history_poll_age_seconds", G, "s", "Since the writer last looked into the log.", ()),
+    Metric("motorcade_history_records_total", C, "", "Records read from the log since the start.", ()),
+    Metric("motorcade_history_duplicates_total", C, "", "Of these, sent twice by their sender, and dropped.", ()),
+    Metric("motorcade_history_malformed_records_total", C, "", "Records that nobody could decode. They stay in the log.", ()),
+    Metric("motorcade_history_gaps_total", C, "", "Times that records were lost to history: damage, or retention was faster.", ()),
+    Metric("motorcade_history_waiting_samples", G, "", "Samples read and not yet written.", ()),
+    Metric("motorcade_history_flushes_total", C, "", "Times that they were written.", ()),
+    Metric("motorcade_history_flush_failures_total", C, "", "Times that the disk took nothing; it is tried again.", ()),
+    Metric("motorcade_history_flush_age_seconds", G, "s", "Since the last flush, or the start.", ()),
+    Metric("motorcade_history_files", G, "", "Column files.", ()),
+    Metric("motorcade_history_rows", G, "", "Rows in them: what one record said of one instant.", ()),
+    Metric("motorcade_history_size_bytes", G, "B", "Bytes of them, with their indexes.", ()),
+)  # fmt: skip
+
 COMMANDS: Final = (
     Metric("motorcade_commands_open", G, "", "Commands that are not final.", ("state",)),
     Metric("motorcade_commands_total", C, "", "Transitions that are durable: requested, and what followed.", ("state",)),
@@ -89,6 +105,7 @@ GROUPS: Final = {
     "Gateway": GATEWAY,
     "Log": LOG,
     "Live state": STATE,
+    "History": HISTORY,
     "Commands and API": COMMANDS,
 }
 METRICS: Final = {row.name: row for rows in GROUPS.values() for row in rows}
