@@ -224,3 +224,51 @@ def test_a_stop_during_the_start_does_not_wait_for_the_start(modules: Path) -> N
         await asyncio.wait_for(running, 15)
 
     asyncio.run(test())
+
+
+def test_a_late_child_starts_after_the_others_and_is_healed(modules: Path) -> None:
+    async def test() -> None:
+        door, slow = open_listener("127.0.0.1", 0), open_listener("127.0.0.1", 0)
+        specs = [
+            ChildSpec("reader", "echo_child", {}, {"door": slow}, late=True),
+            ChildSpec("gateway", "echo_child", {}, {"door": door}),
+        ]
+        supervisor = Supervisor(specs, CONFIG)
+        late = supervisor._children[0]
+        ready = asyncio.Event()
+
+        async def on_ready() -> None:
+            assert late.process is None, "it took CPU from the others' start"
+            ready.set()
+
+        running = asyncio.create_task(supervisor.run(on_ready))
+        await asyncio.wait_for(supervisor.spawned(), 20)
+        await asyncio.wait_for(ready.wait(), 20)
+        first = await ask(slow)
+        os.kill(first, signal.SIGKILL)
+        assert await ask(slow) != first
+        supervisor.stop()
+        await running
+        assert late.process is not None
+        assert late.process.returncode == 0
+
+    asyncio.run(test())
+
+
+def test_a_late_child_that_fails_ends_nobody(modules: Path) -> None:
+    async def test() -> None:
+        door = open_listener("127.0.0.1", 0)
+        specs = [
+            ChildSpec("gateway", "echo_child", {}, {"door": door}),
+            ChildSpec("reader", "broken_child", {}, late=True),
+        ]
+        supervisor = Supervisor(specs, CONFIG)
+        running = await started(supervisor)
+        gateway = await ask(door)
+        while supervisor.children_counts()["reader"][0] < 2:
+            await asyncio.sleep(0.05)
+        assert await ask(door) == gateway
+        supervisor.stop()
+        await running
+
+    asyncio.run(test())
