@@ -317,6 +317,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     if front is not None:
         await front.stop()
     calls_end = asyncio.create_task(rpc.stop(config.commands.response_s_max))
+    counter.viewers.close()
     await counter.streams.close(GOODBYE_S_MAX)
     await asyncio.gather(server.stop(), calls_end)
     await counter.standing.stop()

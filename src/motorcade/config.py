@@ -216,10 +216,9 @@ class DashboardConfig:
     rate_default_hz: float = 2.0  # frames to a page that names no rate
     rate_max_hz: float = 4.0  # ... and to one that asks for more
     view_cars_max: int = 20_000  # more in view: density instead of cars
-    frame_bytes_max: int = 1 << 20  # to one viewer at once; the rest waits for its next frame
-    viewer_bytes_max: int = 4 << 20  # unsent to one viewer: it gets nothing more until it reads
-    filter_vehicles_max: int = 20_000  # found by a search at most
+    viewer_bytes_per_s_max: int = 1 << 20  # of frames to one viewer; what is over waits
     page_vehicles_max: int = 500  # of the list at once
+    driven_vehicles_max: int = 10_000  # somebody without a role sees so many that they drive
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,7 @@ from motorcade.api.users import backup_key, feature_config, me, name_key, orders
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
 from motorcade.api.window.page import PAGE_ROUTES
+from motorcade.api.window.stream import fleet_stream
 from motorcade.identity.errors import SecretsError
 from motorcade.registry.errors import RegistryUnavailableError
 
@@ -133,6 +134,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *OAUTH_ROUTES,
             PAGES,
             *PAGE_ROUTES,
+            fleet_stream,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),

@@ -33,6 +33,9 @@ from motorcade.api.rights import Right, Token, right_of
 from motorcade.api.sight import Sight, View
 from motorcade.api.standing import Standing
 from motorcade.api.streams import Streams
+from motorcade.api.window.picture import Picture
+from motorcade.api.window.roles import role_of
+from motorcade.api.window.viewers import Viewers
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
 from motorcade.config import Config
@@ -102,6 +105,7 @@ class Counter:
     lifetimes: Lifetimes = field(init=False)
     answers: Answers = field(init=False)
     accesses: AccessNotes = field(init=False)
+    viewers: Viewers = field(init=False)
     _book: PrivacyBook = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
     _generation: int = 0  # of the keys that verified them
@@ -114,6 +118,8 @@ class Counter:
             self.people = self.desk.people
         self._book = PrivacyBook(self.privacy)
         flush_s = self.config.api.access_flush_s
+        picture = Picture(self.state, self.registry, self.privacy)
+        self.viewers = Viewers(picture, self.clock, self.config.dashboard)
         self.accesses = AccessNotes(self.access_log, self.clock, flush_s)
         poll_s = self.config.api.revocation_poll_ms / 1e3
         self.lifetimes = Lifetimes(self.clock)
@@ -270,6 +276,17 @@ class Counter:
             return self.registry.vehicle_count() if access.sees_all else 0
         driven = self.sharing.driven_count(access.subject) if self.sharing else 0
         return self.registry.vehicle_count(access.subject) + driven
+
+    def role(self, access: AccessToken) -> str:
+        """The role of who holds this token: `window/roles.py`; "" for none."""
+        return role_of(access, lambda _subject: "")
+
+    def driven_ids(self, access: AccessToken, role: str) -> frozenset[int]:
+        """The vehicles that somebody without a role drives, by id. Asks the registry."""
+        if role or access.partner or self.sharing is None:
+            return frozenset()
+        driven = self.sharing.driven(access.subject, 0, self.config.dashboard.driven_vehicles_max)
+        return frozenset(vehicle.id for vehicle in driven)
 
     def sight(self, access: AccessToken, vehicle: Vehicle) -> Sight:
         """What the token may see of where the vehicle is. Raises `RegistryUnavailableError`."""

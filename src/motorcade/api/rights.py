@@ -193,6 +193,12 @@ _RIGHTS: Final = (
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),
     Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), pace=Pace.DATA, note="server-sent events"),
     Right("GET", f"{VEHICLE_2}/history", (DEVICE_DATA,), pace=Pace.DATA),
+    Right(
+        "WS",
+        "/api/2/fleet/stream",
+        token=Token.NONE,
+        note="a person's in the first message, with `vehicle_device_data`: `dashboard.md`",
+    ),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),

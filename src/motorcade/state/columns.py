@@ -9,7 +9,6 @@ How long is too long depends on what the car did last: one that drove or charged
 minute, one that rests may sleep for hours. A car that never sent telemetry is silent.
 """
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +17,7 @@ import numpy.typing as npt
 from motorcade.config import DashboardConfig
 from motorcade.signals.catalogue import BY_NAME, HOT_IDS
 from motorcade.state.kernels import judge_fleet
+from motorcade.state.port import FleetColumns
 
 STATES: Final = ("moving", "idle", "parked", "charging", "updating", "silent", "alarm")
 ALARM, SILENT = STATES.index("alarm"), STATES.index("silent")
@@ -38,34 +38,6 @@ _SIGNALS: Final = (
 )
 WANTED: Final = np.array([HOT_IDS.index(BY_NAME[name].id) for name in _SIGNALS], np.int64)
 STEP_SLOTS: Final = 4_096  # per hold of the gate: some 0.2 ms
-
-
-@dataclass(frozen=True, slots=True)
-class FleetColumns:
-    """Every vehicle that ever sent something; all columns by slot. Times in µs, 0: never."""
-
-    token_high: npt.NDArray[np.uint64]
-    token_low: npt.NDArray[np.uint64]
-    latitude: npt.NDArray[np.float64]  # degrees; NaN: unknown, then both are
-    longitude: npt.NDArray[np.float64]
-    placed_us: npt.NDArray[np.int64]  # event time of the older of the two
-    speed_mps: npt.NDArray[np.float64]  # NaN: unknown
-    speed_us: npt.NDArray[np.int64]
-    heading_deg: npt.NDArray[np.float64]  # clockwise from north; NaN: unknown
-    gear: npt.NDArray[np.int8]  # number of `ShiftState`; -1: unknown
-    gear_us: npt.NDArray[np.int64]
-    charge_state: npt.NDArray[np.int8]  # number of `ChargingState`; -1: unknown
-    installed_percent: npt.NDArray[np.float64]  # of an update; NaN: unknown
-    asleep: npt.NDArray[np.bool_]
-    online: npt.NDArray[np.bool_]
-    alarms: npt.NDArray[np.uint8]  # bits: `ALARM_TEXTS`
-    received_us: npt.NDArray[np.int64]  # server's clock
-    version: npt.NDArray[np.int64]  # another after each change, as `LiveState.version`
-    state: npt.NDArray[np.uint8]  # index in `STATES`
-    at_us: int  # when the states were judged
-
-    def __len__(self) -> int:
-        return len(self.state)
 
 
 _KINDS: Final = (

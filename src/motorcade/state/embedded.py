@@ -19,10 +19,18 @@ from motorcade.signals.samples import TAG_MASK, TEXT_BITS, Dictionary, SampleBat
 from motorcade.signals.signal import Kind
 from motorcade.state.cells import Cells
 from motorcade.state.charges import ChargePorts, ChargeWatch, SavedCharges
-from motorcade.state.columns import STEP_SLOTS, FleetColumns, empty_columns, judged
+from motorcade.state.columns import STEP_SLOTS, empty_columns, judged
 from motorcade.state.gate import Gate
 from motorcade.state.kernels import note_received
-from motorcade.state.port import ONLINE, Callback, Change, Handle, SignalValue, VehicleState
+from motorcade.state.port import (
+    ONLINE,
+    Callback,
+    Change,
+    FleetColumns,
+    Handle,
+    SignalValue,
+    VehicleState,
+)
 from motorcade.state.presence import GATEWAY_STARTED, PresenceTable
 from motorcade.state.slots import SlotTable
 from motorcade.state.subscribers import Subscribers, notify

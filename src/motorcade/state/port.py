@@ -11,6 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple, NewType, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from motorcade.events import VehicleToken
 
 ONLINE: Final = "online"
@@ -34,6 +37,34 @@ class VehicleState:
     signals: dict[str, SignalValue]
     online: bool  # a connection is open, as far as the gateway has told
     last_received_us: int  # of its telemetry; 0 when there has been none
+
+
+@dataclass(frozen=True, slots=True)
+class FleetColumns:
+    """Every vehicle that ever sent something; all columns by slot. Times in µs, 0: never."""
+
+    token_high: npt.NDArray[np.uint64]
+    token_low: npt.NDArray[np.uint64]
+    latitude: npt.NDArray[np.float64]  # degrees; NaN: unknown, then both are
+    longitude: npt.NDArray[np.float64]
+    placed_us: npt.NDArray[np.int64]  # event time of the older of the two
+    speed_mps: npt.NDArray[np.float64]  # NaN: unknown
+    speed_us: npt.NDArray[np.int64]
+    heading_deg: npt.NDArray[np.float64]  # clockwise from north; NaN: unknown
+    gear: npt.NDArray[np.int8]  # number of `ShiftState`; -1: unknown
+    gear_us: npt.NDArray[np.int64]
+    charge_state: npt.NDArray[np.int8]  # number of `ChargingState`; -1: unknown
+    installed_percent: npt.NDArray[np.float64]  # of an update; NaN: unknown
+    asleep: npt.NDArray[np.bool_]
+    online: npt.NDArray[np.bool_]
+    alarms: npt.NDArray[np.uint8]  # bits: `columns.ALARM_TEXTS`
+    received_us: npt.NDArray[np.int64]  # server's clock
+    version: npt.NDArray[np.int64]  # another after each change, as `LiveState.version`
+    state: npt.NDArray[np.uint8]  # index in `columns.STATES`
+    at_us: int  # when the states were judged
+
+    def __len__(self) -> int:
+        return len(self.state)
 
 
 Change = tuple[str, SignalValue]
@@ -63,6 +94,16 @@ class LiveState(Protocol):
         Raises:
             KeyError: the catalogue has no signal of this name.
         """
+
+    def fleet(self, now_us: int) -> FleetColumns:
+        """Every vehicle as columns, with its state as of `now_us`: milliseconds for 100,000, in
+        steps of which none holds anybody up."""
+
+    def epoch(self) -> int:
+        """Another number once slots may mean other vehicles than before."""
+
+    def slot(self, token: VehicleToken) -> int:
+        """The vehicle's row in `fleet`; -1: it never sent anything."""
 
     def comings(self) -> int:
         """Another number than the last time if a vehicle may have come or gone since."""

@@ -29,6 +29,8 @@ GRIDS: Final = text_of(
         PRECISION_LIMITS.c.vehicle_id == bindparam("id")
     )
 )
+ZONED: Final = text_of(select(PRIVACY_ZONES.c.vehicle_id).distinct())
+GRIDDED: Final = text_of(select(PRECISION_LIMITS.c.vehicle_id).distinct())
 # SQLite's own count of what other connections wrote; the one that reads here never writes.
 CHANGES: Final = "PRAGMA data_version"
 
@@ -42,6 +44,10 @@ class EmbeddedPrivacy:
     def limits(self, vehicle_id: int) -> Limits:
         zones = tuple(Zone(*row) for row in self._store.rows(ZONES, vehicle_id))
         return Limits(zones, dict(self._store.rows(GRIDS, vehicle_id)))
+
+    def limited(self) -> dict[int, Limits]:
+        found = {row[0] for sql in (ZONED, GRIDDED) for row in self._store.rows(sql)}
+        return {vehicle_id: self.limits(vehicle_id) for vehicle_id in sorted(found)}
 
     def add_zone(
         self,

@@ -43,6 +43,9 @@ class Privacy(Protocol):
     def limits(self, vehicle_id: int) -> Limits:
         """What was set for a vehicle; none for one that is not there."""
 
+    def limited(self) -> Mapping[int, Limits]:
+        """By vehicle id, what was set for each vehicle of which anything was."""
+
     def add_zone(
         self,
         vehicle_id: int,

@@ -1,0 +1,155 @@
+"""One picture of the fleet per tick, for all viewers: columns, what changed, counts by who looks.
+
+Used by the ticker's thread alone. Who looks are few kinds: everybody with a role sees the same
+vehicles, so what depends on them is made once per kind and tick, not per viewer.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from motorcade.api.ground import snapped
+from motorcade.api.sight import within
+from motorcade.api.window.frames import Wire
+from motorcade.api.window.kernels import UNKNOWN_HEADING, refresh
+from motorcade.api.window.roster import Roster
+from motorcade.registry.port import Registry, Vehicle
+from motorcade.registry.privacy.port import Limits, Privacy
+from motorcade.state.columns import SILENT, STATES
+from motorcade.state.port import FleetColumns, LiveState
+
+E7: Final = 10_000_000
+LOOKERS_MAX: Final = 10_000  # kinds that are remembered
+Flags = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Who looks, as far as it matters to what is seen. Equal ones share a scene."""
+
+    subject: str
+    client_id: str
+    sees_all: bool  # every vehicle; else their own and those in `driven`
+    owns_all: bool  # the admin
+    trusted: bool  # by the platform's own page or command line: owners see their own as it is
+    located: bool  # may be told where vehicles are
+    driven: frozenset[int] = frozenset()  # ids
+
+    def sees(self, vehicle: Vehicle) -> bool:
+        """Whether it is one of theirs to see."""
+        return self.sees_all or vehicle.owner == self.subject or vehicle.id in self.driven
+
+    def is_kept_from(self, vehicle: Vehicle) -> bool:
+        """Whether what the vehicle's owner keeps back holds for them."""
+        return not (self.trusted and (self.owns_all or vehicle.owner == self.subject))
+
+
+class Scene(NamedTuple):
+    """The fleet as one kind of looker sees it, at one tick."""
+
+    wire: Wire  # positions as they may be told
+    shown: Flags  # by slot: may be on their map
+    known: Flags  # by slot: may be in their list
+    states: tuple[int, ...]  # cars by state, those that never sent among the silent
+
+
+@dataclass(slots=True)
+class Picture:
+    """The fleet as of the last `take`."""
+
+    state: LiveState
+    registry: Registry
+    privacy: Privacy | None
+    tick: int = 0
+    epoch: int = -1
+    roster: Roster = field(init=False)
+    columns: FleetColumns | None = None
+    wire: Wire = field(default_factory=lambda: Wire.of(0))
+    changed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    _scenes: dict[Looker, Scene] = field(default_factory=dict)
+    _masks: dict[Looker, tuple[int, Flags, int]] = field(default_factory=dict)
+    _limits: Mapping[int, Limits] = field(default_factory=dict)
+    _limits_changes: int = -1
+
+    def __post_init__(self) -> None:
+        self.roster = Roster(self.registry)
+
+    def take(self, now_us: int) -> None:
+        """Look at live state. Raises `RegistryUnavailableError`."""
+        epoch = self.state.epoch()
+        columns = self.state.fleet(now_us)
+        self.roster.update(columns, epoch)
+        self._read_limits()
+        self.tick += 1
+        if epoch != self.epoch:
+            self.epoch, self.wire, self.changed = epoch, Wire.of(0), np.zeros(0, np.int64)
+        count, more = len(columns), len(columns) - len(self.changed)
+        if more > 0:
+            self.wire = self.wire.grown(count)
+            self.changed = np.concatenate((self.changed, np.full(more, self.tick, np.int64)))
+        fleet = (columns.latitude, columns.longitude, columns.speed_mps, columns.heading_deg)
+        refresh((*fleet, columns.state), tuple(self.wire), self.changed, self.tick)
+        self.columns = columns
+        self._scenes.clear()
+
+    def scene(self, looker: Looker) -> Scene:
+        """What they see now; made once per tick."""
+        scene = self._scenes.get(looker)
+        if scene is None:
+            scene = self._scenes[looker] = self._make(looker)
+        return scene
+
+    def _make(self, looker: Looker) -> Scene:
+        serial, known, absent = self._masks.get(looker, (-1, self.roster.known, 0))
+        if serial != self.roster.serial:
+            known = self.roster.known if looker.sees_all else self.roster.mask(looker.sees)
+            absent = len(self.roster.never_sent(looker.sees))
+            if len(self._masks) >= LOOKERS_MAX:
+                self._masks.clear()
+            self._masks[looker] = self.roster.serial, known, absent
+        counted = np.bincount(self.wire.state, weights=known, minlength=len(STATES))
+        counts = [int(number) for number in counted]
+        counts[SILENT] += absent
+        wire = self._kept(looker) if looker.located else self._nowhere()
+        return Scene(wire, known & wire.placed, known, tuple(counts))
+
+    def _nowhere(self) -> Wire:
+        """For who may not be told where vehicles are."""
+        blank = Wire.of(len(self.changed))
+        return self.wire._replace(
+            lon=blank.lon, lat=blank.lat, placed=blank.placed, heading=blank.heading
+        )
+
+    def _kept(self, looker: Looker) -> Wire:
+        """The wire without what owners keep back from this looker: by `sight.py`'s rule."""
+        kept = []
+        for vehicle_id, limits in self._limits.items():
+            slot = self.roster.slot_of.get(vehicle_id, -1)
+            vehicle = self.roster.vehicles[slot] if slot >= 0 else None
+            if vehicle is not None and self.wire.placed[slot] and looker.is_kept_from(vehicle):
+                kept.append((slot, limits))
+        if not kept:
+            return self.wire
+        wire = self.wire.copied()
+        for slot, limits in kept:
+            place = int(wire.lat[slot]) / E7, int(wire.lon[slot]) / E7
+            grid_m = limits.grid_m(looker.client_id)
+            if any(within(zone, place) for zone in limits.zones):
+                wire.placed[slot] = wire.lat[slot] = wire.lon[slot] = 0
+                wire.heading[slot] = UNKNOWN_HEADING
+            elif grid_m:
+                latitude, longitude = snapped(place, grid_m)
+                wire.lat[slot], wire.lon[slot] = round(latitude * E7), round(longitude * E7)
+                wire.heading[slot] = UNKNOWN_HEADING
+        return wire
+
+    def _read_limits(self) -> None:
+        if self.privacy is None:
+            return
+        changes = self.privacy.changes()
+        if changes != self._limits_changes:
+            self._limits = self.privacy.limited()
+            self._limits_changes = changes

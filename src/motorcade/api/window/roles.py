@@ -1,0 +1,55 @@
+"""What people may do on the page, by their role. No IO.
+
+`viewer` sees every vehicle, `operator` sees where they are, sends commands and works the queue,
+`admin` everything. Somebody without a role sees their own vehicles and those they drive. A role
+holds for the platform's own page alone: no other app gets more by it than its person owns.
+"""
+
+from collections.abc import Callable
+from typing import Final
+
+from motorcade.api.rights import COMMANDS, LOCATION
+from motorcade.api.window.picture import Looker
+from motorcade.identity.port import (
+    ADMIN_SUBJECT,
+    FIRST_PARTY,
+    OWNER_SUBJECT,
+    AccessToken,
+)
+
+ADMIN, OPERATOR, VIEWER = "admin", "operator", "viewer"
+ROLES: Final = (VIEWER, OPERATOR, ADMIN)
+RoleOf = Callable[[str], str]
+"""The role that the registry has of a subject; "" for none."""
+
+
+def role_of(access: AccessToken, registered: RoleOf) -> str:
+    """The role of who holds this token; "" for none."""
+    if access.partner or access.client_id not in FIRST_PARTY:
+        return ""
+    if access.subject in (OWNER_SUBJECT, ADMIN_SUBJECT):
+        return ADMIN
+    return registered(access.subject)
+
+
+def looker_of(access: AccessToken, role: str, driven: frozenset[int]) -> Looker:
+    """Who looks, as the stream knows them."""
+    trusted = access.client_id in FIRST_PARTY
+    return Looker(
+        subject="" if access.partner else access.subject,
+        client_id=access.client_id,
+        sees_all=bool(role) or access.sees_all,
+        owns_all=access.sees_all and trusted,
+        trusted=trusted,
+        located=LOCATION in access.scopes,
+        driven=driven,
+    )
+
+
+def rights_shown(access: AccessToken, role: str) -> dict[str, bool]:
+    """`rights` of the stream's welcome."""
+    return {
+        "location": LOCATION in access.scopes,
+        "commands": COMMANDS in access.scopes and role != VIEWER,
+        "people": role == ADMIN,
+    }
