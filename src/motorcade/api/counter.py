@@ -245,7 +245,9 @@ class Counter:
             vehicle = self.registry.vehicle_by_vin(tag.upper())
         elif tag.isascii() and tag.isdigit() and len(tag) < VIN_CHARACTERS:
             vehicle = self.registry.vehicle_by_id(int(tag))
-        if vehicle is None or not (access.owns(vehicle.owner) or self._drives(access, vehicle)):
+        if vehicle is None or not (
+            access.owns(vehicle.owner) or self._drives(access, vehicle) or self.role(access)
+        ):
             raise not_found("no such vehicle, or not yours")
         return vehicle
 

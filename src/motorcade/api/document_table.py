@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from motorcade.api.rights import HISTORY, SESSIONS, SITE, VEHICLE, VEHICLE_2, VEHICLES
+from motorcade.state.columns import STATES
 
 Schema = Mapping[str, Any]
 VIN: Final = "5YJ3E1EA7KF000001"
@@ -201,6 +202,17 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         }
     ),
     ("GET", f"{SITE}/telemetry_history"): Described(query={"kind": text("charge"), **_SPAN}),
+    ("GET", "/api/2/fleet/cars"): Described(query={"slots": {"type": "string", "example": "0,1"}}),
+    ("GET", "/api/2/fleet/vehicles"): Described(
+        query={
+            "state": text(*STATES),
+            "q": text(characters_max=100),
+            "bounds": {"type": "string", "example": "13.0,52.0,14.0,53.0"},
+            "cursor": whole(0, 999_999_999),
+            "limit": whole(1, 500),
+        }
+    ),
+    ("GET", f"{VEHICLE_2}/commands"): Described(query={"limit": whole(1, 200)}),
     ("POST", f"{SITE}/backup"): _set(
         {"backup_reserve_percent": 20}, backup_reserve_percent=_PERCENT
     ),

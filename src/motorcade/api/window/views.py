@@ -67,7 +67,7 @@ class View:
         return self.states, self.query
 
     @staticmethod
-    def of(asked: ViewAsked) -> "View":
+    def of(asked: ViewAsked, margin: float = MARGIN) -> "View":
         """Raises `ViewError`."""
         bounds = asked.bounds
         if len(bounds) != 4 or not all(map(math.isfinite, (*bounds, asked.zoom))):
@@ -82,24 +82,26 @@ class View:
             raise ViewError(f"filter.q: at most {QUERY_CHARACTERS_MAX} characters")
         wanted = asked.filter.state or STATES
         return View(
-            _widened(west, south, east, north),
+            _widened(west, south, east, north, margin),
             min(max(asked.zoom, 0.0), ZOOM_MAX),
             tuple(int(name in wanted) for name in STATES),
             asked.filter.q.strip(),
         )
 
 
-def _widened(west: float, south: float, east: float, north: float) -> tuple[int, int, int, int]:
+def _widened(
+    west: float, south: float, east: float, north: float, margin: float
+) -> tuple[int, int, int, int]:
     """Bounds with the margin, in 1e-7 degrees; the whole turn where it is one."""
     span = east - west
     while span < 0:
         span += 360
-    tall = (north - south) * MARGIN
+    tall = (north - south) * margin
     south, north = max(-90.0, south - tall), min(90.0, north + tall)
-    if span * (1 + 2 * MARGIN) >= 360:
+    if span * (1 + 2 * margin) >= 360:
         west, east = -180.0, 180.0
     else:
-        west, east = _turned(west - span * MARGIN), _turned(east + span * MARGIN)
+        west, east = _turned(west - span * margin), _turned(east + span * margin)
     return round(west * E7), round(south * E7), round(east * E7), round(north * E7)
 
 
