@@ -12,8 +12,8 @@ from motorcade.log.errors import LogFullError
 from motorcade.wire.mqtt.properties import Place, Properties, encode_bare
 from motorcade.wire.mqtt.publish import Puback, Pubcomp, Publish, Pubrec, Pubrel
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
-from motorcade.wire.mqtt.session import Pingreq, Pingresp
-from tests.gateway.mqtt.harness import OPERATOR, OTHER, TOKEN, RunningDoor
+from motorcade.wire.mqtt.session import Disconnect, Pingreq, Pingresp
+from tests.gateway.mqtt.harness import OPERATOR, OTHER, TOKEN, RunningDoor, eventually
 from tests.gateway.mqtt.wire_client import Client
 
 TELEMETRY = f"v/{TOKEN}/telemetry"
@@ -195,6 +195,34 @@ def test_the_receive_maximum_counts_until_pubcomp(tmp_path: Path) -> None:
                 car.expect(Pubrec)
             car.send(Publish(TELEMETRY, b"too many", 2, 6))
             assert car.closed_with() is Reason.RECEIVE_MAXIMUM_EXCEEDED
+
+
+def test_who_breaks_a_rule_may_go_on_sending_until_it_has_read_why(tmp_path: Path) -> None:
+    """A reset would fail its writes, and it would never come to our goodbye."""
+    config = replace(Config(), mqtt=replace(Config().mqtt, receive_max=3))
+    with RunningDoor(tmp_path, config) as door:
+        with Client(door.port) as car:
+            resume(car)
+            for packet_id in range(1, 4):
+                car.send(Publish(TELEMETRY, b"x" * 100_000, 2, packet_id))
+            asyncio.run(eventually(lambda: len(payloads(door)) == 3))
+            for packet_id in range(4, 8):
+                car.send(Publish(TELEMETRY, b"x" * 100_000, 2, packet_id))
+            for packet_id in range(1, 4):  # which it has not read yet
+                assert car.expect(Pubrec).packet_id == packet_id
+                car.send(Pubrel(packet_id))
+                asyncio.run(asyncio.sleep(0.05))  # a reset would be here by now
+            goodbye = car.expect(Disconnect)
+            assert goodbye.reason is Reason.RECEIVE_MAXIMUM_EXCEEDED
+            assert "receive maximum" in goodbye.properties.reason_string
+            assert car.receive() is None
+            with Client(door.port) as again:  # the session is free, though the peer still hears
+                assert resume(again)
+                for packet_id in range(1, 4):
+                    again.send(Publish(TELEMETRY, b"x" * 100_000, 2, packet_id, dup=True))
+                    assert again.expect(Pubrec).packet_id == packet_id
+        asyncio.run(eventually(lambda: door.door.connections == 0))
+        assert len(payloads(door)) == 3
 
 
 @LEVELS

@@ -106,6 +106,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:
         ingest = self.ingest
+        if self.closing:
+            return ingest.scratch
         if self.spill is None and not ingest.paused:
             end = ingest.end
             return ingest.view[end : end + ingest.read_bytes]
@@ -113,6 +115,8 @@ class Connection(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         ingest = self.ingest
+        if self.closing:
+            return
         if self.spill is not None or ingest.paused:
             ingest.waiting_bytes(self, nbytes)
             return
@@ -192,6 +196,26 @@ class Connection(asyncio.BufferedProtocol):
             self.write(data)
         self.aliases_out.sent(topic)
         return True
+
+    def part(self) -> None:
+        """Send what is written, say that no more comes, and read on into nothing until the peer
+        closes, too, or has had its time.
+
+        A socket that is closed while its peer still sends is reset, and the peer's next write
+        fails before it has read why.
+        """
+        if self.closing:
+            return  # the goodbye was one packet too many for a peer that does not read
+        if self.descriptor < 0 or self.transport is None:  # TLS and WebSocket say goodbye below us
+            self.close()
+            return
+        self.closing = True
+        self.descriptor = -1
+        self.spill, self.late = None, b""
+        self.ingest.slots.lingers(self)
+        self.transport.write_eof()
+        if self.parked:
+            self.transport.resume_reading()
 
     def close(self) -> None:
         """Send what is written, then close."""

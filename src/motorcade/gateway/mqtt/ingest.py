@@ -106,7 +106,7 @@ class Ingest:
         arena = np.zeros(3 * self.read_bytes + self.packet_bytes_max, np.uint8)
         self._arena = arena
         self.view = memoryview(arena)  # type: ignore[arg-type]
-        self._scratch = memoryview(bytearray(self.read_bytes // 4))
+        self.scratch = memoryview(bytearray(self.read_bytes // 4))  # what nobody takes now
         self._segments = np.zeros(len(arena), np.int64)  # no segment is empty
         self.notes = memoryview(self._segments)  # type: ignore[arg-type]
         self.count = 0  # segments noted
@@ -313,7 +313,7 @@ class Ingest:
     def waiting_buffer(self, connection: Connection) -> memoryview:
         """Where to read to when the intake is full, or bytes of this connection wait."""
         if self.paused or connection.busy:
-            return self._scratch
+            return self.scratch
         spill = connection.spill
         assert spill is not None
         if max(connection.need, len(spill)) > REJOIN_BYTES_MAX:
@@ -331,7 +331,7 @@ class Ingest:
         if connection.slot >= 0:
             self.slots.rows[connection.slot]["heard_us"] = self.monotonic_us()
         if self.paused or connection.busy:
-            connection.late += self._scratch[:size]
+            connection.late += self.scratch[:size]
             self._park(connection)
             return
         assert connection.spill is not None

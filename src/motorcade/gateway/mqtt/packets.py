@@ -153,7 +153,7 @@ class Packets:
 
     def _broken(self, connection: Connection, error: MqttError) -> None:
         if connection.session is not None:
-            self.disconnect(connection, error.reason, str(error))
+            self.disconnect(connection, error.reason, str(error), hears_out=True)
             return
         self.ingest.counts.refusals.add(error.reason.name.lower())
         if isinstance(error, UnsupportedVersionError | ClientIdentifierError):
@@ -162,11 +162,19 @@ class Packets:
             write_refusal(connection, error.reason, level)
         connection.close()
 
-    def disconnect(self, connection: Connection, reason: Reason, text: str = "") -> None:
-        """Close from our side; the will is published, as after any end without goodbye."""
+    def disconnect(
+        self, connection: Connection, reason: Reason, text: str = "", *, hears_out: bool = False
+    ) -> None:
+        """Close from our side; the will is published, as after any end without goodbye.
+
+        `hears_out`: the peer may be sending still, and shall have the chance to read why it ends.
+        """
         self.ingest.counts.refusals.add(reason.name.lower())
         if connection.level is ProtocolLevel.V5 and _is_let_in(connection):
             write_disconnect(connection, reason, text)
+            if hears_out:
+                connection.part()
+                self.closed(connection)
         connection.close()
 
     def closed(self, connection: Connection) -> None:

@@ -25,7 +25,7 @@ from motorcade.gateway.mqtt.records import (
 from motorcade.gateway.mqtt.retained import RetainedMessages
 from motorcade.gateway.mqtt.session import Session
 from motorcade.gateway.mqtt.store import StoredWill
-from motorcade.gateway.mqtt.telling import DISK_FULL, write_ack
+from motorcade.gateway.mqtt.telling import DISK_FULL, TEXTS, write_ack
 from motorcade.gateway.mqtt.wills import will_record
 from motorcade.log.errors import LogError, LogFullError
 from motorcade.log.topics import TOPICS, Lane
@@ -52,7 +52,7 @@ class RefusedError(MqttError):
     """A PUBLISH that ends its connection; `reason` says why."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.name)
+        super().__init__(TEXTS[reason])
         self.reason = reason  # type: ignore[misc]
 
 
