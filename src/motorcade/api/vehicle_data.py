@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 import msgspec
-from litestar import MediaType, Response, get
+from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 
 from motorcade.api import schedule_data
 from motorcade.api.counter import AnyRequest, Counter
+from motorcade.api.envelope import Made
 from motorcade.api.errors import ApiError, offline
 from motorcade.api.presence import ONLINE, presence
 from motorcade.api.shapes import Envelope
@@ -31,8 +32,7 @@ async def vehicle_data(
     access, vehicle = counter.admit(request, tag)
     endpoints = read_endpoints(request.query_params.get("endpoints"))
     sight, drives = counter.sight(access, vehicle), not access.owns(vehicle.owner)
-    answer: Any = counter.answers.of(Shown(vehicle, endpoints, sight, drives), counter.state)
-    return Response(answer, status_code=200, media_type=MediaType.JSON)
+    return Made(counter.answers.of(Shown(vehicle, endpoints, sight, drives), counter.state))
 
 
 class Shown(NamedTuple):

@@ -71,6 +71,7 @@ class _Input:
     encodings: npt.NDArray[np.uint8]  # 0 where there is no slot
     times: Column  # (n, 3): event, received, the latest that a sender may claim or -1
     room: int  # for the kernel's samples, `samples_max` of the payloads
+    is_packed: bool  # some rows are packed samples, which no kernel reads
 
     def facts(self, rows: Column) -> list[Row]:
         """What the plain rules need to know of these rows."""
@@ -150,7 +151,9 @@ class Decoder:
         times[:, 2] = np.where(is_bounded, -1, times[:, 1] + self._future_us_max)
         compiled = (encodings == Encoding.TESLA_TELEMETRY) | (encodings == Encoding.JSON_SIGNALS)
         room = min(SAMPLES_PER_CALL, samples_max(int((ends - starts)[compiled].sum())))
-        return _Input(RecordBatch(rows, buffer), slots, (starts, ends), encodings, times, room)
+        is_packed = bool((encodings == Encoding.SAMPLES).any())
+        bounds = (starts, ends)
+        return _Input(RecordBatch(rows, buffer), slots, bounds, encodings, times, room, is_packed)
 
     def _decode_some(self, source: _Input, first: int) -> tuple[int, SampleBatch]:
         """Rows from `first` as far as the kernel's room goes; (row to go on from, samples)."""
@@ -176,16 +179,17 @@ class Decoder:
             slow,
         )
         self.counts.bounded_times += bounded
-        plain = self._read_plain(source, (first, after), slow[:slow_count], counts, put)
-        rows = np.repeat(np.arange(first, after), np.diff(counts[first:after], prepend=0))
+        plain = None
+        if slow_count or source.is_packed:  # else twenty calls of numpy would find nothing
+            plain = self._read_plain(source, (first, after), slow[:slow_count], counts, put)
         kernels_own = SampleBatch(
-            source.slots[rows],
+            np.repeat(source.slots[first:after], _steps(counts[first:after])),
             put.time_us[:samples],
             put.signal[:samples],
             put.value[:samples],
-            plain.samples.texts,
+            plain.samples.texts if plain is not None else {},
         )
-        return after, _merge(kernels_own, plain)
+        return after, kernels_own if plain is None else _merge(kernels_own, plain)
 
     def _read_plain(
         self, source: _Input, span: tuple[int, int], slow: Column, counts: Column, put: _Put
@@ -208,7 +212,7 @@ class Decoder:
                 self.counts.malformed_records += 1
             ends[index] = len(columns)
         self._learn_new_names()
-        lengths = np.diff(ends, prepend=0)
+        lengths = _steps(ends)
         samples = SampleBatch(
             np.repeat(source.slots[left[:, 0]], lengths),
             np.array(columns.time_us, np.int64),
@@ -225,6 +229,13 @@ class Decoder:
             self._rules.read_datum(row, data)
         else:
             self._rules.read_text(row, code, data)
+
+
+def _steps(ends: Column) -> Column:
+    """From each end to the next, the first from 0: `np.diff` with `prepend`, in a tenth of it."""
+    steps = ends.copy()
+    steps[1:] -= ends[:-1]
+    return steps
 
 
 def _packed_rows(source: _Input, span: tuple[int, int], counts: Column) -> Column:
