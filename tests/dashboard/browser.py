@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlparse
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.dashboard.standin import Served, Town
 from tests.engines.install import chromium
@@ -32,6 +32,7 @@ FLAGS = [
 @contextmanager
 def browsers(*more: str) -> Iterator[Browser]:
     """One browser; each test gets a context of its own in it."""
+    expect.set_options(timeout=30_000)  # the machine may be busy with other tests
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium(), args=[*FLAGS, *more])
         yield launched
@@ -52,14 +53,16 @@ class Window:
     def town(self) -> Town:
         return self.served.town
 
-    def go(self, path: str = "/") -> Page:
-        """Open an address, signed in, its link up and cars told."""
+    def go(self, path: str = "/", *, signed_in: bool = True) -> Page:
+        """Open an address, signed in (by the page's own form, or as if it were), its link up."""
+        if signed_in:  # as after a reload
+            keep = "sessionStorage.seen = 1; sessionStorage['motorcade.refresh'] = 'r0'"
+            self.page.add_init_script(f"if (!sessionStorage.seen) {{ {keep} }}")
         self.page.goto(self.served.url + path)
-        if not path.startswith("/s/"):
+        if not signed_in:
             self.page.get_by_role("button", name="Sign in").click()
-        self.until(
-            "window.motorcadeFleet?.link === 'open' || !/^.(vehicles|s|$)/.test(location.pathname)"
-        )
+        live = "/^.(vehicles|s)?([/]|$)/.test(location.pathname)"
+        self.until(f"!{live} || window.motorcadeFleet?.link === 'open'")
         return self.page
 
     def cars(self) -> Page:

@@ -40,6 +40,7 @@ SQUEEZE = math.cos(math.radians(49.4))
 METRES_PER_DEGREE = 111_320.0
 DAY_US = 86_400_000_000
 CARS_IN_VIEW_MAX = 20_000
+ALL_PARTS = frozenset({"work", "system", "timeline", "shares", "people"})
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -99,6 +100,8 @@ class Town:
     now_us: Callable[[], int] = lambda: time.time_ns() // 1000
     alive: bool = True
     all_moving: bool = False
+    basemap: bool = True
+    parts: frozenset[str] = ALL_PARTS  # what this server has
     dense_over: int = CARS_IN_VIEW_MAX
     heard: list[dict[str, Any]] = field(default_factory=list)  # what pages sent
     posted: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
@@ -556,6 +559,9 @@ class Standin:
         parts = path.split("/")[3:]
         answer: Any = None
         whole = False
+        if (parts[1] if parts[0] == "fleet" else parts[0]) in ALL_PARTS - town.parts:
+            await self._json(send, 404, {"error": "not_found"})
+            return
         if parts[0] == "fleet":
             if parts[1] == "cars":
                 answer = [
@@ -635,6 +641,9 @@ class Standin:
 
     async def _file(self, send: Send, path: str) -> None:
         target = (PAGE / path.lstrip("/")).resolve()
+        if path.startswith("/basemap/") and not self.town.basemap:
+            await self._json(send, 404, {"error": "not_found"})
+            return
         if not (target.is_relative_to(PAGE) and target.is_file()):
             if path.startswith(("/assets/", "/basemap/")):
                 await self._json(send, 404, {"error": "not_found"})

@@ -12,7 +12,8 @@ CARS = 1_200
 
 
 def town(**more: object) -> Town:
-    return Town(CARS, **more)  # type: ignore[arg-type]
+    """A small town; without the basemap, which costs a second of every page."""
+    return Town(CARS, basemap=False, **more)  # type: ignore[arg-type]
 
 
 # --- addresses ---
@@ -54,6 +55,22 @@ def test_a_reload_signs_nobody_out_and_keeps_the_address(browser: Browser) -> No
         expect(page.get_by_role("button", name=re.compile("^Moving"))).to_have_attribute(
             "aria-pressed", "true"
         )
+
+
+def test_one_signs_in_at_the_platform_and_comes_back(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/?state=alarm", signed_in=False)
+        expect(page.get_by_label("Vehicles by state")).to_be_visible()
+        assert "/?state=alarm" in page.url  # where one was going, and no code left in the address
+
+
+def test_what_the_server_has_not_is_absent(browser: Browser) -> None:
+    with window(browser, town(parts=frozenset({"system"}))) as seen:
+        page = seen.go("/")
+        expect(page.get_by_role("link", name="System")).to_be_visible()
+        expect(page.get_by_role("link", name="Work")).to_have_count(0)
+        expect(page.get_by_label("Work queue")).to_have_count(0)
+        expect(page.get_by_role("slider")).to_have_count(0)
 
 
 def test_signing_out_forgets_the_session(browser: Browser) -> None:
@@ -312,7 +329,7 @@ def focused(page: Page) -> str:
 
 
 def test_without_a_vehicle_it_says_how_to_connect_one(browser: Browser) -> None:
-    with window(browser, Town(0)) as seen:
+    with window(browser, Town(0, basemap=False)) as seen:
         page = seen.go()
         expect(page.get_by_role("heading", name="No vehicle has connected")).to_be_visible()
         expect(page.get_by_text("motorcade demo")).to_be_visible()

@@ -56,7 +56,7 @@ interface Shown {
 /** Stored SI units as a driver reads them. */
 const UNITS: Record<string, (value: number) => Shown> = {
   "m/s": (v) => ({ value: (v * 3.6).toFixed(0), unit: "km/h" }),
-  m: (v) => (Math.abs(v) >= 1000 ? { value: (v / 1000).toFixed(1), unit: "km" } : { value: v.toFixed(0), unit: "m" }),
+  m: (v) => (Math.abs(v) >= 1000 ? { value: (v / 1000).toLocaleString("en-US", { maximumFractionDigits: v < 1e5 ? 1 : 0 }), unit: "km" } : { value: v.toFixed(0), unit: "m" }),
   W: (v) => ({ value: (v / 1000).toFixed(1), unit: "kW" }),
   J: (v) => ({ value: (v / 3.6e6).toFixed(1), unit: "kWh" }),
   Wh: (v) => ({ value: (v / 1000).toFixed(1), unit: "kWh" }),
