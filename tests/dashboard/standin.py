@@ -204,14 +204,14 @@ class Town:
     ) -> bytes:
         side = 360 / 2 ** (math.floor(zoom) + 3)
         keys, inverse = np.unique(
-            np.stack([np.floor(lon / side), np.floor(lat / side * 2)]), axis=1, return_inverse=True
+            np.stack([np.floor(lon / side), np.floor(lat / side)]), axis=1, return_inverse=True
         )
         count = np.bincount(inverse.ravel()).astype("<u4")
         n = len(count)
         head = struct.pack("<BBHIqQ", 2, 1, 1, n, at_us, serial)
         columns = [
             ((keys[0] + 0.5) * side * 1e7).astype("<i4"),
-            ((keys[1] + 0.5) * side / 2 * 1e7).astype("<i4"),
+            ((keys[1] + 0.5) * side * 1e7).astype("<i4"),
             np.full(n, side * 1e7).astype("<u4"),
             count,
             np.zeros((n, 7), dtype="<u2"),

@@ -20,6 +20,7 @@ const BASE_BEFORE_MS = 2 ** 31;
 
 /** How long a car moves on by its speed, and how its age shows (dashboard.md §2). */
 export const MOVES_MS_MAX = 10_000;
+const MOVED_DEGREES_MAX = 0.006; // in that time at 65 m/s
 
 export interface Cell {
   lon: number; // degrees, the cell's middle
@@ -205,25 +206,32 @@ export class Cars {
    * A look at every car: 100,000 take 0.2 ms, a grid that is true for moving cars takes longer to
    * keep. Cars outside the filter are the second choice. */
   nearest(lon: number, lat: number, radius: number, nowMs: number, moves: boolean): number {
-    const reach = radius + 0.006; // what 10 s at 65 m/s add
+    const { lon: lons, lat: lats, fix, motion, kind, used } = this;
     const squeeze = Math.cos((lat * Math.PI) / 180);
-    const latLow = (lat - reach) * 1e7;
-    const latHigh = (lat + reach) * 1e7;
-    const lonLow = (lon - reach / squeeze) * 1e7;
-    const lonHigh = (lon + reach / squeeze) * 1e7;
-    const lons = this.lon;
-    const lats = this.lat;
+    const at = nowMs - this.baseMs;
+    const x0 = lon * 1e7;
+    const y0 = lat * 1e7;
+    const reach = (radius + MOVED_DEGREES_MAX) * 1e7;
     let best = -1;
     let bestScore = radius * radius;
-    for (let s = 0; s < this.used; s++) {
-      if (lats[s] < latLow || lats[s] > latHigh || lons[s] < lonLow || lons[s] > lonHigh) continue;
-      if (!this.drawn(s)) continue;
-      const [x, y] = this.shownAt(s, nowMs, moves);
-      const dx = (x - lon) * squeeze;
-      const dy = y - lat;
-      let score = dx * dx + dy * dy;
+    for (let s = 0; s < used; s++) {
+      let dy = lats[s] - y0;
+      if (dy > reach || dy < -reach) continue;
+      let dx = (lons[s] - x0) * squeeze;
+      if (dx > reach || dx < -reach) continue;
+      const flags = kind[2 * s + 1];
+      if (flags & (NO_POSITION | GONE)) continue;
+      const speed = motion[2 * s];
+      const heading = motion[2 * s + 1];
+      if (moves && speed > 0 && heading !== HEADING_UNKNOWN) {
+        const moved = (speed * Math.min(Math.max(at - fix[s], 0), MOVES_MS_MAX)) / 1e5 / 111_320;
+        const angle = heading * (Math.PI / 18_000);
+        dy += moved * Math.cos(angle) * 1e7;
+        dx += moved * Math.sin(angle) * 1e7;
+      }
+      let score = (dx * dx + dy * dy) * 1e-14;
       if (score > radius * radius) continue;
-      if ((this.kind[2 * s + 1] & MATCHES) === 0) score = score / 4 + bestScore / 2;
+      if ((flags & MATCHES) === 0) score = score / 4 + bestScore / 2;
       if (score < bestScore) {
         bestScore = score;
         best = s;
