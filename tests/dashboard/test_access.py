@@ -49,6 +49,7 @@ def test_axe_finds_nothing_serious(browser: Browser, theme: Theme, size: tuple[i
             expect(page.get_by_text(text).first).to_be_visible()
             found[path] = findings(page)
         page.goto(seen.served.url + "/")
+        expect(page.get_by_role("slider")).to_be_visible()
         page.keyboard.press("ArrowLeft")
         expect(page.get_by_text("Replay").first).to_be_visible()
         found["replay"] = findings(page)

@@ -191,6 +191,7 @@ def test_an_instant_takes_the_whole_page_there_and_back(browser: Browser) -> Non
     with window(browser, town()) as seen:
         page = seen.go()
         seen.cars()
+        expect(page.get_by_role("slider")).to_be_visible()
         page.keyboard.press("ArrowLeft")
         expect(page.get_by_text(re.compile("^Replay [0-9:]+$"))).to_be_visible()
         assert "at=" in page.url
@@ -257,6 +258,7 @@ def test_an_item_is_acknowledged_by_a_key_and_undone(browser: Browser) -> None:
 def test_sections_by_keys(browser: Browser) -> None:
     with window(browser, town()) as seen:
         page = seen.go()
+        expect(page.get_by_role("link", name="People")).to_be_visible()
         for key, path in (("w", "/work"), ("s", "/system"), ("e", "/people"), ("l", "/")):
             page.keyboard.press("g")
             page.keyboard.press(key)
