@@ -4,14 +4,18 @@ import asyncio
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, cast
 
 import httpx
 import pytest
 from websockets.sync.client import connect
 
+from motorcade.api.accesses import AccessNotes
 from motorcade.api.counter import kind_of
 from motorcade.api.rights import RIGHTS, VEHICLE, Right, Token
+from motorcade.clock import SimulatedClock
 from motorcade.events import VehicleToken
+from motorcade.identity.port import AccessToken
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.accesses.port import HOUR_US, Accesses
 from motorcade.registry.errors import RegistryUnavailableError
@@ -48,6 +52,33 @@ def flush(platform: Platform) -> None:
 def kinds(platform: Platform) -> dict[str, int]:
     rows = platform.registry.access_log.accesses(CAR_ID, 100)
     return {row.kind: row.times for row in rows}
+
+
+def test_a_stream_is_noted_in_each_hour_that_it_lasts_and_when_it_ends() -> None:
+    clock = SimulatedClock(9 * HOUR_US + 59 * HOUR_US // 60)
+    owner = AccessToken("o", frozenset(), 1 << 60, "app")
+    rows: dict[tuple[str, int], tuple[int, int]] = {}
+
+    class Log:
+        def write(self, written: list[Accesses]) -> None:
+            for row in written:
+                rows[row.kind, row.last_time_us // HOUR_US] = row.times, row.last_time_us
+
+    async def run() -> None:
+        notes = AccessNotes(cast(Any, Log()), clock, 3.0)
+        notes.note(owner, VehicleToken(TOKENS[0]), "stream")
+        with notes.lasting(owner, VehicleToken(TOKENS[0]), "stream"):
+            clock.advance(60 - 0.02)  # 20 ms before the hour
+            with notes.lasting(owner, VehicleToken(TOKENS[0]), "other"):
+                clock.advance(0.02)
+                await asyncio.sleep(0.2)
+            clock.advance(1_800)
+        await notes.flush()
+
+    asyncio.run(run())
+    assert rows["stream", 9][0] == 1
+    assert rows["stream", 10] == (0, 10 * HOUR_US + HOUR_US // 2)  # until when it lasted
+    assert rows["other", 10][0] >= 1  # in the next hour too
 
 
 def test_each_app_s_questions_are_counted_by_kind(platform: Platform) -> None:

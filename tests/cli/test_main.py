@@ -4,17 +4,29 @@ import importlib
 import importlib.util
 import subprocess
 import sys
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from motorcade.cli.main import COMMANDS, main, root_help
 
-GROUPS = {
-    "vehicle": ["add", "renew", "list", "show", "remove"],
-    "operator": ["add", "list", "remove"],
-    "site": ["add", "list", "show", "remove"],
-}
-CALLS = [[name] for name in COMMANDS] + [[g, name] for g, names in GROUPS.items() for name in names]
+NO_GROUP = SimpleNamespace(registered_commands=(), registered_groups=())
+
+
+def calls(app: Any, *words: str) -> Iterator[list[str]]:
+    """Every command of a group, and of the groups below it."""
+    for command in app.registered_commands:
+        yield [*words, command.name or command.callback.__name__.replace("_", "-")]
+    for group in app.registered_groups:
+        yield [*words, group.name]
+        yield from calls(group.typer_instance, *words, group.name)
+
+
+CALLS = [[name] for name in COMMANDS]
+for name, row in COMMANDS.items():
+    CALLS += calls(getattr(importlib.import_module(row.module), "app", NO_GROUP), name)
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

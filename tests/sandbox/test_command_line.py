@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ import httpx
 import pytest
 
 from motorcade.cli import sandbox as command
+from motorcade.cli.render import CommandError
 from tests.api.standins import running
 from tests.platform_process import MOTORCADE, descendants, runs
 
@@ -132,6 +134,30 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     assert "somebody else" in refused("--ports", "auto", "--data", str(tmp_path))
     assert (tmp_path / "thesis.txt").read_text() == "mine"
+
+
+def test_two_that_start_at_once_empty_the_folder_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "old").mkdir()
+    (tmp_path / command.MARK).touch()
+    (tmp_path / "lock").touch()
+    lock = (tmp_path / "lock").stat().st_ino
+    removed = shutil.rmtree
+    met = []
+
+    def rmtree(path: Path) -> None:
+        with pytest.raises(CommandError, match="a sandbox runs on"):
+            command._emptied(tmp_path)
+        met.append(path)
+        removed(path)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    command._emptied(tmp_path)
+    assert met == [tmp_path / "old"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([command.MARK, "lock"])
+    assert (tmp_path / "lock").stat().st_ino == lock  # whoever waits for it waits for this one
+    command._emptied(tmp_path)  # and it was let go
 
 
 def test_the_platform_itself_has_no_sandbox(tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ since.
 """
 
 import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Final
 
 import structlog
@@ -32,13 +35,25 @@ class AccessNotes:
         self._waiting: dict[Key, tuple[int, int]] = {}  # how often, when last
         self._task: asyncio.Task[None] | None = None
 
-    def note(self, access: AccessToken, vehicle: VehicleToken, kind: str) -> None:
-        """An app asked; tokens of the command line are no app's."""
+    def note(self, access: AccessToken, vehicle: VehicleToken, kind: str, times: int = 1) -> None:
+        """An app asked; tokens of the command line are no app's. 0 `times`: it still hears."""
         if self._log is None or access.client_id in OPERATOR_CLIENTS:
             return
         now_us = self._clock.now_us()
         key = (vehicle, access.client_id, access.subject, kind, now_us // HOUR_US)
-        self._add(key, 1, now_us)
+        self._add(key, times, now_us)
+
+    @contextlib.contextmanager
+    def lasting(self, access: AccessToken, vehicle: VehicleToken, kind: str) -> Iterator[None]:
+        """While the block runs an app hears of the vehicle without asking: noted once in each
+        further hour, and when it ends."""
+        note = partial(self.note, access, vehicle, kind)
+        each_hour = asyncio.create_task(self._each_hour(note, self._left_s()))
+        try:
+            yield
+        finally:
+            each_hour.cancel()
+            self.note(access, vehicle, kind, 0)
 
     def start(self) -> None:
         """Write from now on."""
@@ -70,6 +85,16 @@ class AccessNotes:
             self._waiting[key] = before[0] + count, max(before[1], last_time_us)
         elif len(self._waiting) < WAITING_MAX:
             self._waiting[key] = count, last_time_us
+
+    async def _each_hour(self, note: Callable[[], None], left_s: float) -> None:
+        while True:
+            await asyncio.sleep(left_s)
+            note()
+            left_s = self._left_s()
+
+    def _left_s(self) -> float:
+        """Of this hour."""
+        return (HOUR_US - self._clock.now_us() % HOUR_US) / 1e6
 
     async def _run(self) -> None:
         while True:

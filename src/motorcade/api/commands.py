@@ -61,7 +61,7 @@ async def send_command(
         check_awake(counter, vehicle, f"send the header {WAKE_HEADER}: true")
     asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s, wake)
     view = await carry_out(counter, asked)
-    counter.answered(view.id, begun_us)
+    counter.answered(view.id, begun_us, "http")
     return _answer(view)
 
 

@@ -92,7 +92,7 @@ class Counter:
     signing: Signing | None = None  # key lists as cars told them
     privacy: Privacy | None = None  # what owners keep from apps
     access_log: AccessLog | None = None  # what apps asked, for owners to read
-    answered: Callable[[str, int], None] = lambda _command_id, _begun_us: None  # for traces
+    answered: Callable[[str, int, str], None] = lambda _id, _begun_us, _by: None  # for traces
     obstacle: Callable[[str, AccessToken, str], Awaitable[None]] = no_obstacle
     """Before a gRPC call: its path, who calls, which vehicle. Raises `ApiError`. The sandbox's
     faults; before HTTP's routes stands its middleware."""

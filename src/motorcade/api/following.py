@@ -15,6 +15,7 @@ from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Vehicle
 
 FEED_ID_BYTES: Final = 16
+STREAM: Final = "stream"  # in the access log
 LEFT: Final = (1000, 1001)  # the client's own words for "I am done"
 
 
@@ -30,8 +31,11 @@ class Asked:
 
 
 @contextlib.contextmanager
-def carried(counter: Counter, asked: Asked, encode: Encode = as_json) -> Iterator[Holder]:
-    """A feed for this connection while the block runs; it ends when the token does."""
+def carried(
+    counter: Counter, asked: Asked, encode: Encode = as_json, kind: str = STREAM
+) -> Iterator[Holder]:
+    """A feed for this connection while the block runs; it ends when the token does. `kind`: what
+    the access log calls it."""
     access, vehicle = asked.access, asked.vehicle
     parts = FeedParts(counter.state, counter.commands, counter.clock, counter.config.api, encode)
 
@@ -47,7 +51,10 @@ def carried(counter: Counter, asked: Asked, encode: Encode = as_json) -> Iterato
     counter.standing.watch(access, revoked, asked.generation)
     park = True
     try:
-        with counter.lifetimes.told(access, partial(holder.finish, End.EXPIRED)):
+        with (
+            counter.lifetimes.told(access, partial(holder.finish, End.EXPIRED)),
+            counter.accesses.lasting(access, vehicle.token, kind),
+        ):
             yield holder
     except WebSocketDisconnect as gone:
         park = gone.code not in LEFT

@@ -72,7 +72,7 @@ async def signed_command(
     parameters = {"routable_message": base64.b64encode(data).decode()}
     asked = Request(vehicle.token, SIGNED_COMMAND, parameters, access.subject, key, expires_s)
     view = await carry_out(counter, asked)
-    counter.answered(view.id, begun_us)
+    counter.answered(view.id, begun_us, "http")
     return _answer(view)
 
 

@@ -21,7 +21,7 @@ from motorcade.api.counter import AnyRequest, Connection, Counter, check_right, 
 from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
 from motorcade.api.feed import End, Frame, Holder
-from motorcade.api.following import Asked, carried
+from motorcade.api.following import STREAM, Asked, carried
 from motorcade.api.streams import Streams
 from motorcade.identity.port import AccessToken
 
@@ -55,7 +55,7 @@ async def stream(
         except ApiError as error:
             await deny(socket, socket.send, error)
             return
-        counter.accesses.note(asked.access, asked.vehicle.token, "stream")
+        counter.accesses.note(asked.access, asked.vehicle.token, STREAM)
         offered = socket.scope.get("subprotocols") or []
         await socket.accept(subprotocols=PROTOCOL if PROTOCOL in offered else None)
         with carried(counter, asked) as holder:

@@ -34,6 +34,7 @@ from motorcade.cli.up import (
 )
 from motorcade.logs import DEFAULT_LEVEL
 
+LOCK: Final = "lock"  # the platform's, of a data folder
 MARK: Final = "sandbox.json"  # a folder with it is a sandbox's, and emptied at a start
 PREFIX: Final = "motorcade-sandbox-"
 STARTS_S_MAX: Final = 60.0  # from making its lock to holding it
@@ -153,38 +154,40 @@ def _folder(data: Path | None) -> Iterator[Path]:
 def _emptied(place: Path) -> Path:
     """A folder that is new, empty or a sandbox's own, now empty. Raises `CommandError`."""
     place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if any(place.iterdir()):
-        if not (place / MARK).exists():
-            raise CommandError(f"{place} holds files of somebody else's: choose another --data")
-        _refuse_running(place)
+    mark = place / MARK
+    if any(path.name != LOCK for path in place.iterdir()) and not mark.exists():
+        raise CommandError(f"{place} holds files of somebody else's: choose another --data")
+    # The platform's own lock, never removed: two that start at once would else empty one another's
+    # folder, or hold locks of two files of that name.
+    with (place / LOCK).open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            text = f"a sandbox runs on {place}: stop it, or choose another"
+            raise CommandError(text) from error
+        mark.write_text('{"emptied": "at each start of motorcade sandbox"}\n')
         for path in place.iterdir():
             if path.is_dir() and not path.is_symlink():
                 shutil.rmtree(path)
-            else:
+            elif path.name not in (LOCK, MARK):
                 path.unlink()
-    (place / MARK).write_text('{"emptied": "at each start of motorcade sandbox"}\n')
     return place
 
 
 def _sweep(place: Path) -> None:
     """Remove what killed sandboxes left there: memory, mostly."""
     for folder in place.glob(f"{PREFIX}*"):
-        lock = folder / "lock"
+        lock = folder / LOCK
         with contextlib.suppress(OSError):  # somebody else's, or just going
             left = time.time() - lock.stat().st_mtime > STARTS_S_MAX
             if left and (folder / MARK).exists() and not _runs_on(folder):
                 shutil.rmtree(folder, ignore_errors=True)
 
 
-def _refuse_running(place: Path) -> None:
-    if _runs_on(place):
-        raise CommandError(f"a sandbox runs on {place}: stop it, or choose another")
-
-
 def _runs_on(place: Path) -> bool:
     """Whether a sandbox holds the lock of that folder."""
     try:
-        with (place / "lock").open("r+") as held:
+        with (place / LOCK).open("r+") as held:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False

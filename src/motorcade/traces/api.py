@@ -1,4 +1,4 @@
-"""What the api process traces: commands and their HTTP requests, records that reach the state."""
+"""What the api process traces: commands and their requests, records that reach the state."""
 
 from motorcade.clock import Clock
 from motorcade.config import TracesConfig
@@ -26,8 +26,8 @@ class ApiTraces:
         self._commands.stop()
         self._out.close()
 
-    def answered(self, command_id: str, begun_us: int) -> None:
-        """The HTTP request of a command is answered."""
+    def answered(self, command_id: str, begun_us: int, by: str = "http") -> None:
+        """The request of a command is answered; `by`: "http" or "grpc"."""
         trace_id = command_trace(command_id)
         if trace_id is not None:
-            self._out.end(Span(trace_id, "http", begun_us, self._clock.now_us()))
+            self._out.end(Span(trace_id, by, begun_us, self._clock.now_us()))

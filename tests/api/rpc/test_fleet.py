@@ -248,6 +248,41 @@ def test_location_needs_its_scope(platform: Platform, channel: grpc.Channel) -> 
         answers.cancel()
 
 
+def test_inside_a_privacy_zone_no_frame_tells_a_place(
+    platform: Platform, channel: grpc.Channel
+) -> None:
+    car_id, away, home = 1_000, (1.0, 1.0), (2.0, 2.0)
+    privacy = platform.registry.privacy
+
+    def go(place: tuple[float, float], **further: float) -> None:
+        platform.live.change(TOKENS[0], latitude=place[0], longitude=place[1], **further)
+
+    def told(signals: Any) -> dict[str, float]:
+        return {s.name: s.number for s in signals}
+
+    zone = privacy.add_zone(car_id, "home", *home, 100.0)
+    try:
+        go(away)
+        answers = call(channel, "StreamState")
+        assert told(next(answers).snapshot.signals)["latitude"] == 1.0
+        go(home, soc=5.0)
+        shut = next(answers).snapshot  # at a zone's edge all is told anew
+        assert told(shut.signals)["soc"] == 5.0
+        assert not {"latitude", "longitude"} & told(shut.signals).keys()
+        go((2.0001, 2.0), soc=6.0)
+        inside = next(answers)
+        assert told(inside.signals.signals) == {"soc": 6.0}
+        answers.cancel()
+        again = call(channel, "StreamState", {"vehicle": VINS[0], "resume": inside.resume})
+        go((2.0002, 2.0), soc=7.0)
+        assert told(next(again).signals.signals) == {"soc": 7.0}
+        go(away)
+        assert told(next(again).snapshot.signals)["latitude"] == 1.0
+        again.cancel()
+    finally:
+        privacy.remove_zone(car_id, zone.id)
+
+
 def revoke_all(platform: Platform) -> None:
     """What a forgotten key does: every watched token may be good no more."""
     generation = platform.counter.standing._generation + 1
@@ -305,6 +340,18 @@ def test_the_steps_of_a_command_until_it_is_final(
     assert [step["state"] for step in shown["timeline"]] == [s.step.state for s in steps]
     error = refusal(call(channel, "SendCommand", {**asked, "parameters": {"percent": 70}}))
     assert error.code() is StatusCode.INVALID_ARGUMENT
+
+
+def test_a_command_that_ended_is_told_to_the_traces(
+    platform: Platform, channel: grpc.Channel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, int, str]] = []
+    monkeypatch.setattr(platform.counter, "answered", lambda *words: told.append(words))
+    before_us = platform.counter.clock.now_us()
+    steps = list(call(channel, "SendCommand"))
+    ((command_id, begun_us, by),) = told
+    assert (command_id, by) == (steps[0].command_id, "grpc")
+    assert begun_us >= before_us
 
 
 def test_no_step_is_told_twice_when_older_news_come_late(platform: Platform) -> None:

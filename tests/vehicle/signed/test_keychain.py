@@ -2,10 +2,12 @@
 
 import contextlib
 
+import msgspec
 import pytest
 
+from motorcade.vehicle.checked import write_checked
 from motorcade.vehicle.disk import MemoryDisk
-from motorcade.vehicle.signed.keychain import Keychain, KeychainFullError
+from motorcade.vehicle.signed.keychain import Keychain, KeychainFullError, KeyEntry
 from tests.vehicle.cloud import counting_entropy
 from tests.vehicle.faulty_disk import FaultyDisk, PowerCutError
 from tests.vehicle.signed.car import SignedCar, Signer, fault, public
@@ -58,6 +60,17 @@ def test_damage_is_told_and_no_key_is_drawn_anew(at: int) -> None:
     signer = Signer(again)
     assert fault(signer.greet()) == 18
     assert bytes(car.disk.files["keychain"]) == before
+
+
+@pytest.mark.parametrize("slots", [(32,), (-1,), (1 << 40,), (3, 3)])
+def test_slots_that_no_key_list_has_are_damage(slots: tuple[int, ...]) -> None:
+    """VCSEC's mask has 32 bits: a car that loaded such a list could not tell it."""
+    disk = MemoryDisk()
+    keys = [KeyEntry(slot, public(2 + n).hex(), "OWNER", 9) for n, slot in enumerate(slots)]
+    text = msgspec.json.encode({"seeds": {}, "keys": keys})
+    disk.files["keychain"] = bytearray(write_checked(text))
+    assert "damaged" in chain(disk).damage
+    assert len(chain(disk)) == 0
 
 
 @pytest.mark.parametrize("cut_at", [1, 2, 3])

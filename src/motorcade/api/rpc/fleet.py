@@ -14,7 +14,7 @@ import structlog
 from google.protobuf.message import DecodeError
 
 from motorcade.api.commands import check_awake, check_key, check_unsigned, refused
-from motorcade.api.counter import Counter, check_row, require
+from motorcade.api.counter import Counter, check_row, kind_of, require
 from motorcade.api.errors import LOGIN_REQUIRED, TOKEN_EXPIRED, ApiError, unauthorized
 from motorcade.api.following import Asked, carried
 from motorcade.api.rights import PUBLISH_SAMPLES, SEND_COMMAND, STREAM_STATE, Right
@@ -174,7 +174,8 @@ class Fleet:
             text = f"min_interval_ms: must be a whole number 0 to {INTERVAL_MS_MAX}"
             raise ApiError(400, "invalid_field", text)
         follows = Asked(access, counter.generation, vehicle, asked.resume, asked.min_interval_ms)
-        with counter.streams.place(), carried(counter, follows, as_frame) as holder:
+        kind = kind_of(STREAM_STATE)
+        with counter.streams.place(), carried(counter, follows, as_frame, kind) as holder:
             while frames := await holder.frames():
                 for frame in frames:
                     await context.write(frame.data)
@@ -182,6 +183,7 @@ class Fleet:
             raise end_of(holder.end)
 
     async def _send_command(self, access: AccessToken, data: bytes, context: Any) -> None:
+        begun_us = self._counter.clock.now_us()
         asked = self._read(SendCommandRequest, data)
         await self._counter.obstacle(SEND_COMMAND.path, access, asked.vehicle)
         try:
@@ -189,6 +191,7 @@ class Fleet:
             with self._hearing(vehicle) as news:
                 view = await self._counter.commands.submit(request)
                 await self._tell(news, view, context)
+            self._counter.answered(view.id, begun_us, "grpc")
         except (CommandError, CommandCodecError) as error:
             raise refused(error) from error
 

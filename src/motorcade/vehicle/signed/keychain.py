@@ -8,13 +8,14 @@ it on purpose. Keys of a domain are drawn when they are first needed.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from motorcade.vehicle.checked import decode_checked, write_checked
 from motorcade.vehicle.disk import Disk
+from motorcade.wire.command.messages import KEYS_MAX
 from motorcade.wire.tesla_command.keys import PRIVATE_SEED_BYTES, make_private_key
 
 _FILE: Final = "keychain"
@@ -23,7 +24,7 @@ _FILE: Final = "keychain"
 class KeyEntry(msgspec.Struct, frozen=True):
     """One key that the car obeys."""
 
-    slot: int  # 0 and up; free ones are given again
+    slot: Annotated[int, msgspec.Meta(ge=0, lt=KEYS_MAX)]  # free ones are given again
     public_key: str  # hex of the 65 bytes of an uncompressed point
     role: str  # a name of `roles.ROLE_NUMBERS`
     form_factor: int  # `VCSEC.KeyFormFactor`
@@ -122,6 +123,8 @@ class Keychain:
                 key = make_private_key(bytes.fromhex(seed))
                 self._drawn[int(number)] = _Drawn(seed, key)
             self._by_public = {entry.public_key: entry for entry in file.keys}
+            if len({entry.slot for entry in file.keys}) < len(file.keys):
+                raise ValueError("two keys in one slot")
         except (ValueError, AssertionError):
             self._drawn, self._by_public = {}, {}
             self.damage = (
