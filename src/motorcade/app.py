@@ -197,6 +197,8 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     from motorcade.state.charges import ChargePorts
     from motorcade.state.embedded import EmbeddedLiveState
     from motorcade.state.follower import Follower
+    from motorcade.state.kept import KeptSnapshots
+    from motorcade.state.past import Past
     from motorcade.state.snapshots import SnapshotStore
     from motorcade.streams.dedup import Dedup
     from motorcade.traces.switch import span_out
@@ -226,6 +228,13 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
 
         traces = ApiTraces(spans, config.traces, log, clock)
         traces.start()
+    kept = KeptSnapshots(
+        parts.data / "state" / "kept",
+        OsFiles(),
+        config.past,
+        age_s=config.log.retention_bulk_age_s,
+    )
+    past = Past(config, log, kept, lambda: Dedup(config.dedup), clock)
     follower = Follower(
         log,
         state,
@@ -237,6 +246,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         spacing_s=config.state.spacing_ms / 1e3,
         failed=fail_from_thread,
         applied=traces.applied if traces is not None else None,
+        kept=kept,
     )
     follower.start()
     signer = command_signer(parts.authority)
@@ -279,6 +289,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         places=sites,
         fetch_key=keys.fetch,
         history=_history(parts),
+        past=past,
     )
     lanes = {"api-fast": writer}
     report = ApiReporter(config, clock, state, follower, commands, counter, lanes)
@@ -325,6 +336,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     carrying.cancel()
     await asyncio.gather(carrying, return_exceptions=True)
     await commands.stop()
+    await asyncio.to_thread(past.close)
     await asyncio.to_thread(follower.stop)
     await asyncio.to_thread(metering.stop)
     meters.close()

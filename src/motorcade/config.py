@@ -175,6 +175,26 @@ class StateConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class PastConfig:
+    """Time travel: kept snapshots of live state, and the replays that start from them."""
+
+    keep_s: float = 300.0  # a snapshot is kept this often while records come
+    keep_fine_s: float = 86_400.0  # ... for so long; after that ...
+    coarse_s: float = 3_600.0  # ... one in so long, until `log.retention_bulk_age_s`
+    kept_bytes_max: int = 10 << 30  # of all kept ones; beyond: fewer, the oldest go last but one
+    disk_free_bytes_min: int = 1 << 30  # with less free none is kept; replays take longer then
+    open_s_max: float = 60.0  # opening an instant takes at most this; beyond it is refused
+    settle_s: float = 1.0  # an instant so new is opened when its records are surely in the log
+    recheck_s: float = 10.0  # an opened as-corrected state is good so long: late data may come
+    replays_max: int = 1  # instants opened at once; more wait
+    waiting_max: int = 32  # for that; more: refused at once
+    opened_max: int = 6  # states of past instants in memory; the one unused longest goes
+    opened_bytes_max: int = 1 << 30  # ... and so much of them, at least one
+    ahead_s: float = 300.0  # playing as-corrected reads so far ahead at once
+    ahead_bytes_max: int = 64 << 20  # ... but no more samples than this
+
+
+@dataclass(frozen=True, slots=True)
 class ApiConfig:
     charging_sites_file: str = ""  # places to charge, JSON; none: apps are told of none
     charging_sites_max: int = 10_000  # of that file: more end the start with an error
@@ -382,6 +402,7 @@ class Config:
     mqtt: MqttConfig = field(default_factory=MqttConfig)
     commands: CommandsConfig = field(default_factory=CommandsConfig)
     state: StateConfig = field(default_factory=StateConfig)
+    past: PastConfig = field(default_factory=PastConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     dashboard: DashboardConfig = field(default_factory=DashboardConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)

@@ -52,7 +52,7 @@ from motorcade.registry.port import Registry, Site, Vehicle
 from motorcade.registry.privacy.port import Privacy
 from motorcade.registry.sharing.port import Sharing
 from motorcade.registry.signing.port import Signing, SigningState
-from motorcade.state.port import LiveState
+from motorcade.state.port import LiveState, Past
 
 AnyRequest = Request[Any, Any, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -87,6 +87,7 @@ class Counter:
     places: tuple[ChargingPlace, ...] = ()  # to charge at
     meters: Meters | None = None  # the past of energy sites
     history: Callable[[], History] | None = None  # of vehicles; opened at the first question
+    past: Past | None = None  # live state as it was
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     signing: Signing | None = None  # key lists as cars told them

@@ -55,6 +55,7 @@ _EMPTY: Final[Schema] = {"type": "object"}
 _SENT: Final = (408, 422, 503, 507)  # what may become of a command
 _MOMENT: Final[Schema] = {"type": "string", "example": "2026-11-26T00:00:00+01:00"}
 _INSTANT: Final[Schema] = whole(0, 253_402_300_799_000_000)
+_PAST_INSTANT: Final[Schema] = {"type": "string", "example": "2026-11-26T16:00:00Z"}
 _OAUTH: Final = "/oauth2/v3"
 _SPAN: Final = {
     "start_date": {"type": "string", "example": "2026-11-26T00:00:00+01:00"},
@@ -84,6 +85,9 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
     ("GET", f"{VEHICLE}/vehicle_data"): Described(
         query={"endpoints": {"type": "string", "example": "charge_state;drive_state"}},
         answers=(408,),
+    ),
+    ("GET", VEHICLE_2): Described(
+        query={"at": _PAST_INSTANT, "mode": text("arrived", "corrected")}, answers=(400, 503)
     ),
     ("POST", f"{VEHICLE}/wake_up"): Described(body=_EMPTY, body_example={}, answers=_SENT),
     ("POST", f"{VEHICLE}/command/{{name}}"): Described(

@@ -201,7 +201,7 @@ _RIGHTS: Final = (
     ),
     Right("GET", "/api/2/fleet/cars", (DEVICE_DATA,)),
     Right("GET", "/api/2/fleet/vehicles", (DEVICE_DATA,)),
-    Right("GET", VEHICLE_2, (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", VEHICLE_2, (DEVICE_DATA,), pace=Pace.DATA, note="now, or as of `at`"),
     Right("GET", f"{VEHICLE_2}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),

@@ -17,7 +17,14 @@ from motorcade.log.files import FileLayer
 
 LOG: Final = "log"
 REGISTRY: Final = "registry.sqlite"
-LEFT_OUT: Final = {"lock", "ready.json", "run", "log/doorbells", "state/writing"}
+LEFT_OUT: Final = {
+    "lock",
+    "ready.json",
+    "run",
+    "log/doorbells",
+    "state/writing",
+    "state/kept/writing",
+}
 """Who runs now, sockets, a snapshot that is being written."""
 
 LEFT_OUT_ENDINGS: Final = (".tmp", "-wal", "-shm", "-journal", ".damaged")

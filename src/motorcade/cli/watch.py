@@ -1,18 +1,19 @@
-"""`motorcade watch`: a vehicle's signals and commands as the API's WebSocket tells them."""
+"""`motorcade watch`: a vehicle as the API's WebSocket tells of it, or as it was (`--at`)."""
 
 import json
 import sys
 import time
+from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import typer
 
-from motorcade.cli.api_client import api_client
+from motorcade.cli.api_client import ApiClient, api_client
 from motorcade.cli.data import DEFAULT_DATA, DataOption
 from motorcade.cli.picture import Picture
-from motorcade.cli.render import new_app, print_json_line
+from motorcade.cli.render import CommandError, new_app, print_json, print_json_line, print_table
 from motorcade.cli.websocket import text_messages
 
 if TYPE_CHECKING:
@@ -31,9 +32,22 @@ def watch(
     data: DataOption = DEFAULT_DATA,
     as_json: Annotated[bool, typer.Option("--json", help="Print each message, a line.")] = False,
     once: Annotated[bool, typer.Option("--once", help="Show what is known now, and end.")] = False,
+    at: Annotated[
+        str,
+        typer.Option("--at", help="Show a past instant: 2026-11-26T16:00:00Z, or µs since 1970."),
+    ] = "",
+    corrected: Annotated[
+        bool,
+        typer.Option("--corrected", help="With --at: as it is known now, late data included."),
+    ] = False,
 ) -> None:
-    """Show a vehicle's signals as they change, until Ctrl-C."""
+    """Show a vehicle's signals as they change, until Ctrl-C; or as they were, with --at."""
     client = api_client(data)
+    if at:
+        _show_past(client, vin, at, corrected=corrected, as_json=as_json)
+        return
+    if corrected:
+        raise CommandError("--corrected goes with --at: live state is always as it arrived")
     messages = text_messages(
         client.host,
         client.port,
@@ -49,6 +63,26 @@ def watch(
         _show_lines(messages)
     else:
         _show_live(vin, messages)
+
+
+def _show_past(client: ApiClient, vin: str, at: str, *, corrected: bool, as_json: bool) -> None:
+    query = urlencode({"at": at, "mode": "corrected" if corrected else "arrived"})
+    answer = client.call("GET", f"/api/2/vehicles/{quote(vin, safe='')}?{query}")
+    if answer.status != HTTPStatus.OK:
+        raise CommandError(answer.reason)
+    seen = answer.body["response"]
+    if as_json:
+        print_json(seen)
+        return
+    at_us = seen["at_us"]
+    presence = "online" if seen["online"] else "offline"
+    print(f"{seen['name'] or vin}: {presence}, as {seen['mode']}")
+    rows = []
+    for signal in seen["signals"]:
+        age_s = (at_us - signal["time_us"]) / 1e6
+        shown = "unavailable" if signal["value"] is None else str(signal["value"])
+        rows.append([signal["name"], shown, signal["unit"], f"{age_s:.1f} s"])
+    print_table(["signal", "value", "unit", "age"], rows)
 
 
 def _show_lines(messages: "Iterator[str]") -> None:

@@ -14,6 +14,7 @@ crash left, `retention.py` ends it. `files.py` is the disk underneath.
 
 import threading
 from pathlib import Path
+from typing import Final
 
 from motorcade.clock import Clock
 from motorcade.config import LogConfig
@@ -23,12 +24,15 @@ from motorcade.log.cursors import GroupCursors
 from motorcade.log.doorbell import Doorbell, Ringer
 from motorcade.log.errors import LogClosedError, disk_errors
 from motorcade.log.files import FileLayer, OsFiles
-from motorcade.log.lanes import lane_name, lock_for_writing
+from motorcade.log.lanes import lane_name, lock_for_writing, split_lane_name
 from motorcade.log.port import Cursor, Edge, Start
 from motorcade.log.reader import EmbeddedReader
+from motorcade.log.segment import segment_numbers
 from motorcade.log.space import DiskSpace
-from motorcade.log.topics import Lane
+from motorcade.log.topics import Lane, lanes_of
 from motorcade.log.writer import EmbeddedWriter
+
+FIRST_SEGMENT: Final = 1
 
 
 class EmbeddedLog:
@@ -75,8 +79,35 @@ class EmbeddedLog:
         self._remember(writer)
         return writer
 
-    def reader(self, topics: frozenset[Topic], start: Start) -> EmbeddedReader:
-        """See `Log.reader`. Raises `CursorError` when `start` is no cursor of this log."""
+    def lanes(self, topics: frozenset[Topic]) -> list[str]:
+        """The directories of the writers' lanes that may hold `topics`, by name.
+
+        Raises:
+            LogDiskError: the log's directory cannot be read.
+        """
+        wanted = lanes_of(topics)
+        with disk_errors(self._directory):
+            names = self._files.names(self._directory)
+        parts = {name: split_lane_name(name) for name in names}
+        return sorted(name for name, part in parts.items() if part and part[1] in wanted)
+
+    def is_whole(self, topics: frozenset[Topic]) -> bool:
+        """Whether every record of these lanes is still there: retention has removed none."""
+        for name in self.lanes(topics):
+            directory = self._directory / name
+            with disk_errors(directory):
+                numbers = segment_numbers(self._files, directory)
+            if numbers and numbers[0] != FIRST_SEGMENT:
+                return False
+        return True
+
+    def reader(
+        self, topics: frozenset[Topic], start: Start, *, lane: str | None = None
+    ) -> EmbeddedReader:
+        """See `Log.reader`. Raises `CursorError` when `start` is no cursor of this log.
+
+        `lane`: of this one of `lanes` alone; `start` may be a cursor of a reader of all.
+        """
         bell = Doorbell(self._bells, topics)
         try:
             reader = EmbeddedReader(
@@ -88,6 +119,7 @@ class EmbeddedLog:
                 config=self._config,
                 clock=self._clock,
                 closed=self._forget,
+                only=lane,
             )
         except BaseException:
             bell.close()

@@ -35,7 +35,10 @@ class EmbeddedReader:
         config: LogConfig,
         clock: Clock,
         closed: Callable[["EmbeddedReader"], None],
+        only: str | None = None,
     ) -> None:
+        """`only`: read this lane's directory alone; what `start` says of others is passed over."""
+        self._only = only
         self._files, self._directory, self._config, self._clock = files, directory, config, clock
         self._lanes = lanes_of(topics)
         self._topics = sum(1 << topic for topic in topics)
@@ -102,7 +105,7 @@ class EmbeddedReader:
         names = self._names()
         if isinstance(start, bytes):
             places = decode_cursor(start)
-            for name in sorted(places.keys() - set(names)):
+            for name in sorted(places.keys() - set(names) if self._only is None else ()):
                 parts = split_lane_name(name)
                 if parts is None or parts[1] in self._lanes:
                     raise CursorError(
@@ -138,7 +141,8 @@ class EmbeddedReader:
             names = self._files.names(self._directory)
         for name in names:
             parts = split_lane_name(name)
-            if parts is not None and parts[1] in self._lanes:
+            wanted = self._only in (None, name)
+            if wanted and parts is not None and parts[1] in self._lanes:
                 found.append((parts[1] is not Lane.FAST, name))
         return [name for _, name in sorted(found)]
 

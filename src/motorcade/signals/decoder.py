@@ -37,7 +37,7 @@ from motorcade.signals.kernels import (
 )
 from motorcade.signals.name_table import NameTable
 from motorcade.signals.plain import Columns, DecodeCounts, PlainRules, Row
-from motorcade.signals.samples import Dictionary, SampleBatch
+from motorcade.signals.samples import Dictionary, SampleBatch, joined
 
 _TIME_BOUNDED: Final = int(Flags.TIME_BOUNDED)
 
@@ -134,7 +134,7 @@ class Decoder:
             first, part = self._decode_some(source, first)
             texts |= part.texts
             parts.append(part)
-        return _join(parts, texts)
+        return replace(joined(parts), texts=texts)
 
     def _input(self, batch: RecordBatch, slots: npt.NDArray[np.int32]) -> _Input:
         rows = batch.rows
@@ -259,19 +259,4 @@ def _merge(kernels_own: SampleBatch, plain: _Plain) -> SampleBatch:
         np.insert(kernels_own.signal, at, own.signal),
         np.insert(kernels_own.value, at, own.value),
         own.texts,
-    )
-
-
-def _join(parts: list[SampleBatch], texts: dict[int, str]) -> SampleBatch:
-    if not parts:
-        none = np.zeros(0, np.int32)
-        return SampleBatch(none, np.zeros(0, np.int64), none, np.zeros(0), texts)
-    if len(parts) == 1:
-        return replace(parts[0], texts=texts)
-    return SampleBatch(
-        np.concatenate([part.vehicle for part in parts]),
-        np.concatenate([part.time_us for part in parts]),
-        np.concatenate([part.signal for part in parts]),
-        np.concatenate([part.value for part in parts]),
-        texts,
     )

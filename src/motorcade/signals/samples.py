@@ -9,8 +9,9 @@ wherever their batches are cut.
 """
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
@@ -45,6 +46,31 @@ class SampleBatch:
 
     def __len__(self) -> int:
         return len(self.signal)
+
+    def select(self, rows: "npt.NDArray[Any] | slice[int | None, int | None]") -> "SampleBatch":
+        """Those that `rows` (booleans, indices, a slice) names, with all texts."""
+        return SampleBatch(
+            self.vehicle[rows], self.time_us[rows], self.signal[rows], self.value[rows], self.texts
+        )
+
+
+def joined(parts: Sequence[SampleBatch]) -> SampleBatch:
+    """One after the other, as one."""
+    if len(parts) == 1:
+        return parts[0]
+    texts: dict[int, str] = {}
+    for part in parts:
+        texts |= part.texts
+    if not parts:
+        none = np.zeros(0, np.int32)
+        return SampleBatch(none, np.zeros(0, np.int64), none, np.zeros(0), texts)
+    return SampleBatch(
+        np.concatenate([part.vehicle for part in parts]),
+        np.concatenate([part.time_us for part in parts]),
+        np.concatenate([part.signal for part in parts]),
+        np.concatenate([part.value for part in parts]),
+        texts,
+    )
 
 
 def unavailable() -> float:

@@ -167,6 +167,20 @@ class Cells:
         hot = self._times, self._values
         gather_fleet(first, last, *hot, WANTED, received_us, online, versions, out)
 
+    def newest_us(self) -> npt.NDArray[np.int64]:
+        """The newest time of a cell per slot, `NEVER` where there is none."""
+        newest: npt.NDArray[np.int64] = self._times.max(axis=1, initial=NEVER)
+        count = int(self._state[0])
+        np.maximum.at(newest, self._sparse.slot[:count], self._sparse.time_us[:count])
+        return newest
+
+    @property
+    def allocated_bytes(self) -> int:
+        """The memory of all columns and tables."""
+        columns = (self._times, self._values, self._heads, self._sizes, self._table)
+        sparse = sum(column.nbytes for column in self._sparse.columns())
+        return sparse + sum(column.nbytes for column in columns)
+
     def text_values(self) -> npt.NDArray[np.float64]:
         """Every value that is no number, texts among them."""
         sparse = self._sparse.value[: self._state[0]]

@@ -21,7 +21,7 @@ from motorcade.state.cells import Cells
 from motorcade.state.charges import ChargePorts, ChargeWatch, SavedCharges
 from motorcade.state.columns import STEP_SLOTS, empty_columns, judged
 from motorcade.state.gate import Gate
-from motorcade.state.kernels import note_received
+from motorcade.state.kernels import NEVER, note_received
 from motorcade.state.port import (
     ONLINE,
     Callback,
@@ -42,6 +42,7 @@ _PLAIN: Final = {  # name and unit of signals whose numbers are shown as they ar
     for signal in BY_ID.values()
     if signal.kind is not Kind.BOOLEAN and signal.enum is None
 }
+NO_EVENT: Final = (1 << 63) - 1  # later than any
 TEXTS_SPARE: Final = 4_096  # texts that no cell points at are swept when there may be this many
 
 
@@ -85,6 +86,7 @@ class EmbeddedLiveState:
         self._charges = ChargeWatch(self._charging) if self._charging is not None else None
         self._texts: dict[int, str] = {}
         self._texts_swept = 0
+        self._event_us_min = NO_EVENT
         self._decoder = Decoder(
             Dictionary(
                 names_per_vehicle_max=state.signals_per_vehicle_max,
@@ -107,6 +109,12 @@ class EmbeddedLiveState:
     @property
     def vehicle_count(self) -> int:
         return self._slots.count
+
+    @property
+    def allocated_bytes(self) -> int:
+        """The memory of what grows with vehicles and signals; texts and names come on top."""
+        columns = (self._received_us, self._versions, *self._slots.tokens())
+        return self._cells.allocated_bytes + sum(column.nbytes for column in columns)
 
     # Reading, from any thread.
 
@@ -212,10 +220,51 @@ class EmbeddedLiveState:
 
     def apply(self, batch: RecordBatch, writer: str) -> None:
         """Take records of one writer, in log order, duplicates removed."""
-        slots = self._find_slots(batch)
-        samples = self._decoder.decode(batch, slots)
-        self._texts.update(samples.texts)
         changes: dict[int, dict[str, SignalValue]] = {}
+        slots = self._find_slots(batch)
+        self._take(self._decode(batch, slots), changes)
+        self._apply_presence(batch, slots, writer, changes)
+        self._notify(changes)
+
+    def apply_until(self, batch: RecordBatch, writer: str, until_us: int) -> SampleBatch:
+        """Take of these records what happened by `until_us`, and give back the later samples.
+
+        Presence is taken whole, and when they were received is passed over: see
+        `take_events_as_received`.
+        """
+        slots = self._find_slots(batch, note=False)
+        samples = self._decode(batch, slots)
+        later = samples.time_us > until_us
+        self.apply_samples(samples.select(~later) if later.any() else samples)
+        self._apply_presence(batch, slots, writer, {})
+        return samples.select(later)
+
+    def apply_samples(self, samples: SampleBatch) -> None:
+        """Take samples that `apply_until` gave back."""
+        self._take(samples, {})
+
+    def take_events_as_received(self) -> None:
+        """Let each vehicle's newest sample be when it was heard last: as if none were late."""
+        with self._gate:
+            newest_us = self._cells.newest_us()
+            self._received_us = np.where(newest_us == NEVER, 0, newest_us)
+
+    def _decode(self, batch: RecordBatch, slots: npt.NDArray[np.int32]) -> SampleBatch:
+        samples = self._decoder.decode(batch, slots)
+        is_presence = batch.rows["topic"] == Topic.CONNECTIVITY
+        told_us = batch.rows["received_time_us"][is_presence]
+        least = (samples.time_us.min(initial=NO_EVENT), told_us.min(initial=NO_EVENT))
+        self._event_us_min = min(self._event_us_min, *map(int, least))
+        return samples
+
+    def take_event_us_min(self) -> int:
+        """The oldest time of what came since the last call, `NO_EVENT` of nothing: when samples
+        are of, when presence was told."""
+        least, self._event_us_min = self._event_us_min, NO_EVENT
+        return least
+
+    def _take(self, samples: SampleBatch, changes: dict[int, dict[str, SignalValue]]) -> None:
+        self._texts.update(samples.texts)
         watch, first = self._charges, 0
         turns = watch.turns(samples) if watch is not None else []
         for end, slot in turns:
@@ -226,8 +275,9 @@ class EmbeddedLiveState:
         self._apply_samples(samples, first, len(samples), changes)
         if watch is not None and turns:
             watch.tell({slot for _, slot in turns}, self._token_of, self._cells)
-        self._apply_presence(batch, slots, writer, changes)
         self._sweep_texts()
+
+    def _notify(self, changes: dict[int, dict[str, SignalValue]]) -> None:
         for slot, of_vehicle in changes.items():
             with self._gate:
                 callbacks = self._subscribers.callbacks_of(slot)
@@ -251,10 +301,11 @@ class EmbeddedLiveState:
         high, low = self._slots.tokens()
         return unpack_token(int(high[slot]), int(low[slot]))
 
-    def _find_slots(self, batch: RecordBatch) -> npt.NDArray[np.int32]:
+    def _find_slots(self, batch: RecordBatch, *, note: bool = True) -> npt.NDArray[np.int32]:
+        """The slot per row; `note`: and when the vehicle was heard last."""
         rows = batch.rows
         slots = np.empty(len(rows), np.int32)
-        is_telemetry = rows["topic"] == Topic.TELEMETRY
+        is_telemetry = (rows["topic"] == Topic.TELEMETRY) & note
         for first in range(0, len(rows), STEP_ROWS):
             step = slice(first, first + STEP_ROWS)
             high, low = (rows[half][step].copy() for half in ("vehicle_hi", "vehicle_lo"))
@@ -393,6 +444,16 @@ class EmbeddedLiveState:
             self._note_versions(np.arange(self._slots.count, dtype=np.int32))
             for slot in self._subscribers.bind_new(self._slots.find):
                 self._cells.watched[slot] = True
+
+
+def newest_event_us(saved: bytes) -> int:
+    """The newest time of a sample in what `save` gave; 0 without any.
+
+    Raises:
+        msgspec.MsgspecError: other bytes.
+    """
+    times = np.frombuffer(msgspec.msgpack.decode(saved, type=_Saved).time_us, "i8")
+    return int(times.max(initial=0))
 
 
 def _column(data: bytes, kind: str) -> npt.NDArray[Any]:

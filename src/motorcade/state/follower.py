@@ -3,7 +3,7 @@
 Every `state.snapshot_s` or `state.snapshot_records`, and when it stops, it saves state, duplicates'
 memory and cursor together, so a restart goes on exactly where the snapshot was taken. A damaged
 snapshot falls back to the one before, and without any the log is replayed from its start: slower,
-never different.
+never different. Now and then one is kept for who wants to see that time again (`kept.py`).
 """
 
 import threading
@@ -20,6 +20,8 @@ from motorcade.clock import Clock
 from motorcade.events import RecordBatch, Topic
 from motorcade.log.errors import CursorError, LogCorruptError
 from motorcade.log.port import Cursor, Edge, Log, LogReader, LogSlice, Start
+from motorcade.state.embedded import NO_EVENT, newest_event_us
+from motorcade.state.kept import ANY_TIME, Content
 from motorcade.state.snapshots import SnapshotStore
 
 TOPICS: Final = frozenset({Topic.TELEMETRY, Topic.CONNECTIVITY, Topic.ENERGY, Topic.MEDIA})
@@ -46,12 +48,30 @@ class FollowedState(Protocol):
     def apply(self, batch: RecordBatch, writer: str) -> None: ...
     def save(self) -> bytes: ...
     def restore(self, saved: bytes | None) -> None: ...
+    def take_event_us_min(self) -> int: ...
+
+
+class Keeper(Protocol):
+    """The series of kept snapshots: `kept.py`."""
+
+    def is_due(self, now_us: int) -> bool: ...
+    def keep(
+        self,
+        content: Content,
+        now_us: int,
+        *,
+        received_us_max: int,
+        event_us_max: int,
+        event_us_min: int,
+    ) -> None: ...
 
 
 class _Saved(msgspec.Struct, array_like=True):
     cursor: bytes
     dedup: bytes
     state: bytes
+    received_us_max: int = 0
+    event_us_min: int = ANY_TIME  # since the last kept snapshot
 
 
 class Follower:
@@ -70,6 +90,7 @@ class Follower:
         spacing_s: float = 0.0,
         failed: Callable[[Exception], None],
         applied: Callable[[LogSlice, int], None] | None = None,
+        kept: Keeper | None = None,
     ) -> None:
         """`failed` is called from the thread, which then ends: the process should, too.
 
@@ -77,6 +98,7 @@ class Follower:
         costs as much as decoding hundreds of records. A lone record is taken at once.
 
         `applied` is told of each slice that is in the state, and since when (µs) it was worked on.
+        `kept` is given a snapshot whenever it says that one is due, on the disk's thread.
         """
         self._log, self._state, self._make_dedup = log, state, make_dedup
         self._dedup = make_dedup()
@@ -85,12 +107,15 @@ class Follower:
         self._spacing_s = spacing_s
         self._failed = failed
         self._applied = applied
+        self._kept = kept
+        self._received_us_max = 0  # of what is in the state
+        self._event_us_min = NO_EVENT  # of what came since the last kept snapshot
         self._cursor: Cursor | None = None
         self._saved_cursor: Cursor | None = None
         self._saved_s = clock.monotonic_s()
         self._unsaved = 0  # records applied since the last snapshot
         self._body_s = 0.0  # how long making the last snapshot took
-        self._saving: Future[None] | None = None
+        self._saving: Future[bool] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="live-state", daemon=True)
         self.caught_up = threading.Event()
@@ -125,9 +150,12 @@ class Follower:
                 logger.warning("state_snapshot_of_other_version", error=str(error))
                 continue
             self._dedup = dedup
+            self._received_us_max = saved.received_us_max
+            self._event_us_min = saved.event_us_min
             return Cursor(saved.cursor)
         self._dedup = self._make_dedup()
         self._state.restore(None)
+        self._received_us_max, self._event_us_min = 0, NO_EVENT
         logger.info("state_without_snapshot")
         return None
 
@@ -184,10 +212,20 @@ class Follower:
         kept = int(np.count_nonzero(keep))
         whole = kept == len(part.batch)
         self._state.apply(part.batch if whole else part.batch.select(keep), part.writer)
+        self._note_received(part.batch)
         self.records += len(part.batch)
         self.duplicates += len(part.batch) - kept
         self._cursor = part.cursor
         self._unsaved += len(part.batch)
+
+    def _note_received(self, batch: RecordBatch) -> None:
+        """Times ahead of the clock are of one that was wrong: see `merging.py`."""
+        received_us = batch.rows["received_time_us"]
+        newest_us = int(received_us.max(initial=0))
+        now_us = self._clock.now_us()
+        if newest_us > now_us:
+            newest_us = int(received_us[received_us <= now_us].max(initial=0))
+        self._received_us_max = max(self._received_us_max, newest_us)
 
     def _open(self) -> LogReader:
         start: Start = self._cursor if self._cursor is not None else Edge.EARLIEST
@@ -210,9 +248,18 @@ class Follower:
 
     def body(self) -> bytes:
         """What a snapshot holds now. The same bytes for the same part of the log."""
+        return msgspec.msgpack.encode(self._save_all())
+
+    def _save_all(self) -> _Saved:
         assert self._cursor is not None
-        saved = _Saved(self._cursor, self._dedup.snapshot(), self._state.save())
-        return msgspec.msgpack.encode(saved)
+        self._event_us_min = min(self._event_us_min, self._state.take_event_us_min())
+        return _Saved(
+            self._cursor,
+            self._dedup.snapshot(),
+            self._state.save(),
+            self._received_us_max,
+            self._event_us_min,
+        )
 
     def _save(self, disk: ThreadPoolExecutor) -> None:
         """Hand a snapshot to the disk's thread; skipped while the one before is being written."""
@@ -221,18 +268,41 @@ class Follower:
         if self._saving is not None or self._cursor in (None, self._saved_cursor):
             return
         began_s = self._clock.monotonic_s()
-        body = self.body()
+        saved = self._save_all()
+        body = msgspec.msgpack.encode(saved)
         self._saved_s = self._clock.monotonic_s()
         self._body_s = self._saved_s - began_s
         self._unsaved = 0
         self._saved_cursor = self._cursor
-        self._saving = disk.submit(self._snapshots.save, body)
+        self._saving = disk.submit(self._write, body, saved)
         if self._stopping.is_set():
             self._finish()
+
+    def _write(self, body: bytes, saved: _Saved) -> bool:
+        """On the disk's thread; whether it was kept as well."""
+        self._snapshots.save(body)
+        now_us = self._clock.now_us()
+        if self._kept is None or not saved.received_us_max or not self._kept.is_due(now_us):
+            return False
+        try:
+            self._kept.keep(
+                Content(saved.cursor, saved.dedup, saved.state),
+                now_us,
+                received_us_max=saved.received_us_max,
+                event_us_max=newest_event_us(saved.state),
+                event_us_min=saved.event_us_min,
+            )
+        except OSError as error:
+            logger.error("state_snapshot_not_kept", error=str(error))
+            return False
+        return True
 
     def _finish(self) -> None:
         assert self._saving is not None
         error = self._saving.exception()
+        if error is None and self._saving.result():
+            # Only now: had it not been kept, its stretch would be part of the next one's.
+            self._event_us_min = NO_EVENT
         self._saving = None
         if error is not None:
             self._saved_cursor = None  # So that the next turn tries again.

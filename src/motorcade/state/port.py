@@ -8,8 +8,10 @@
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Final, NamedTuple, NewType, Protocol
+from enum import Enum
+from typing import Any, Final, NamedTuple, NewType, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +20,13 @@ from motorcade.events import VehicleToken
 
 ONLINE: Final = "online"
 """The name under which presence comes to subscribers; no signal bears it."""
+
+
+class Mode(Enum):
+    """How a past instant T is to be seen: the two are different where data came late."""
+
+    ARRIVED = "arrived"  # as live state showed it: all that had been received by T
+    CORRECTED = "corrected"  # as it is known now: all that happened by T, late data included
 
 
 class SignalValue(NamedTuple):
@@ -116,3 +125,31 @@ class LiveState(Protocol):
 
     def unsubscribe(self, handle: Handle) -> None:
         """At most the call under way still comes. Unknown handles are ignored."""
+
+
+class PastView(LiveState, Protocol):
+    """Live state of a past instant. It stays as it is, unless its owner moves it."""
+
+    @property
+    def at_us(self) -> int:
+        """The instant."""
+
+    @property
+    def mode(self) -> Mode:
+        """How it is seen."""
+
+
+class Past(Protocol):
+    """Opens past instants, on threads of its own. What it raises stands in `errors.py`."""
+
+    def submit(self, at_us: int, mode: Mode = Mode.ARRIVED, *, own: bool = False) -> Future[Any]:
+        """The state of `at_us` (µs, UTC), a `PastView`; with `own` to be moved by `advance`.
+
+        The future fails with a `PastError`: the instant, the time it took, the crowd.
+
+        Raises:
+            PastBusyError: too many wait already.
+        """
+
+    def submit_advance(self, opened: Any, to_us: int) -> Future[Any]:
+        """The state of `to_us`, later than `opened`'s, as the caller's own; fails as above."""

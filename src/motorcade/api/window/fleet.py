@@ -3,6 +3,7 @@
 Lists are answered from the stream's picture (`picture.py`), half a second old at most.
 """
 
+import asyncio
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any, Final
@@ -16,6 +17,7 @@ from msgspec import Struct
 from motorcade.api.counter import AnyRequest, Counter, read_whole
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError
+from motorcade.api.past import past_state, read_instant
 from motorcade.api.shapes import CommandShown, Envelope, shown
 from motorcade.api.window.kernels import is_inside
 from motorcade.api.window.picture import E7, Looker, Picture
@@ -24,6 +26,7 @@ from motorcade.api.window.views import FilterAsked, View, ViewAsked, ViewError
 from motorcade.registry.port import Vehicle
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.state.columns import SILENT, STATES
+from motorcade.state.port import PastView
 
 SLOTS_MAX: Final = 1_000  # of one question
 LIST_DEFAULT: Final = 100
@@ -67,7 +70,9 @@ class VehicleShown(Struct, kw_only=True):
     slot: int | None
     state: str
     online: bool
-    last_received_us: int | None
+    last_received_us: int | None  # as-corrected: its newest sample's time
+    at_us: int | None = None  # the past instant that was asked for, and how it is seen
+    mode: str | None = None
     signals: list[dict[str, Any]]
 
 
@@ -199,17 +204,20 @@ def _listed(picture: Picture, looker: Looker, place: int, vehicle: Vehicle) -> C
 async def show_car(
     request: AnyRequest, counter: NamedDependency[Counter], tag: FromPath[str]
 ) -> Response[Envelope[VehicleShown]]:
-    """One vehicle: its state, and every signal with unit, time, range and privacy class."""
+    """One vehicle: its state, and every signal with unit, time, range and privacy class.
+
+    Now; or as of the past instant `at`, by today's rights and zones.
+    """
     access, vehicle = counter.admit(request, tag)
-    view = counter.view(access, vehicle)
+    instant = read_instant(request)
     slot = counter.state.slot(vehicle.token)
-
-    def judge(picture: Picture) -> int:
-        columns = picture.columns
-        known = columns is not None and 0 <= slot < len(columns)
-        return int(columns.state[slot]) if columns is not None and known else SILENT
-
-    state = await counter.viewers.read(judge)
+    if instant is None:
+        view = counter.view(access, vehicle)
+        state = await _state_now(counter, slot)
+    else:
+        past = await past_state(counter, instant)
+        view = counter.sight(access, vehicle).view(past.read(vehicle.token))
+        state = await asyncio.to_thread(_state_then, past, vehicle)
     signals = [
         _signal(name, said.value, said.unit, said.time_us)
         for name, said in sorted(view.state.signals.items())
@@ -222,9 +230,26 @@ async def show_car(
             state=STATES[state],
             online=view.state.online,
             last_received_us=view.state.last_received_us or None,
+            at_us=None if instant is None else instant.at_us,
+            mode=None if instant is None else instant.mode.value,
             signals=signals,
         )
     )
+
+
+async def _state_now(counter: Counter, slot: int) -> int:
+    def judge(picture: Picture) -> int:
+        columns = picture.columns
+        known = columns is not None and 0 <= slot < len(columns)
+        return int(columns.state[slot]) if columns is not None and known else SILENT
+
+    return await counter.viewers.read(judge)
+
+
+def _state_then(past: PastView, vehicle: Vehicle) -> int:
+    """Judged by the instant, not by now; for a thread: it looks at the whole fleet."""
+    slot = past.slot(vehicle.token)
+    return int(past.fleet(past.at_us).state[slot]) if slot >= 0 else SILENT
 
 
 def _signal(name: str, value: Any, unit: str, time_us: int) -> dict[str, Any]:

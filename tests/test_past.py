@@ -1,0 +1,223 @@
+"""Done when 3 of issue 6, on real processes: what live state showed at T is what `at=T` gives.
+
+Cars send by MQTT while somebody reads: late, twice, ahead of time, coming and going. Between two
+breaths of the senders the whole fleet is read live, with T; while they send, single cars are, each
+with the time it was heard last. Later the past must say the same, vehicle by vehicle and signal by
+signal, before and after a restart; and as-corrected what the senders know of themselves.
+"""
+
+import http.client
+import json
+import random
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motorcade.wire.mqtt.reasons import ProtocolLevel
+from tests.gateway.mqtt.wire_client import Client
+from tests.platform_process import Platform, add_vehicles, run_motorcade
+
+VINS = [f"5YJ3E1EA7KF{number:06d}" for number in range(6)]
+SETTINGS = (
+    "past.keep_s=1",
+    "state.snapshot_s=0.5",
+    "past.coarse_s=1",
+    "past.disk_free_bytes_min=0",
+    "past.settle_s=0.2",
+)
+ROUNDS = 8
+SEED = 20261126
+
+
+@dataclass
+class Sender:
+    """One car: sends until told to stop; knows what it said."""
+
+    platform: Platform
+    file: dict[str, Any]
+    breath: threading.Lock
+    chance: random.Random
+    said: list[tuple[int, str, float]] = field(default_factory=list)  # time, signal, value
+    failures: list[BaseException] = field(default_factory=list)
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        try:
+            number = 0
+            while not self.stopping.is_set():
+                client = self._connect()
+                with client:
+                    for _ in range(self.chance.randint(5, 30)):
+                        number += 1
+                        with self.breath:
+                            self._say(client, number)
+                        if self.stopping.wait(self.chance.uniform(0.0, 0.02)):
+                            break
+                    with self.breath:
+                        client.disconnect()
+                        time.sleep(0.05)  # so that the gateway has told it
+                self.stopping.wait(self.chance.uniform(0.0, 1.5))
+        except BaseException as error:
+            self.failures.append(error)
+
+    def _connect(self) -> Client:
+        account = self.file["mqtt"]
+        with self.breath:
+            client = Client(self.platform.ready["mqtt"]["port"], ProtocolLevel.V5)
+            client.connect(account["username"], account["client_id"], account["password"].encode())
+            time.sleep(0.05)
+        return client
+
+    def _say(self, client: Client, number: int) -> None:
+        late_s = self.chance.choice([0.0, 0.0, 0.0, -0.3, -2.0, 1.5])
+        time_us = time.time_ns() // 1_000 + round(late_s * 1e6)
+        signals = {"soc": float(number % 100), "count": float(number)}
+        body = json.dumps({"time_us": time_us, "signals": signals}).encode()
+        topic = f"{self.file['mqtt']['publish_topic_prefix']}/telemetry/s/{number}"
+        for _ in range(self.chance.choice([1, 1, 2])):  # twice: a resend
+            client.publish(topic, body, 1)
+            client.receive()
+        self.said += [(time_us, name, value) for name, value in signals.items()]
+
+
+def read(platform: Platform, query: str, vin: str) -> dict[str, Any]:
+    url = platform.ready["api"]["url"].removeprefix("http://")
+    connection = http.client.HTTPConnection(url, timeout=30)
+    headers = {"Authorization": f"Bearer {platform.ready['admin_token']}"}
+    connection.request("GET", f"/api/2/vehicles/{vin}{query}", headers=headers)
+    answer = connection.getresponse()
+    body = answer.read()
+    connection.close()
+    assert answer.status == 200, body
+    view: dict[str, Any] = json.loads(body)["response"]
+    return view
+
+
+def shown(view: dict[str, Any]) -> dict[str, Any]:
+    return {name: part for name, part in view.items() if name not in ("at_us", "mode")}
+
+
+@dataclass
+class Voyage:
+    platform: Platform
+    dumps: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    glances: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    senders: dict[str, Sender] = field(default_factory=dict)
+
+    def dump(self) -> None:
+        """The fleet, once live state has all that was acked; nobody sends meanwhile."""
+        for _ in range(200):
+            fleet = {vin: read(self.platform, "", vin) for vin in VINS}
+            if all(self._is_current(vin, view) for vin, view in fleet.items()):
+                break
+            time.sleep(0.02)
+        else:
+            raise AssertionError("live state does not catch up")
+        self.dumps.append((time.time_ns() // 1_000, fleet))
+
+    def _is_current(self, vin: str, view: dict[str, Any]) -> bool:
+        said = [one for one in self.senders[vin].said if one[1] == "count"]
+        if not said:
+            return True
+        newest = max(said, key=lambda one: one[0])
+        counts = [s["value"] for s in view["signals"] if s["name"] == "count"]
+        return counts == [newest[2]]
+
+
+@pytest.fixture(scope="module")
+def voyage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voyage]:
+    directory: Path = tmp_path_factory.mktemp("past")
+    files = add_vehicles(directory / "data", VINS, directory / "vehicles")
+    platform = Platform(directory / "data", SETTINGS)
+    chance = random.Random(SEED)
+    breath = threading.Lock()
+    platform.start()
+    try:
+        trip = Voyage(platform)
+        for vin in VINS:
+            trip.senders[vin] = Sender(platform, files[vin], breath, random.Random(vin))
+        for sender in trip.senders.values():
+            sender.start()
+        for _ in range(ROUNDS):
+            for _ in range(20):
+                time.sleep(chance.uniform(0.0, 0.05))
+                vin = chance.choice(VINS)
+                trip.glances.append((vin, read(platform, "", vin)))
+            with breath:
+                time.sleep(0.1)  # the gateway tells of who went
+                trip.dump()
+        for sender in trip.senders.values():
+            sender.stop()
+            assert sender.failures == []
+        yield trip
+    finally:
+        for sender in trip.senders.values():
+            sender.stop()
+        assert platform.stop() == 0
+
+
+def compare(trip: Voyage) -> None:
+    for at_us, fleet in trip.dumps:
+        for vin, live in fleet.items():
+            assert shown(read(trip.platform, f"?at={at_us}", vin)) == shown(live), (at_us, vin)
+    seen = [(vin, view) for vin, view in trip.glances if view["last_received_us"]]
+    assert len(seen) > 50
+    for vin, live in seen[::4]:
+        past = read(trip.platform, f"?at={live['last_received_us']}", vin)
+        assert past["signals"] == live["signals"], (vin, live["last_received_us"])
+
+
+def test_the_past_is_what_live_state_showed(voyage: Voyage) -> None:
+    assert any(not view["online"] for _, fleet in voyage.dumps for view in fleet.values())
+    compare(voyage)
+
+
+def test_as_corrected_is_what_the_senders_know(voyage: Voyage) -> None:
+    for at_us, _ in voyage.dumps:
+        for vin, sender in voyage.senders.items():
+            view = read(voyage.platform, f"?at={at_us}&mode=corrected", vin)
+            expected: dict[str, tuple[int, float]] = {}
+            for time_us, name, value in sender.said:
+                if time_us <= at_us and time_us >= expected.get(name, (0, 0.0))[0]:
+                    expected[name] = (time_us, value)
+            got = {s["name"]: (s["time_us"], s["value"]) for s in view["signals"]}
+            assert got == expected, (at_us, vin)
+
+
+def test_it_differs_from_as_arrived_where_data_came_late(voyage: Voyage) -> None:
+    differ = 0
+    for at_us, fleet in voyage.dumps:
+        for vin, live in fleet.items():
+            corrected = read(voyage.platform, f"?at={at_us}&mode=corrected", vin)
+            differ += corrected["signals"] != live["signals"]
+    assert differ > 0
+
+
+def test_snapshots_were_kept_and_the_command_line_shows_an_instant(voyage: Voyage) -> None:
+    kept = list((voyage.platform.data / "state" / "kept").glob("*.kept"))
+    assert len(kept) >= 3
+    at_us, fleet = voyage.dumps[-2]
+    words = ("watch", VINS[0], "--at", str(at_us), "--data", str(voyage.platform.data))
+    assert shown(json.loads(run_motorcade(*words, "--json"))) == shown(fleet[VINS[0]])
+    printed = run_motorcade(*words)
+    assert "count" in printed
+    assert "as arrived" in printed
+
+
+def test_a_restart_changes_no_past(voyage: Voyage) -> None:
+    assert voyage.platform.stop() == 0
+    voyage.platform.start()
+    compare(voyage)
