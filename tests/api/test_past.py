@@ -18,9 +18,9 @@ from motorcade.log.topics import Lane
 from motorcade.state.errors import PastBusyError, PastTimeoutError
 from motorcade.state.kept import KeptSnapshots
 from motorcade.state.past import Past
-from motorcade.state.port import SignalValue, VehicleState
 from motorcade.streams.dedup import Dedup
-from tests.api.standins import TOKENS, VINS, Platform, bearer, running
+from tests.api.standins import TOKENS, VINS, Platform, bearer
+from tests.api.window.fleet import fleet
 from tests.state.records import START_US, batch, presence, signals
 
 CAR, CAR_ID = TOKENS[0], 1_000
@@ -31,7 +31,7 @@ SECOND_US = 1_000_000
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     directory = tmp_path_factory.mktemp("past")
     compiled.warm_imported()  # a first compilation takes longer than a client waits
-    with running(directory) as platform:
+    with fleet(directory) as (platform, state):
         writer = platform.log.writer("gateway", Lane.BULK)
         records = [
             presence(CAR, "a", 1, 0),
@@ -49,8 +49,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         past = Past(config, platform.log, kept, lambda: Dedup(config.dedup), clock)
         counter: Counter = platform.counter
         counter.past = past
-        live = {"soc": SignalValue(99.0, 5, "%")}
-        platform.live.states[CAR] = VehicleState(live, online=False, last_received_us=7)
+        state.apply(batch(signals(CAR, 5 * SECOND_US, soc=99.0)), "gateway")
         yield platform
         past.close()
         writer.close()
@@ -82,6 +81,7 @@ def test_without_at_it_is_live(platform: Platform) -> None:
     (soc,) = view["signals"]
     assert (soc["min"], soc["max"], soc["class"], soc["unit"]) == (0, 100, "none", "%")
     assert view["id"] == str(CAR_ID)
+    assert view["state"] == "silent"
     assert told(platform) == dict(ask(platform, tag=str(CAR_ID)).json()["response"])
 
 
@@ -90,6 +90,7 @@ def test_an_instant_as_it_had_arrived_and_as_it_is_known_now(platform: Platform)
     assert (values(arrived)["soc"], values(corrected)["soc"]) == (50.0, 55.0)
     assert (arrived["mode"], corrected["mode"]) == ("arrived", "corrected")
     assert arrived["online"]
+    assert arrived["state"] == "parked", "judged by the instant, not by now"
     assert arrived["last_received_us"] == START_US + SECOND_US
     assert corrected["last_received_us"] == START_US + 1_500_000
     later = told(platform, at(2.5))

@@ -243,7 +243,8 @@ async def _state_now(counter: Counter, slot: int) -> int:
         known = columns is not None and 0 <= slot < len(columns)
         return int(columns.state[slot]) if columns is not None and known else SILENT
 
-    return await counter.viewers.read(judge)
+    state: int = await counter.viewers.read(judge)
+    return state
 
 
 def _state_then(past: PastView, vehicle: Vehicle) -> int:
