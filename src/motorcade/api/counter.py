@@ -282,7 +282,8 @@ class Counter:
 
     def role(self, access: AccessToken) -> str:
         """The role of who holds this token: `window/roles.py`; "" for none."""
-        return role_of(access, lambda _subject: "")
+        people = self.people
+        return role_of(access, people.role if people is not None else lambda _subject: "")
 
     def driven_ids(self, access: AccessToken, role: str) -> frozenset[int]:
         """The vehicles that somebody without a role drives, by id. Asks the registry."""

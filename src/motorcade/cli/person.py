@@ -82,6 +82,21 @@ def password(
     _tell(name, "", None if chosen else drawn, as_json)
 
 
+@app.command(epilog="Example: motorcade person role ann@example.org operator")
+def role(
+    name: NameArgument,
+    role: Annotated[str, typer.Argument(help="viewer, operator, admin, or none.")],
+    data: DataOption = DEFAULT_DATA,
+) -> None:
+    """Say what somebody may do on the page: see, send commands, or everything."""
+    from motorcade.identity.authority import open_authority
+
+    require_data(data)
+    with opened_registry(data, open_authority(data)) as registry:
+        person = registry.people.set_role(name, "" if role == "none" else role)
+    print(f"{person.email} is {role} now; their page asks them to sign in anew")
+
+
 @app.command(epilog="Example: motorcade person remove ann@example.org")
 def remove(name: NameArgument, data: DataOption = DEFAULT_DATA) -> None:
     """End somebody's access, and that of apps to what is theirs."""

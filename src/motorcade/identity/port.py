@@ -16,6 +16,9 @@ PAGE_CLIENT: Final = "motorcade-page"
 """The platform's own page: people sign in to it without being asked whether they trust it."""
 FIRST_PARTY: Final = OPERATOR_CLIENTS | {PAGE_CLIENT}
 """Client ids of tokens with which people see what is theirs as it is: no app stands between."""
+VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
+ROLES: Final = (VIEWER, OPERATOR, ADMIN)
+"""What people may be on the page; each may do what those before it may."""
 OWNER_SUBJECT: Final = "owner"  # owns every site, and every vehicle added for nobody else
 ADMIN_SUBJECT: Final = "admin"  # sees every vehicle, holds every scope; made at each start
 RESERVED_SUBJECTS: Final = frozenset({OWNER_SUBJECT, ADMIN_SUBJECT, "motorcade", "motorcade-cli"})

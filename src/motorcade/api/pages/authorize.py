@@ -27,6 +27,7 @@ from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import page, see_other
 from motorcade.api.pages.sign_in import sign_in_with
 from motorcade.api.pages.visit import AnyPage
+from motorcade.api.window.roles import scopes_of
 from motorcade.identity.port import PAGE_CLIENT
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.people.names import redirect_origin
@@ -71,7 +72,7 @@ async def authorize(request: AnyRequest, counter: NamedDependency[Counter]) -> A
     async def answer(visit: Visit) -> AnyPage:
         signed_in = visit.browser.sign_in is not None and "login" not in visit.asked.prompt
         if visit.of_our_page and signed_in:
-            return await _allow(visit, visit.asked.scopes)
+            return await _allow(visit, await asyncio.to_thread(_scopes_by_role, visit))
         return _show(visit)
 
     return await _answered(request, counter, answer)
@@ -190,6 +191,13 @@ def _show(visit: Visit, trouble: str = "", email: str = "", status: int = 200) -
         action=visit.action,
         form_token=visit.browser.form_token,
     )
+
+
+def _scopes_by_role(visit: Visit) -> tuple[str, ...]:
+    """What the page gets of what it asks for; a query: in a thread."""
+    assert visit.browser.sign_in is not None  # looked at before
+    role = visit.desk.people.role(visit.browser.sign_in.person.subject)
+    return scopes_of(role, visit.asked.scopes)
 
 
 async def _sign_in(visit: Visit, email: str, password: str) -> AnyPage:

@@ -21,8 +21,9 @@ from motorcade.api.past import past_state, read_instant
 from motorcade.api.shapes import CommandShown, Envelope, shown
 from motorcade.api.window.kernels import is_inside
 from motorcade.api.window.picture import E7, Looker, Picture
-from motorcade.api.window.roles import ADMIN, OPERATOR, looker_of
+from motorcade.api.window.roles import looker_of
 from motorcade.api.window.views import FilterAsked, View, ViewAsked, ViewError
+from motorcade.identity.port import ADMIN, OPERATOR
 from motorcade.registry.port import Vehicle
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.state.columns import SILENT, STATES

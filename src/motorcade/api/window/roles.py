@@ -8,17 +8,18 @@ holds for the platform's own page alone: no other app gets more by it than its p
 from collections.abc import Callable
 from typing import Final
 
-from motorcade.api.rights import COMMANDS, LOCATION
+from motorcade.api.rights import CHARGING, COMMANDS, ENERGY_COMMANDS, LOCATION
 from motorcade.api.window.picture import Looker
 from motorcade.identity.port import (
+    ADMIN,
     ADMIN_SUBJECT,
     FIRST_PARTY,
     OWNER_SUBJECT,
+    VIEWER,
     AccessToken,
 )
 
-ADMIN, OPERATOR, VIEWER = "admin", "operator", "viewer"
-ROLES: Final = (VIEWER, OPERATOR, ADMIN)
+NOT_A_VIEWERS: Final = frozenset({LOCATION, COMMANDS, CHARGING, ENERGY_COMMANDS})
 RoleOf = Callable[[str], str]
 """The role that the registry has of a subject; "" for none."""
 
@@ -30,6 +31,11 @@ def role_of(access: AccessToken, registered: RoleOf) -> str:
     if access.subject in (OWNER_SUBJECT, ADMIN_SUBJECT):
         return ADMIN
     return registered(access.subject)
+
+
+def scopes_of(role: str, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """What of the scopes that the page asks for somebody of this role gets."""
+    return tuple(scope for scope in asked if role != VIEWER or scope not in NOT_A_VIEWERS)
 
 
 def looker_of(access: AccessToken, role: str, driven: frozenset[int]) -> Looker:
@@ -50,6 +56,6 @@ def rights_shown(access: AccessToken, role: str) -> dict[str, bool]:
     """`rights` of the stream's welcome."""
     return {
         "location": LOCATION in access.scopes,
-        "commands": COMMANDS in access.scopes and role != VIEWER,
+        "commands": COMMANDS in access.scopes,
         "people": role == ADMIN,
     }

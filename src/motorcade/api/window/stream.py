@@ -13,10 +13,10 @@ from litestar.exceptions import WebSocketDisconnect
 from motorcade.api.counter import Counter
 from motorcade.api.errors import ApiError
 from motorcade.api.rights import DEVICE_DATA
-from motorcade.api.window.roles import ADMIN, OPERATOR, looker_of, rights_shown
+from motorcade.api.window.roles import looker_of, rights_shown
 from motorcade.api.window.viewers import Close, Seat, Viewers
 from motorcade.api.window.views import View, ViewAsked, ViewError
-from motorcade.identity.port import AccessToken
+from motorcade.identity.port import ADMIN, OPERATOR, AccessToken
 from motorcade.state.columns import STATES
 
 TEXT_BYTES_MAX: Final = 8_192  # of a message from the page

@@ -6,7 +6,7 @@ from functools import cached_property
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from motorcade.identity.port import OWNER_SUBJECT, RESERVED_SUBJECTS
+from motorcade.identity.port import OWNER_SUBJECT, PAGE_CLIENT, RESERVED_SUBJECTS, ROLES
 from motorcade.registry.errors import AlreadyExistsError, InvalidNameError, NotFoundError
 from motorcade.registry.people import statements
 from motorcade.registry.people.names import check_email, check_subject, check_text
@@ -56,6 +56,27 @@ class Accounts:
     def person(self, subject: str) -> Person | None:
         rows = self._store.rows(statements.BY_SUBJECT, subject)
         return Person(*rows[0]) if rows else None
+
+    def role(self, subject: str) -> str:
+        rows = self._store.rows(statements.ROLE, subject)
+        return str(rows[0][0]) if rows else ""
+
+    def set_role(self, name: str, role: str) -> Person:
+        if role not in ("", *ROLES):
+            raise InvalidNameError(f"role {role[:40]!r}: write one of {', '.join(ROLES)}, or none")
+        now_us = self._store.clock.now_us()
+        with self._store.changing() as connection:
+            person = find_person(connection, name)
+            if person.subject == OWNER_SUBJECT and role != ROLES[-1]:
+                raise InvalidNameError("the owner is an admin and stays one")
+            mine = PEOPLE.c.id == person.id
+            connection.execute(update(PEOPLE).where(mine).values(role=role))
+            page = select(APPS.c.id).where(APPS.c.client_id == PAGE_CLIENT).scalar_subquery()
+            held = (GRANTS.c.person_id == person.id, GRANTS.c.app_id == page)
+            ended = update(GRANTS).where(*held, statements.GRANT_STANDS)
+            connection.execute(ended.values(revoked_time_us=now_us))
+            shrink(connection)
+        return person
 
     def check_password(self, email: str, password: str) -> Person | None:
         rows = self._store.rows(statements.PASSWORD, email.strip().lower())

@@ -148,6 +148,15 @@ class People(Protocol):
     def person(self, subject: str) -> Person | None:
         """By subject; `None` if there is none or they were removed."""
 
+    def role(self, subject: str) -> str:
+        """What they are on the page, of `identity.port.ROLES`; "" for none or nobody."""
+
+    def set_role(self, name: str, role: str) -> Person:
+        """Give somebody (e-mail or subject) a role, or none (""). Their page signs in anew.
+
+        Raises `NotFoundError`, `InvalidNameError`.
+        """
+
     def check_password(self, email: str, password: str) -> Person | None:
         """Who signs in; takes as long for an e-mail that nobody has."""
 

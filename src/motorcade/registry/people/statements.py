@@ -34,6 +34,7 @@ SESSION_STANDS: Final = SESSIONS.c.ended_time_us.is_(None)
 PERSON: Final = select(*PERSON_COLUMNS).where(HERE)
 PEOPLE_ALL: Final = text_of(PERSON.order_by(PEOPLE.c.id))
 BY_SUBJECT: Final = text_of(PERSON.where(PEOPLE.c.subject == bindparam("subject")))
+ROLE: Final = text_of(select(PEOPLE.c.role).where(HERE, PEOPLE.c.subject == bindparam("subject")))
 PASSWORD: Final = text_of(
     select(PEOPLE.c.password_hash, *PERSON_COLUMNS).where(
         HERE, PEOPLE.c.email == bindparam("email")

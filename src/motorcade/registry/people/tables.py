@@ -29,6 +29,7 @@ PEOPLE: Final = Table(
     Column("password_hash", String, nullable=False),
     Column("added_time_us", BigInteger, nullable=False),
     Column("removed_time_us", BigInteger),
+    Column("role", String, nullable=False, server_default=""),  # on the page; "": none
     sqlite_autoincrement=True,
 )
 _PRESENT: Final = text("removed_time_us IS NULL")

@@ -1,0 +1,148 @@
+"""What pages cost the server: one look at 100,000 cars per tick for all, and each viewer's frames.
+
+Claim: 50 viewers at 2 Hz cost at most 5 % of a core. Every car moves between two ticks, so all of
+it is new to everybody. Viewers look at the fleet in three ways: a street's worth of cars (some
+hundreds in view), a city's (some thousands), and everything (density). CPU is of the thread that
+looks and makes frames; sending them, which is one write of the kernel per frame, is not in it.
+`python -m benchmarks.viewers [--cars N] [--ticks N]`.
+"""
+
+import argparse
+import statistics
+import time
+from typing import Any, Final
+
+import numpy as np
+
+from benchmarks.machine import MachineTimes, describe
+from motorcade.api.window import kernels
+from motorcade.api.window.picture import Looker, Picture
+from motorcade.api.window.views import View, ViewAsked, Viewer
+from motorcade.config import Config
+from motorcade.signals.catalogue import BY_NAME
+from motorcade.signals.samples import SampleBatch
+from motorcade.state import kernels as state_kernels
+from motorcade.state.embedded import EmbeddedLiveState
+
+RATE_HZ: Final = 2.0
+VIEWERS: Final = (1, 50, 1_000)
+START_US: Final = 1_760_000_000_000_000
+CITY: Final = (52.3, 13.0, 52.7, 13.8)  # south, west, north, east: where the cars are
+WAYS: Final = {"street": 0.04, "city quarter": 0.2, "everything": 2.0}  # of the city's side
+
+
+class Everybody:
+    """A registry in which each token is a vehicle."""
+
+    def __init__(self, state: EmbeddedLiveState) -> None:
+        from motorcade.registry.port import Vehicle
+
+        tokens = [state._token_of(slot) for slot in range(state._slots.count)]
+        self._all = [
+            Vehicle(n + 1, f"VIN{n:014d}", token, f"Car {n}", 1, 0)
+            for n, token in enumerate(tokens)
+        ]
+
+    def changes(self) -> int:
+        return 1
+
+    def vehicles(self, offset: int, limit: int, owner: str = "") -> list[Any]:
+        return self._all[offset : offset + limit]
+
+
+class Fleet:
+    """Cars in live state that move by themselves."""
+
+    def __init__(self, cars: int) -> None:
+        self.random = np.random.default_rng(1)
+        self.state = EmbeddedLiveState(Config())
+        high, low = self.random.integers(1, 1 << 60, (2, cars), dtype=np.uint64)
+        self.slots = self.state._slots.find_or_add(high, low)
+        self.state._grow()
+        self.state._received_us[:cars] = START_US
+        south, west, north, east = CITY
+        self.latitude = self.random.uniform(south, north, cars)
+        self.longitude = self.random.uniform(west, east, cars)
+        self.time_us = START_US
+        self.put("vehicle_speed", self.random.uniform(1, 20, cars))
+        self.put("gear", np.full(cars, 5.0))
+        self.move()
+
+    def put(self, name: str, values: Any) -> None:
+        count = len(self.slots)
+        times = np.full(count, self.time_us, np.int64)
+        signals = np.full(count, BY_NAME[name].id, np.int32)
+        samples = SampleBatch(self.slots, times, signals, np.asarray(values, float))
+        self.state._cells.apply(samples, 0, count)
+
+    def move(self) -> None:
+        self.time_us += int(1e6 / RATE_HZ)
+        for place in (self.latitude, self.longitude):
+            place += self.random.normal(0, 1e-5, len(place))
+        self.put("latitude", self.latitude)
+        self.put("longitude", self.longitude)
+
+
+def viewer(way: str, random: Any) -> Viewer:
+    """Somebody who looks at some part of the city."""
+    south, west, north, east = CITY
+    share = WAYS[way]
+    tall, wide = (north - south) * share, (east - west) * share
+    low = south + random.uniform(0, max(0.0, north - south - tall))
+    left = west + random.uniform(0, max(0.0, east - west - wide))
+    bounds = [left, low, left + wide, low + tall]
+    looker = Looker("owner", "motorcade-page", True, False, True, True)
+    zoom = 9.0 if share > 1 else 12.0
+    return Viewer(looker, Config().dashboard, view=View.of(ViewAsked(bounds, zoom)))
+
+
+def measure(fleet: Fleet, picture: Picture, way: str, count: int, ticks: int) -> dict[str, float]:
+    """CPU of a tick: the look for all, then all viewers' frames."""
+    viewers = [viewer(way, fleet.random) for _ in range(count)]
+    room = int(Config().dashboard.viewer_bytes_per_s_max / RATE_HZ)
+    looks, frames, sizes = [], [], []
+    for tick in range(ticks + 1):
+        fleet.move()
+        begun = time.thread_time()
+        picture.take(fleet.time_us)
+        looked = time.thread_time()
+        made = [(one.counts(picture), one.frame(picture, room)) for one in viewers]
+        ended = time.thread_time()
+        if tick:  # the first brings everything
+            looks.append(looked - begun)
+            frames.append(ended - looked)
+            sizes.append(sum(len(frame or b"") for _, frame in made) / count)
+    look_ms, frame_ms = (statistics.median(times) * 1e3 for times in (looks, frames))
+    return {
+        "look_ms": look_ms,
+        "viewer_us": frame_ms * 1e3 / count,
+        "core_percent": (look_ms + frame_ms) * RATE_HZ / 10,
+        "kib": statistics.median(sizes) / 1024,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cars", type=int, default=100_000)
+    parser.add_argument("--ticks", type=int, default=10)
+    asked = parser.parse_args()
+    kernels.warm()
+    state_kernels.warm()
+    fleet = Fleet(asked.cars)
+    registry: Any = Everybody(fleet.state)
+    picture = Picture(fleet.state, registry, None)
+    begun = MachineTimes.now()
+    print(f"{asked.cars} cars, all of them moving; {RATE_HZ:g} Hz; {asked.ticks} ticks, medians")
+    print("view          viewers  look ms  us/viewer  KiB/frame  % of a core")
+    for way in WAYS:
+        for count in VIEWERS:
+            got = measure(fleet, picture, way, count, asked.ticks if count < 1_000 else 3)
+            print(
+                f"{way:12}  {count:7}  {got['look_ms']:7.1f}  {got['viewer_us']:9.0f}  "
+                f"{got['kib']:9.1f}  {got['core_percent']:11.1f}"
+            )
+    print(describe(begun, MachineTimes.now()))
+
+
+if __name__ == "__main__":
+    main()
