@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from benchmarks.machine import MachineTimes, describe
+from benchmarks.machine import describe
 from motorcade.api.window import kernels
 from motorcade.api.window.picture import Looker, Picture
 from motorcade.api.window.views import View, ViewAsked, Viewer
@@ -131,7 +131,7 @@ def main() -> None:
     fleet = Fleet(asked.cars)
     registry: Any = Everybody(fleet.state)
     picture = Picture(fleet.state, registry, None)
-    begun = MachineTimes.now()
+    print(describe())
     print(f"{asked.cars} cars, all of them moving; {RATE_HZ:g} Hz; {asked.ticks} ticks, medians")
     print("view          viewers  look ms  us/viewer  KiB/frame  % of a core")
     for way in WAYS:
@@ -141,7 +141,6 @@ def main() -> None:
                 f"{way:12}  {count:7}  {got['look_ms']:7.1f}  {got['viewer_us']:9.0f}  "
                 f"{got['kib']:9.1f}  {got['core_percent']:11.1f}"
             )
-    print(describe(begun, MachineTimes.now()))
 
 
 if __name__ == "__main__":
