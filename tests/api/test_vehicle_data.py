@@ -1,11 +1,11 @@
 """`vehicle_data` from what a simulated car says: each command's effect, and nothing made up."""
 
-from collections.abc import time
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
-import Iterator
 import pytest
 
 from motorcade.api.errors import ApiError
