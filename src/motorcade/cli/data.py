@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # SQLAlchemy and cryptography load when a command needs them
     from motorcade.registry.embedded import EmbeddedRegistry
 
 READY_FILE: Final = "ready.json"
+WORLD_VIN: Final = "MTRCDWR00{:08d}"  # cars in columns: a maker's code that nobody has, a number
 REGISTRY_FILE: Final = "registry.sqlite"
 DEFAULT_DATA: Final = Path("motorcade-data")
 

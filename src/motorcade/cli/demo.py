@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -18,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption
+from motorcade.cli.data import DEFAULT_DATA, WORLD_VIN, DataOption
 from motorcade.cli.up import (
     ListenOption,
     PortsOption,
@@ -44,6 +45,12 @@ def demo(
     ready_file: ReadyOption = None,
     settings: SetOption = None,
     cars: Annotated[int, typer.Option("--cars", min=1, max=1_000, help="How many drive.")] = 10,
+    world: Annotated[
+        int,
+        typer.Option(
+            "--world", min=0, max=100_000, help="And so many in columns, which take no commands."
+        ),
+    ] = 0,
 ) -> None:
     """Run the platform with simulated cars driving, live in the terminal.
 
@@ -62,26 +69,36 @@ def demo(
     )
 
     async def companion(ready: dict[str, Any]) -> None:
-        await _drive_and_show(ready, data.absolute(), cars)
+        await _drive_and_show(ready, data.absolute(), cars, world)
 
     start(options, companion)
 
 
-async def _drive_and_show(ready: dict[str, Any], data: Path, cars: int) -> None:
-    command = ("-m", "motorcade.cli.main", "drive", "-n", str(cars), "--data", str(data))
+async def _drive_and_show(ready: dict[str, Any], data: Path, cars: int, world: int) -> None:
+    fleets = [await _start_cars(data, "-n", cars)]
+    if world:
+        fleets.append(await _start_cars(data, "--world", world))
+    try:
+        await _show(ready, data, fleets)
+    finally:
+        for fleet in fleets:
+            with contextlib.suppress(ProcessLookupError):
+                fleet.terminate()
+        for fleet in fleets:
+            await fleet.wait()
+
+
+async def _start_cars(data: Path, option: str, count: int) -> asyncio.subprocess.Process:
+    command = ("-m", "motorcade.cli.main", "drive", option, str(count), "--data", str(data))
     with (data / "drive.log").open("ab") as log:
-        fleet = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             sys.executable, *command, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log
         )
-    try:
-        await _show(ready, data, fleet)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            fleet.terminate()
-        await fleet.wait()
 
 
-async def _show(ready: dict[str, Any], data: Path, fleet: asyncio.subprocess.Process) -> None:
+async def _show(
+    ready: dict[str, Any], data: Path, fleets: Sequence[asyncio.subprocess.Process]
+) -> None:
     console = Console()
     entrance = _entrance(ready, data)
     console.print(entrance, highlight=False, soft_wrap=True)
@@ -90,9 +107,10 @@ async def _show(ready: dict[str, Any], data: Path, fleet: asyncio.subprocess.Pro
     with contextlib.ExitStack() as stack:
         live = stack.enter_context(Live(console=console)) if console.is_terminal else None
         while True:
-            if fleet.returncode is not None:
-                where = data / "drive.log"
-                raise OSError(f"the cars' process ended with {fleet.returncode}; see {where}")
+            for fleet in fleets:
+                if fleet.returncode is not None:
+                    where = data / "drive.log"
+                    raise OSError(f"the cars' process ended with {fleet.returncode}; see {where}")
             rows = await asyncio.to_thread(api.rows)
             if live is not None:
                 live.update(_table(rows, ready, entrance))
@@ -145,7 +163,8 @@ class _Api:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=5)
         try:
             entries = self._get(connection, "/api/1/vehicles?per_page=1000")
-            return [self._row(connection, entry) for entry in entries or []]
+            agents = [entry for entry in entries or [] if entry["vin"][:9] != WORLD_VIN[:9]]
+            return [self._row(connection, entry) for entry in agents]
         except (OSError, http.client.HTTPException):
             return []
         finally:

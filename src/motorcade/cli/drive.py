@@ -47,6 +47,12 @@ def drive(
     count: Annotated[
         int, typer.Option("-n", min=0, max=10_000, help="Run so many simulated cars.")
     ] = 0,
+    world: Annotated[
+        int,
+        typer.Option(
+            min=0, max=100_000, help="Run so many cars in columns: they take no commands."
+        ),
+    ] = 0,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -76,8 +82,15 @@ def drive(
     A single car, and every site, keeps unsent records beside its file, a fleet keeps them in memory
     unless told where. All keep the journal of commands on disk.
     """
-    if (vehicle is not None) + (count > 0) + bool(site) != 1:
-        raise typer.BadParameter("give one of --vehicle FILE, --site FILE, and -n COUNT")
+    if (vehicle is not None) + (count > 0) + bool(site) + (world > 0) != 1:
+        raise typer.BadParameter(
+            "give one of --vehicle FILE, --site FILE, -n COUNT, and --world COUNT"
+        )
+    if world:
+        from motorcade.cli.world import run_world
+
+        run_world(data or DEFAULT_DATA, world, seed, as_json=as_json)
+        return
     from motorcade.config import Config
     from motorcade.traces.car import CarTracer
     from motorcade.traces.switch import span_out
@@ -96,13 +109,13 @@ def drive(
         cars, find = _simulated_cars(data or DEFAULT_DATA, count)
     config = Config().with_overrides(settings or []).vehicle
     spans = span_out(config.otlp_url, "vehicle", "vehicle.otlp_url")
-    world = _world(kind, tls, find, config, CarTracer(spans.end) if spans is not None else None)
+    shared = _world(kind, tls, find, config, CarTracer(spans.end) if spans is not None else None)
     try:
         if site:
-            members = _site_members(places, world)
+            members = _site_members(places, shared)
         else:
-            members = _members(cars, world, seed, buffer, alone=vehicle is not None)
-        _run(members, world, sample_s=1 / rate, as_json=as_json)
+            members = _members(cars, shared, seed, buffer, alone=vehicle is not None)
+        _run(members, shared, sample_s=1 / rate, as_json=as_json)
     finally:
         if spans is not None:
             spans.close()
