@@ -157,9 +157,7 @@ def test_a_platform_shows_the_world_within_ten_seconds(tmp_path: Path) -> None:
                 seen = wait_for_cars(platform, 40)
             finally:
                 process.send_signal(signal.SIGTERM)
-                said = [
-                    json.loads(line) for line in process.communicate(timeout=20)[0].splitlines()
-                ]
+                out, _ = process.communicate(timeout=20)
             assert process.returncode == 0
         said = [json.loads(line) for line in out.splitlines()]
         assert said[-1]["vehicles"] == 40
