@@ -2,11 +2,9 @@
 
 import asyncio
 import json
-import os
 import signal
 import subprocess
 import time
-import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ from motorcade.simulation.fleet import Fleet
 from motorcade.simulation.kernels import CHARGING, MOVING
 from motorcade.simulation.reports import LEVELS, PLACE, SPEED, STATE, Reporter, Reports
 from motorcade.simulation.streets import read_streets
-from tests.platform_process import MOTORCADE, Platform
+from tests.platform_process import MOTORCADE, Platform, stored
 
 START_US = 1_790_000_000_000_000
 VINS = [WORLD_VIN.format(number) for number in range(1, 4)]
@@ -147,7 +145,7 @@ def test_backlog_of_a_fleet_is_all_its_reports() -> None:
 
 
 @pytest.mark.slow
-def test_a_platform_shows_the_world_within_ten_seconds(tmp_path: Path) -> None:
+def test_a_platform_stores_what_the_world_says(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "data")
     platform.start()
     try:
@@ -170,26 +168,21 @@ def test_a_platform_shows_the_world_within_ten_seconds(tmp_path: Path) -> None:
 
 
 def wait_for_cars(platform: Platform, count: int) -> list[tuple[float, float, float]]:
-    """(latitude, longitude, speed) of all, once all have a place."""
-    base, token = platform.ready["api"]["url"], platform.ready["admin_token"]
-
-    def get(path: str) -> Any:
-        request = urllib.request.Request(base + path, headers={"Authorization": f"Bearer {token}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            return json.load(answer)["response"]
-
-    deadline = time.monotonic() + 40 * float(os.environ.get("MOTORCADE_SLOW", "1"))
-    while time.monotonic() < deadline:
-        seen = []
-        for entry in get("/api/1/vehicles?per_page=100"):
-            path = f"/api/1/vehicles/{entry['id']}/vehicle_data?endpoints=drive_state;location_data"
-            try:
-                drive = get(path)["drive_state"]
-            except OSError:  # 408: never heard of yet
-                continue
-            if drive.get("latitude") is not None:
-                seen.append((drive["latitude"], drive["longitude"], drive.get("speed") or 0.0))
-        if len(seen) == count:
-            return seen
-        time.sleep(0.5)
-    raise AssertionError(f"only {len(seen)} of {count} cars have a place")
+    """(latitude, longitude, speed) of all, once all have a place in the log. The Fleet API would
+    not say: they have no connection of their own, so it calls them offline."""
+    waiting = [WORLD_VIN.format(number) for number in range(1, count + 1)]
+    seen = []
+    deadline = time.monotonic() + 60
+    while waiting and time.monotonic() < deadline:
+        vin = waiting[0]
+        said: dict[str, Any] = {}
+        for record in stored(platform.data, vin, decoded=True):
+            for part in record["decoded"]:
+                said |= part["signals"]
+        if "latitude" not in said:
+            time.sleep(0.5)
+            continue
+        seen.append((said["latitude"], said["longitude"], said["vehicle_speed"]))
+        del waiting[0]
+    assert not waiting
+    return seen

@@ -197,14 +197,14 @@ async def _until_told(
 
 
 async def _live(fleet: Fleet, reporter: Reporter, sender: Sender, clock: Clock) -> None:
-    """A second of the world each second; a machine that is too slow gives it less."""
+    """A second of the world once it is over; a machine that is too slow gives it less."""
     due_s = clock.monotonic_s()
     while True:
+        due_s = max(due_s + STEP_S, clock.monotonic_s())
+        await asyncio.sleep(due_s - clock.monotonic_s())
         fleet.step()
         sender.add(reporter.reports())
         await sender.room()
-        due_s = max(due_s + STEP_S, clock.monotonic_s())
-        await asyncio.sleep(due_s - clock.monotonic_s())
 
 
 async def _show(fleet: Fleet, sender: Sender, *, as_json: bool) -> None:
