@@ -16,6 +16,7 @@ from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.history import manifest as manifests
 from motorcade.history.columns import GROUP_ROWS, ColumnWriter, Open
+from motorcade.history.errors import HistoryDamagedError
 from motorcade.history.files import BESIDE, Files
 from motorcade.history.layout import Pivot
 from motorcade.history.manifest import FileRow, Loaded, Manifest, column_path, reading_path
@@ -50,6 +51,7 @@ class HistoryWriter:
         self._waiting: list[Samples] = []
         self._waiting_samples = 0
         self._flushed_s = self._tried_s = clock.monotonic_s()
+        self._spent = 0  # numbers that failed flushes may have used
         self._full = False  # the disk did not take the last flush
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
@@ -146,12 +148,16 @@ class HistoryWriter:
         """Read until nothing more is there, or as much as may wait."""
         limits = self._config.history
         while self._waiting_samples < limits.flush_samples_max and not self._stopping.is_set():
-            samples, size = self._opened().poll()
-            self.polled_s = self._clock.monotonic_s()
-            self._waiting += samples
-            self._waiting_samples += sum(map(len, samples))
-            if not size:
+            if not self.read_some():
                 return
+
+    def read_some(self) -> bool:
+        """Read what one poll gives; whether there was anything."""
+        samples, size = self._opened().poll()
+        self.polled_s = self._clock.monotonic_s()
+        self._waiting += samples
+        self._waiting_samples += sum(map(len, samples))
+        return size > 0
 
     def _flush_due(self) -> bool:
         limits, now_s = self._config.history, self._clock.monotonic_s()
@@ -173,14 +179,26 @@ class HistoryWriter:
                 hint = "free space, or mend the disk; the log keeps what is not written"
                 _log.error("history_not_written", error=str(error), hint=hint)
             self._full = True
+            self._look_again()
             return False
         self._full = False
         return True
 
+    def _look_again(self) -> None:
+        """After a disk failed: did it take the manifest? The names of files are not used again."""
+        self._spent += 1
+        try:
+            found = manifests.load(self._files, self._directory)
+        except (OSError, HistoryDamagedError):
+            return  # whoever asks cannot read it either; the next flush replaces it
+        if found.serial != self._loaded.serial:
+            self._loaded = found
+            self._note_written()
+
     def flush(self) -> None:
         """Write what was read, and the manifest that counts it. Raises `OSError`."""
         known, reading = self.manifest, self._opened()
-        number = known.next_number
+        number = known.next_number + self._spent
         rows = list(known.files)
         if self._waiting:
             rows.append(self._write(joined(self._waiting), number))
@@ -197,6 +215,9 @@ class HistoryWriter:
         )
         if known.reading:  # a question that wants it finds the newer manifest instead
             self._files.unlink(reading_path(self._directory, known.reading))
+        self._note_written()
+
+    def _note_written(self) -> None:
         self._waiting, self._waiting_samples = [], 0
         self._flushed_s = self._clock.monotonic_s()
         self.flushes += 1
@@ -217,7 +238,7 @@ class HistoryWriter:
         )
 
     def _commit(self, manifest: Manifest) -> None:
-        serial = self._loaded.serial + 1
+        serial = self._loaded.serial + 1 + self._spent  # never one that a failed commit may bear
         self._loaded = manifests.store(self._files, self._directory, manifest, serial)
 
     def _remove_strangers(self) -> None:
