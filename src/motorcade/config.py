@@ -291,6 +291,10 @@ class HistoryConfig:
     flush_s: float = 60.0  # what was read is written this often
     flush_samples_max: int = 1_000_000  # ... or when so many wait: 50 MB of memory
     retry_s: float = 10.0  # after a disk took nothing
+    window_s: int = 3_600  # of event time: files are merged into one for each
+    retired_s: int = 600  # a merged file stays so long for who still reads it, backups above all
+    retention_age_s: int = 366 * 86_400  # files go whole, when all of one is older
+    retention_bytes: int = 100 << 30  # ... or, the oldest first, beyond this
     tail_bytes_max: int = 256 << 20  # of the log, for one question; beyond: 503, it is behind
     rows_max: int = 1_000_000  # read for one answer; more: 422, ask for less time
     cells_max: int = 500_000  # values in one answer of the API, nulls too; more: 422

@@ -5,10 +5,9 @@ hour lies in one or two of them. Times are delta coded; a number that takes few 
 a dictionary, any other is split by bytes: zstd finds more in it then (measured in 0032).
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -31,8 +30,7 @@ ENDING: Final = ".parquet"
 INDEX_ENDING: Final = ".index"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """What a file holds."""
 
     rows: int
@@ -219,15 +217,6 @@ class ColumnFile:
         """Of everything but `vehicle`."""
         found = self._file.schema_arrow
         return pa.schema([field for field in found if field.name != VEHICLE])
-
-    def vehicle_chunks(self, rows_max: int) -> Iterator[tuple[int, int]]:
-        """Ranges of vehicles' numbers with at most about so many rows."""
-        first, starts = 0, self.index.first_row
-        while first < len(self.index.high):
-            end = int(np.searchsorted(starts, starts[first] + rows_max, "right")) - 1
-            end = min(max(end, first + 1), len(self.index.high))
-            yield first, end
-            first = end
 
     def close(self) -> None:
         self._file.close()

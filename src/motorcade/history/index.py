@@ -30,10 +30,15 @@ class Index:
 
     def find(self, high: int, low: int) -> int:
         """The vehicle's number in this file, -1 for none."""
+        at = self.place(high, low)
+        is_there = at < len(self.high) and (int(self.high[at]), int(self.low[at])) == (high, low)
+        return at if is_there else -1
+
+    def place(self, high: int, low: int) -> int:
+        """How many vehicles of this file come before that one."""
         first = int(np.searchsorted(self.high, np.uint64(high), "left"))
         end = int(np.searchsorted(self.high, np.uint64(high), "right"))
-        at = first + int(np.searchsorted(self.low[first:end], np.uint64(low)))
-        return at if at < end and int(self.low[at]) == low else -1
+        return first + int(np.searchsorted(self.low[first:end], np.uint64(low)))
 
     def groups(self, first: int, end: int) -> range:
         """The row groups that hold rows from `first` until before `end`."""

@@ -10,16 +10,18 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import structlog
 
 from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.history import manifest as manifests
-from motorcade.history.columns import GROUP_ROWS, ColumnWriter, Open
+from motorcade.history.columns import GROUP_ROWS, ColumnWriter, Open, index_path
 from motorcade.history.errors import HistoryDamagedError
 from motorcade.history.files import BESIDE, Files
 from motorcade.history.layout import Pivot
 from motorcade.history.manifest import FileRow, Loaded, Manifest, column_path, reading_path
+from motorcade.history.merging import expired, merge, next_merge
 from motorcade.history.reading import LogReading, MakeDedup
 from motorcade.history.samples import Samples, joined
 from motorcade.log.port import Log
@@ -55,7 +57,7 @@ class HistoryWriter:
         self._full = False  # the disk did not take the last flush
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
-        self.flushes = self.flush_failures = 0
+        self.flushes = self.flush_failures = self.merges = self.merge_failures = 0
         self.polled_s = clock.monotonic_s()
 
     @property
@@ -141,8 +143,8 @@ class HistoryWriter:
     def turn(self) -> None:
         """Read what has come; flush when there is enough or it is time."""
         self.read_on()
-        if self._flush_due():
-            self.try_flush()
+        if self._flush_due() and self.try_flush():
+            self.try_maintain()
 
     def read_on(self) -> None:
         """Read until nothing more is there, or as much as may wait."""
@@ -192,8 +194,10 @@ class HistoryWriter:
         except (OSError, HistoryDamagedError):
             return  # whoever asks cannot read it either; the next flush replaces it
         if found.serial != self._loaded.serial:
+            is_flushed = found.manifest.reading != self.manifest.reading
             self._loaded = found
-            self._note_written()
+            if is_flushed:
+                self._note_written()
 
     def flush(self) -> None:
         """Write what was read, and the manifest that counts it. Raises `OSError`."""
@@ -222,6 +226,56 @@ class HistoryWriter:
         self._flushed_s = self._clock.monotonic_s()
         self.flushes += 1
 
+    def try_maintain(self) -> None:
+        """Merge what is to be merged, drop what is too old. What fails is tried again later."""
+        try:
+            while not self._stopping.is_set() and self.maintain():
+                pass
+        except HistoryDamagedError as error:
+            self.merge_failures += 1
+            hint = "restore the file from a backup, or remove it from the folder: see 0032"
+            _log.error("history_not_merged", error=str(error), hint=hint)
+        except OSError as error:
+            self.merge_failures += 1
+            _log.error("history_not_merged", error=str(error), hint="free space, or mend the disk")
+            self._look_again()
+
+    def maintain(self) -> bool:
+        """One merge, or dropping what is due; whether there was anything to do.
+
+        Raises:
+            OSError, HistoryDamagedError: nothing has changed.
+        """
+        known, limits, now_us = self.manifest, self._config.history, self._clock.now_us()
+        gone = expired(known.files, now_us, limits)
+        number = known.next_number + self._spent
+        made: list[FileRow] = []
+        todo = None if gone else next_merge(known.files, now_us, limits)
+        if todo is not None:
+            made = merge(
+                self._directory, self._files, self._open_file, todo, number, limits.window_s
+            )
+            gone = {row.number for row in todo.rows}
+            self.merges += 1
+        until_us = now_us - limits.retired_s * 1_000_000
+        spent = [each for each, since_us in known.retired if since_us <= until_us]
+        if not gone and not spent:
+            return False
+        retired = [row for row in known.retired if row[0] not in spent]
+        self._commit(
+            msgspec.structs.replace(
+                known,
+                files=[row for row in known.files if row.number not in gone] + made,
+                next_number=number + len(made),
+                retired=retired + [(each, now_us) for each in sorted(gone)],
+            )
+        )
+        for each in spent:
+            path = column_path(self._directory, each)
+            for name in (path, index_path(path)):
+                self._files.unlink(name)
+        return True
+
     def _write(self, samples: Samples, number: int) -> FileRow:
         pivot = Pivot(samples, self._opened().name_of)
         path = column_path(self._directory, number)
@@ -233,9 +287,7 @@ class HistoryWriter:
         except BaseException:
             writer.abandon()
             raise
-        return FileRow(
-            number, written.rows, written.bytes, written.vehicles, written.from_us, written.to_us
-        )
+        return FileRow(number, *written)
 
     def _commit(self, manifest: Manifest) -> None:
         serial = self._loaded.serial + 1 + self._spent  # never one that a failed commit may bear

@@ -28,6 +28,8 @@ class ReaderReporter:
             "waiting_samples": history.waiting_samples,
             "flushes_total": history.flushes,
             "flush_failures_total": history.flush_failures,
+            "merges_total": history.merges,
+            "merge_failures_total": history.merge_failures,
             "flush_age_seconds": history.flush_age_s,
             "files": len(rows),
             "rows": sum(row.rows for row in rows),

@@ -82,6 +82,8 @@ HISTORY: Final = (
     Metric("motorcade_history_flushes_total", C, "", "Times that they were written.", ()),
     Metric("motorcade_history_flush_failures_total", C, "", "Times that the disk took nothing; it is tried again.", ()),
     Metric("motorcade_history_flush_age_seconds", G, "s", "Since the last flush, or the start.", ()),
+    Metric("motorcade_history_merges_total", C, "", "Times that small files became a larger one.", ()),
+    Metric("motorcade_history_merge_failures_total", C, "", "Times that this failed; it is tried again.", ()),
     Metric("motorcade_history_files", G, "", "Column files.", ()),
     Metric("motorcade_history_rows", G, "", "Rows in them: what one record said of one instant.", ()),
     Metric("motorcade_history_size_bytes", G, "B", "Bytes of them, with their indexes.", ()),
