@@ -303,6 +303,9 @@ class HistoryConfig:
     known_s_max: float = 3_600.0  # a fix so long before a span still says whether it is in a zone
     open_files_max: int = 64  # files kept open for the next question
     queries_max: int = 4  # answered at once; more: 503
+    query_s_max: float = 20.0  # a question across vehicles is given up after this: 503
+    query_bytes_max: int = 256 << 20  # ... or when it takes more memory
+    timeline_vehicles_max: int = 100_000  # the vehicles of one account, in a timeline
 
 
 @dataclass(frozen=True, slots=True)

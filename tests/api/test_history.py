@@ -162,3 +162,14 @@ def test_a_history_is_judged_as_the_live_state_was(tmp_path: Path) -> None:
         assert "latitude" not in told(Sight(False), found, {})
     finally:
         deployment.close()
+
+
+def test_a_timeline_counts_the_callers_vehicles(platform: Platform) -> None:
+    query: dict[str, Any] = {"from_us": START_US, "to_us": START_US + 30_000_000, "buckets": 3}
+    url = f"{platform.url}/api/2/fleet/timeline"
+    answer = httpx.get(url, params=query, headers=bearer(), timeout=60).json()
+    assert (answer["moving"], answer["alarms"]) == ([0, None, 0], [0, None, 0])
+    assert answer["time_us"] == [START_US + first * 10_000_000 for first in range(3)]
+    strangers = httpx.get(url, params=query, headers=bearer("mika"), timeout=60).json()
+    assert strangers["moving"] == [None, None, None]
+    assert httpx.get(url, params=query | {"buckets": 0}, headers=bearer()).status_code == 400

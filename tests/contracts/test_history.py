@@ -169,3 +169,27 @@ def test_answers_do_not_depend_on_where_batches_and_files_are_cut(
         history.close()
     finally:
         deployment.close()
+
+
+def test_a_timeline_counts_vehicles_that_moved_and_alarmed(deployment: Deployment) -> None:
+    third = FLEET[2]
+    deployment.append(
+        [
+            signals(CAR, 1, vehicle_speed=9, soc=1),
+            signals(CAR, 2, vehicle_speed=8),  # once more in the same bucket: one vehicle
+            signals(OTHER, 3, vehicle_speed=0, sentry_mode="Panic"),
+            signals(OTHER, 12, vehicle_speed=None, sentry_mode="Armed"),
+        ]
+    )
+    written(deployment)
+    deployment.append([signals(third, 25, vehicle_speed=7, hvil="Fault"), signals(CAR, 39, soc=1)])
+    history = deployment.history()
+    whole = history.timeline(None, at(0, 50), 5, moving_mps=0.5)
+    assert whole.moving == [1, 0, 1, 0, None]
+    assert whole.alarms == [1, 0, 1, 0, None]
+    own = history.timeline({OTHER, CAR}, at(0, 50), 5, moving_mps=0.5)
+    assert own.moving == [1, 0, None, 0, None]
+    assert history.timeline(set(), at(0, 50), 1, moving_mps=0.5).moving == [None]
+    written(deployment)
+    assert history.timeline(None, at(0, 50), 5, moving_mps=0.5) == whole
+    assert history.timeline(None, at(2, 3), 1, moving_mps=8).moving == [0]

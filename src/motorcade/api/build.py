@@ -55,7 +55,7 @@ from motorcade.api.fleet import (
     show_errors,
 )
 from motorcade.api.health import live, metrics, ready
-from motorcade.api.history import vehicle_history
+from motorcade.api.history import fleet_timeline, vehicle_history
 from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
 from motorcade.api.pages.routes import PAGES
 from motorcade.api.partners import public_key, register
@@ -140,7 +140,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),
-            vehicle_history,
+            *(vehicle_history, fleet_timeline),
             *(list_drivers, remove_driver, list_invitations, invite),
             *(revoke_invitation, redeem_invitation),
             *(options, subscriptions_eligibility, upgrades_eligibility, warranty),

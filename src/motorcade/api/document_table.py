@@ -115,6 +115,10 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         answers=(404,),
     ),
     ("GET", f"{VEHICLE}/stream"): Described(events=True, answers=(503,)),
+    ("GET", "/api/2/fleet/timeline"): Described(
+        query={"from_us": _INSTANT, "to_us": _INSTANT, "buckets": whole(1, 10_000)},
+        answers=(503,),
+    ),
     ("GET", f"{VEHICLE_2}/history"): Described(
         query={
             "signals": {"type": "string", "example": "speed,soc"},

@@ -38,6 +38,7 @@ from motorcade.signals.signal import Kind
 HOUR_US: Final = 3_600_000_000
 INSTANT_US_MAX: Final = 253_402_300_799 * 1_000_000  # the last second of the year 9999
 SIGNALS_ASKED_MAX: Final = 256
+BUCKETS_DEFAULT: Final = 96
 
 _Answer = TypeVar("_Answer")
 Value = float | str | bool | None
@@ -62,6 +63,16 @@ class VehicleHistory(Struct, kw_only=True):
     to_us: int
     time_us: list[int]  # of each row; of each bucket its begin
     signals: dict[str, SignalHistory]
+
+
+class FleetTimeline(Struct):
+    """Columns of as many entries as buckets; null: no vehicle said anything."""
+
+    from_us: int
+    to_us: int
+    time_us: list[int]  # of each bucket its begin
+    moving: list[int | None]
+    alarms: list[int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,30 @@ async def vehicle_history(
     sight = counter.sight(access, vehicle)
     answer: Any = await answered(counter, lambda history: _encoded(history, asked, sight, limits))
     return Response(answer, status_code=200, media_type=MediaType.JSON)
+
+
+@get("/api/2/fleet/timeline")
+async def fleet_timeline(
+    request: AnyRequest, counter: NamedDependency[Counter]
+) -> Response[FleetTimeline]:
+    """How many of the caller's vehicles moved, and how many raised an alarm, in each bucket."""
+    access = counter.allow(request)
+    counter.count_app(request, access)
+    limits = counter.config.history
+    span = read_span(request, counter.clock.now_us(), limits)
+    buckets = _whole(request, "buckets", BUCKETS_DEFAULT, 1, limits.buckets_max)
+    vehicles: set[VehicleToken] | None = None
+    if not access.sees_all:
+        listed = await asyncio.to_thread(counter.vehicles, access, 0, limits.timeline_vehicles_max)
+        vehicles = {vehicle.token for vehicle in listed}
+
+    def question(history: History) -> FleetTimeline:
+        moving_mps = counter.config.dashboard.moving_speed_mps
+        found = history.timeline(vehicles, span, buckets, moving_mps=moving_mps)
+        begins = edges_of(span, buckets)[:-1].tolist()
+        return FleetTimeline(span.from_us, span.until_us, begins, found.moving, found.alarms)
+
+    return Response(await answered(counter, question), status_code=200)
 
 
 async def answered(counter: Counter, question: Callable[[History], _Answer]) -> _Answer:

@@ -203,6 +203,7 @@ _RIGHTS: Final = (
     Right("GET", "/api/2/fleet/vehicles", (DEVICE_DATA,)),
     Right("GET", VEHICLE_2, (DEVICE_DATA,), pace=Pace.DATA, note="now, or as of `at`"),
     Right("GET", f"{VEHICLE_2}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
+    Right("GET", "/api/2/fleet/timeline", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),

@@ -40,7 +40,7 @@ from motorcade.history.layout import (
     signal_of,
 )
 from motorcade.history.manifest import FileRow, Loaded, column_path
-from motorcade.history.port import Series, Span
+from motorcade.history.port import Series, Span, Timeline
 from motorcade.history.reading import LogReading, MakeDedup
 from motorcade.history.samples import Samples
 from motorcade.history.tail import Tail
@@ -129,6 +129,32 @@ class EmbeddedHistory:
             }
 
         return self._answered(answer)
+
+    def timeline(
+        self,
+        vehicles: Collection[VehicleToken] | None,
+        span: Span,
+        buckets: int,
+        *,
+        moving_mps: float,
+    ) -> Timeline:
+        """See `History.timeline`."""
+        from motorcade.history import across  # loads DuckDB
+
+        def answer(loaded: Loaded) -> Timeline:
+            tail = self._tail.samples(loaded)
+            paths = self._paths(loaded, span)
+            limits = self._config.history
+            return across.timeline(paths, tail, vehicles, span, buckets, moving_mps, limits)
+
+        return self._answered(answer)
+
+    def _paths(self, loaded: Loaded, span: Span) -> list[Path]:
+        return [
+            column_path(self._directory, row.number)
+            for row in loaded.manifest.files
+            if row.from_us < span.until_us and row.to_us >= span.from_us
+        ]
 
     def close(self) -> None:
         """See `History.close`."""

@@ -53,6 +53,14 @@ class Span:
     until_us: int
 
 
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """Columns of as many entries as buckets; `None` where no vehicle said anything."""
+
+    moving: list[int | None]  # vehicles that moved in the bucket
+    alarms: list[int | None]  # vehicles whose own supervision raised an alarm
+
+
 class History(Protocol):
     """Read side, thread-safe. Blocks for disk and decoding: never call it on an event loop."""
 
@@ -72,6 +80,23 @@ class History(Protocol):
             HistoryTooLargeError: more rows than `history.rows_max`.
             HistoryBehindError: the log's tail is too long; see there.
             HistoryDamagedError: a file is damaged.
+        """
+
+    def timeline(
+        self,
+        vehicles: Collection[VehicleToken] | None,
+        span: Span,
+        buckets: int,
+        *,
+        moving_mps: float,
+    ) -> Timeline:
+        """How many of these vehicles (`None`: all) moved, faster than `moving_mps`, and alarmed.
+
+        Every sample counts, those that later ones of the same instant replaced, too.
+
+        Raises:
+            HistorySlowError: it took longer, or more memory, than a question may.
+            HistoryBehindError, HistoryDamagedError: as `read`.
         """
 
     def close(self) -> None:
