@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -164,3 +165,29 @@ def test_what_cannot_be_changes_nothing(sandbox: Sandbox, world: World) -> None:
         world.vehicle.pair(role="king")
     with pytest.raises(SandboxError, match=r"400.*public_key_pem"):
         world.vehicle.pair("no key")
+
+
+def test_a_charge_is_in_the_history_once_it_has_ended(world: World, app: App) -> None:
+    """From the car's stream through the log and the ledger to all three views."""
+    history, sessions = "/api/1/dx/charging/history", "/api/1/dx/charging/sessions"
+    assert app.http.get(history).json()["response"]["data"] == []
+    world.vehicle.set_battery(40)
+    world.vehicle.charge()
+    world.advance(1_800)
+    world.vehicle.park()  # unplugs nothing: the session ends all the same
+    end_s = time.monotonic() + 60
+    found: list[dict[str, Any]] = []
+    while not found and time.monotonic() < end_s:
+        found = app.http.get(history).json()["response"]["data"]
+        time.sleep(0.2)
+    (charged,) = found
+    assert charged["vin"] == world.vehicle.vin
+    assert charged["chargeStartDateTime"] <= charged["chargeStopDateTime"]
+    (fee,) = charged["fees"]
+    assert 3 < fee["usageBase"] < 7  # half an hour at 11 kW, kWh
+    (session,) = app.http.get(sessions).json()["data"]
+    assert session["total_energy"] == fee["usageBase"]
+    with Sandbox(world.api_url).world() as other:
+        theirs = App(other)
+        assert theirs.http.get(history).json()["response"]["data"] == []
+        theirs.close()
