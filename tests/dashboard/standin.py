@@ -602,6 +602,9 @@ class Standin:
                 answer = town.history(query)
             elif parts[2] == "commands":
                 answer = town.commands(now_us)[: int(query["limit"][0])]
+            elif parts[2] == "export" and "format" not in query:
+                await self._json(send, 400, {"error": "invalid_field"})
+                return
             elif parts[2] == "export":
                 await self._answer(send, 200, b"time,soc\r\n", "text/csv", {})
                 return

@@ -270,6 +270,7 @@ def test_keys_fold_panels_change_the_theme_and_are_listed(browser: Browser) -> N
     with window(browser, town()) as seen:
         page = seen.go("/vehicles/10204")
         expect(page.get_by_label("Counts and queue")).to_be_visible()
+        expect(page.get_by_role("button", name="Lasso")).to_be_visible()
         page.keyboard.press("[")
         expect(page.get_by_label("Counts and queue")).to_have_count(0)
         page.keyboard.press("]")

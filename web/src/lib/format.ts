@@ -63,6 +63,11 @@ const UNITS: Record<string, (value: number) => Shown> = {
   Pa: (v) => ({ value: (v / 1e5).toFixed(2), unit: "bar" }),
   K: (v) => ({ value: (v - 273.15).toFixed(1), unit: "°C" }),
   C: (v) => ({ value: v.toFixed(1), unit: "°C" }),
+  degC: (v) => ({ value: v.toFixed(1), unit: "°C" }),
+  "rad/s": (v) => ({ value: ((v * 60) / (2 * Math.PI)).toFixed(0), unit: "rpm" }),
+  "m/s2": (v) => ({ value: v.toFixed(2), unit: "m/s²" }),
+  "N.m": (v) => ({ value: v.toFixed(0), unit: "N\u22c5m" }),
+  B: (v) => ({ value: (v / 1e6).toFixed(1), unit: "MB" }),
   celsius: (v) => ({ value: v.toFixed(1), unit: "°C" }),
   "°C": (v) => ({ value: v.toFixed(1), unit: "°C" }),
   percent: (v) => ({ value: v.toFixed(v % 1 ? 1 : 0), unit: "%" }),
@@ -98,7 +103,7 @@ export function scaled(value: number, unit: string): number {
 }
 
 export function unitOf(unit: string): string {
-  const names: Record<string, string> = { "m/s": "km/h", W: "kW", Wh: "kWh", J: "kWh", Pa: "bar", K: "°C", C: "°C", celsius: "°C", percent: "%", deg: "°", degrees: "°" };
+  const names: Record<string, string> = { "m/s": "km/h", W: "kW", Wh: "kWh", J: "kWh", Pa: "bar", K: "°C", C: "°C", degC: "°C", celsius: "°C", percent: "%", deg: "°", degrees: "°" };
   return names[unit] ?? unit;
 }
 
