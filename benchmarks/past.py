@@ -131,7 +131,11 @@ def main() -> None:
 def measure(directory: Path, vehicles: int, rate: int, seconds: int) -> None:
     compiled.warm_imported()
     config = Config()
-    config = replace(config, past=replace(config.past, keep_s=0.0, disk_free_bytes_min=0))
+    config = replace(
+        config,
+        past=replace(config.past, keep_s=0.0, disk_free_bytes_min=0, open_s_max=600.0),
+        log=replace(config.log, retention_bulk_age_s=10**9),  # its records are of last year
+    )
     rng, clock = np.random.default_rng(1), SystemClock()
     log = EmbeddedLog(directory / "log", config.log, clock)
     tokens = tokens_of(vehicles, rng)
