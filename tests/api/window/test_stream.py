@@ -30,6 +30,8 @@ def running(tmp_path: Path) -> Iterator[Fleet]:
 
 def test_a_page_is_welcomed_counted_and_shown_what_is_in_view(running: Fleet) -> None:
     platform, live = running
+    told = {"vehicle_speed": 20.5, "gear": "D", "gps_heading": 90.25}
+    tell(platform, live, TOKENS[0], **BERLIN, **told)  # anew: a loaded machine takes its time
     with page(platform, token_of()) as seen:
         seen.view(HERE)
         seen.until(lambda p: p.counts.get("total") == 3 and p.cars)

@@ -19,7 +19,7 @@ from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError
 from motorcade.api.past import past_state, read_instant
 from motorcade.api.shapes import CommandShown, Envelope, shown
-from motorcade.api.window.kernels import is_inside
+from motorcade.api.window.index import inside
 from motorcade.api.window.picture import E7, Looker, Picture
 from motorcade.api.window.roles import looker_of
 from motorcade.api.window.views import FilterAsked, View, ViewAsked, ViewError
@@ -165,13 +165,12 @@ def _matching(
     good = scene.known & np.array(view.states, np.uint8)[scene.wire.state]
     if view.query:
         good = good & roster.search(view.query, by_vin=by_vin)
-    bounds = np.array(view.bounds, np.int64)
-    for slot in np.flatnonzero(good).tolist():
+    slots = np.flatnonzero(good if everywhere else good & scene.shown)
+    if not everywhere:
+        slots = slots[inside(scene.wire, slots, view.bounds)]
+    for slot in slots.tolist():
         vehicle = roster.vehicles[slot]
-        inside = everywhere or (
-            scene.shown[slot] and is_inside(scene.wire.lon[slot], scene.wire.lat[slot], bounds)
-        )
-        if vehicle is not None and inside:
+        if vehicle is not None:
             yield slot, vehicle
     if everywhere and view.states[SILENT]:
         absent = roster.never_sent(looker.sees)

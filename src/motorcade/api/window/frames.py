@@ -1,10 +1,13 @@
 """The stream's binary frames: columns in, bytes out. No IO. `docs/protocols/dashboard.md` §3."""
 
 import struct
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from motorcade.api.window.index import Cells
 
 CARS, DENSITY, VERSION = 1, 2, 1
 FORGET: Final = 1  # flags of a frame: what was sent before is void
@@ -58,7 +61,7 @@ class Stamp(NamedTuple):
 def encode_cars(
     stamp: Stamp,
     wire: Wire,
-    slots: npt.NDArray[np.uint32],
+    slots: npt.NDArray[np.int64],
     gone: npt.NDArray[np.uint8],
     matches: npt.NDArray[np.bool_],
     ages_ms: npt.NDArray[np.int64],
@@ -83,21 +86,16 @@ def encode_cars(
     return b"".join((stamp.head(CARS, len(slots)), *(column.tobytes() for column in columns)))
 
 
-def encode_density(
-    stamp: Stamp, cells: npt.NDArray[np.uint32], west: int, south: int, size: int
-) -> bytes:
-    """A frame of the cells [row, column, state] that are not empty, the first at `west`, `south`
-    (1e-7 degrees)."""
-    totals = cells.sum(axis=2)
-    rows, columns = np.nonzero(totals)
-    half, turn = size // 2, 3_600_000_000
-    lon = (west + columns.astype(np.int64) * size + half + turn // 2) % turn - turn // 2
-    lat = south + rows.astype(np.int64) * size + half
+def encode_density(stamp: Stamp, cells: "Cells") -> bytes:
+    """A frame of these cells."""
+    size, turn = cells.size, 3_600_000_000
+    lon = (cells.columns * size + size // 2 + turn // 2) % turn - turn // 2
+    lat = np.clip(cells.rows * size + size // 2, -900_000_000, 900_000_000)
     told = (
         lon.astype("<i4"),
-        np.clip(lat, -900_000_000, 900_000_000).astype("<i4"),
-        np.full(len(rows), size, "<u4"),
-        totals[rows, columns].astype("<u4"),
-        np.minimum(cells[rows, columns], _CELLS_SHORT_MAX).astype("<u2"),
+        lat.astype("<i4"),
+        np.full(len(lon), size, "<u4"),
+        cells.counts.sum(axis=1).astype("<u4"),
+        np.minimum(cells.counts, _CELLS_SHORT_MAX).astype("<u2"),
     )
-    return b"".join((stamp.head(DENSITY, len(rows)), *(column.tobytes() for column in told)))
+    return b"".join((stamp.head(DENSITY, len(lon)), *(column.tobytes() for column in told)))

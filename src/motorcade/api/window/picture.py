@@ -14,6 +14,7 @@ import numpy.typing as npt
 from motorcade.api.ground import snapped
 from motorcade.api.sight import within
 from motorcade.api.window.frames import Wire
+from motorcade.api.window.index import Bounds, Cells, Index, Slots, inside
 from motorcade.api.window.kernels import UNKNOWN_HEADING, refresh
 from motorcade.api.window.roster import Roster
 from motorcade.registry.port import Registry, Vehicle
@@ -24,6 +25,7 @@ from motorcade.state.port import FleetColumns, LiveState
 E7: Final = 10_000_000
 LOOKERS_MAX: Final = 10_000  # kinds that are remembered
 Flags = npt.NDArray[np.uint8]
+_NONE: Final = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Scene(NamedTuple):
     shown: Flags  # by slot: may be on their map
     known: Flags  # by slot: may be in their list
     states: tuple[int, ...]  # cars by state, those that never sent among the silent
+    moved: Slots  # told to be elsewhere than they are
 
 
 @dataclass(slots=True)
@@ -69,6 +72,8 @@ class Picture:
     columns: FleetColumns | None = None
     wire: Wire = field(default_factory=lambda: Wire.of(0))
     changed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    index: Index = field(default_factory=lambda: Index.of(Wire.of(0)))
+    _cells: dict[tuple[Looker, int], Cells] = field(default_factory=dict)
     _scenes: dict[Looker, Scene] = field(default_factory=dict)
     _masks: dict[Looker, tuple[int, Flags, int]] = field(default_factory=dict)
     _limits: Mapping[int, Limits] = field(default_factory=dict)
@@ -93,7 +98,27 @@ class Picture:
         fleet = (columns.latitude, columns.longitude, columns.speed_mps, columns.heading_deg)
         refresh((*fleet, columns.state), tuple(self.wire), self.changed, self.tick)
         self.columns = columns
+        self.index = Index.of(self.wire)
         self._scenes.clear()
+        self._cells.clear()
+
+    def in_view(self, scene: Scene, bounds: Bounds) -> Slots:
+        """The cars that this scene shows inside the bounds, in no order."""
+        near = self.index.near(bounds)
+        if len(scene.moved):
+            near = np.union1d(near, scene.moved)
+        near = near[scene.shown[near] != 0]
+        visible: Slots = near[inside(scene.wire, near, bounds)]
+        return visible
+
+    def cells(self, looker: Looker, size: int) -> Cells:
+        """All that they see, by cells of this size; made once per tick."""
+        cells = self._cells.get((looker, size))
+        if cells is None:
+            scene = self.scene(looker)
+            cells = Cells.of(scene.wire, np.flatnonzero(scene.shown), size)
+            self._cells[looker, size] = cells
+        return cells
 
     def scene(self, looker: Looker) -> Scene:
         """What they see now; made once per tick."""
@@ -113,8 +138,8 @@ class Picture:
         counted = np.bincount(self.wire.state, weights=known, minlength=len(STATES))
         counts = [int(number) for number in counted]
         counts[SILENT] += absent
-        wire = self._kept(looker) if looker.located else self._nowhere()
-        return Scene(wire, known & wire.placed, known, tuple(counts))
+        wire, moved = self._kept(looker) if looker.located else (self._nowhere(), _NONE)
+        return Scene(wire, known & wire.placed, known, tuple(counts), moved)
 
     def _nowhere(self) -> Wire:
         """For who may not be told where vehicles are."""
@@ -123,8 +148,9 @@ class Picture:
             lon=blank.lon, lat=blank.lat, placed=blank.placed, heading=blank.heading
         )
 
-    def _kept(self, looker: Looker) -> Wire:
-        """The wire without what owners keep back from this looker: by `sight.py`'s rule."""
+    def _kept(self, looker: Looker) -> tuple[Wire, Slots]:
+        """The wire without what owners keep back from this looker, by `sight.py`'s rule, and the
+        slots whose place is another one there."""
         kept = []
         for vehicle_id, limits in self._limits.items():
             slot = self.roster.slot_of.get(vehicle_id, -1)
@@ -132,7 +158,7 @@ class Picture:
             if vehicle is not None and self.wire.placed[slot] and looker.is_kept_from(vehicle):
                 kept.append((slot, limits))
         if not kept:
-            return self.wire
+            return self.wire, _NONE
         wire = self.wire.copied()
         for slot, limits in kept:
             place = int(wire.lat[slot]) / E7, int(wire.lon[slot]) / E7
@@ -144,7 +170,7 @@ class Picture:
                 latitude, longitude = snapped(place, grid_m)
                 wire.lat[slot], wire.lon[slot] = round(latitude * E7), round(longitude * E7)
                 wire.heading[slot] = UNKNOWN_HEADING
-        return wire
+        return wire, np.array([slot for slot, _ in kept], np.int64)
 
     def _read_limits(self) -> None:
         if self.privacy is None:

@@ -21,7 +21,7 @@ from motorcade.api.window.frames import (
     encode_cars,
     encode_density,
 )
-from motorcade.api.window.kernels import count_cells, pick_cars
+from motorcade.api.window.index import Cells, Slots
 from motorcade.api.window.picture import E7, Flags, Looker, Picture, Scene
 from motorcade.config import DashboardConfig
 from motorcade.state.columns import STATES
@@ -33,6 +33,7 @@ MARGIN: Final = 0.1  # of the view, around it: who pans a little sees cars at on
 QUERY_CHARACTERS_MAX: Final = 100
 ZOOM_MAX: Final = 24.0
 _TURN: Final = 360 * E7
+FRESH, STALE = 1, 2  # what a page holds of a car: the newest, or an older one
 
 
 class ViewError(ValueError):
@@ -61,6 +62,18 @@ class View:
     zoom: float
     states: tuple[int, ...]  # 1 by index: wanted
     query: str
+
+    @property
+    def cell_size(self) -> int:
+        """Of density, 1e-7 degrees: one of a few, so that viewers share the counting."""
+        west, south, east, north = self.bounds
+        wide = east - west if east > west else east - west + _TURN
+        zoom = int(self.zoom)
+        while True:
+            size = int(_TURN * CELL_PX / (TILE_PX * 2**zoom))
+            if zoom == 0 or max(wide, north - south) <= size * CELLS_SIDE_MAX:
+                return size
+            zoom -= 1
 
     @property
     def filter(self) -> tuple[tuple[int, ...], str]:
@@ -152,37 +165,51 @@ class Viewer:
             return None
         scene = picture.scene(self.looker)
         self._prepare(picture, view)
-        bounds = np.array(view.bounds, np.int64)
-        room = min(max(1, (room_bytes - HEADER.size) // CAR_BYTES), max(1, len(self._held)))
-        slots, gone = np.empty(room, np.uint32), np.empty(room, np.uint8)
-        first = self._next if self._next < len(self._held) else 0
-        wire, picked, inside = scene.wire, 0, 0
-        if len(self._held):
-            picked, inside, self._next = pick_cars(
-                first,
-                wire.lon,
-                wire.lat,
-                scene.shown,
-                picture.changed,
-                self._since,
-                bounds,
-                self._held,
-                slots,
-                gone,
-            )
-        self._since = picture.tick
-        if inside > self.config.view_cars_max:
-            return self._density(picture, scene, view, bounds)
+        if self._dense:  # mostly for sure so still, without a look at each car
+            cells = picture.cells(self.looker, view.cell_size)
+            if cells.count_inner(view.bounds) > self.config.view_cars_max:
+                return self._density(picture, scene, view)
+        visible = picture.in_view(scene, view.bounds)
+        if len(visible) > self.config.view_cars_max:
+            self._since = picture.tick
+            return self._density(picture, scene, view)
         if self._dense:  # fewer now: cars again, from the beginning
             self._dense, self._cells, self._forget = False, None, True
             self._held[:] = 0
-            return self.frame(picture, room_bytes)
-        if not picked and not self._forget:
+        room = max(1, (room_bytes - HEADER.size) // CAR_BYTES)
+        slots, gone = self._pick(picture, visible, room)
+        if not len(slots) and not self._forget:
             return None
-        slots, gone = slots[:picked], gone[:picked]
         ages_ms = (columns.at_us - columns.placed_us[slots]) // 1_000
-        matches = self._matches(picture, view, wire, slots)
-        return encode_cars(self._stamp(columns.at_us), wire, slots, gone, matches, ages_ms)
+        matches = self._matches(picture, view, scene.wire, slots)
+        stamp = self._stamp(columns.at_us)
+        return encode_cars(stamp, scene.wire, slots, gone, matches, ages_ms)
+
+    def _pick(self, picture: Picture, visible: Slots, room: int) -> tuple[Slots, Flags]:
+        """Which cars are due, at most `room`, and which of them are gone; they count as sent.
+
+        Due is what is visible and new to the page, changed since, or left over, and what it holds
+        and is visible no more.
+        """
+        held = self._held
+        due = visible[(held[visible] != FRESH) | (picture.changed[visible] > self._since)]
+        self._since = picture.tick
+        away = held != 0
+        away[visible] = False
+        gone = np.flatnonzero(away)
+        slots = np.concatenate((gone, due))
+        is_gone = np.zeros(len(slots), np.uint8)
+        is_gone[: len(gone)] = 1
+        if len(slots) > room:  # in turn: from where the last frame ended
+            order = np.argsort(slots)
+            order = np.roll(order, -int(np.searchsorted(slots[order], self._next)))
+            slots, is_gone = slots[order], is_gone[order]
+            left = slots[room:]
+            held[left[held[left] != 0]] = STALE
+            self._next = int(left[0])
+            slots, is_gone = slots[:room], is_gone[:room]
+        held[slots] = np.where(is_gone != 0, 0, FRESH)
+        return slots, is_gone
 
     def _stamp(self, at_us: int) -> Stamp:
         self.serial += 1
@@ -200,7 +227,7 @@ class Viewer:
             self._held = np.concatenate((self._held, np.zeros(more, np.uint8)))
 
     def _matches(
-        self, picture: Picture, view: View, wire: Wire, slots: npt.NDArray[np.uint32]
+        self, picture: Picture, view: View, wire: Wire, slots: Slots
     ) -> npt.NDArray[np.bool_]:
         wanted = np.array(view.states, np.bool_)[wire.state[slots]]
         if view.query:
@@ -224,27 +251,20 @@ class Viewer:
         found = self._find(picture, view.query) & scene.known
         return int(np.count_nonzero(found & np.array(view.states, np.uint8)[scene.wire.state]))
 
-    def _density(
-        self, picture: Picture, scene: Scene, view: View, bounds: npt.NDArray[np.int64]
-    ) -> bytes | None:
+    def _density(self, picture: Picture, scene: Scene, view: View) -> bytes | None:
         if not self._dense:
             self._dense, self._forget, self._cells = True, True, None
         self._held[:] = 0
-        west, south, east, north = view.bounds
-        wide = east - west if east > west else east - west + _TURN
-        size = int(_TURN * CELL_PX / (TILE_PX * 2**view.zoom))
-        size = max(size, -(-wide // CELLS_SIDE_MAX), -(-(north - south) // CELLS_SIDE_MAX), 1)
-        # On a grid of the world, so that cells stay where they are when the view moves.
-        west, south = west // size * size, south // size * size
-        cells = np.zeros(((north - south) // size + 1, wide // size + 2, len(STATES)), np.uint32)
-        wire, shown = scene.wire, scene.shown
+        size = view.cell_size
         if view.query:
-            shown = shown & self._find(picture, view.query)
-        shown = shown & np.array(view.states, np.uint8)[wire.state]
-        count_cells(wire.lon, wire.lat, shown, wire.state, bounds, size, west, south, cells)
-        made_of = (west, south, size, cells.tobytes())
-        if made_of == self._cells and not self._forget:
+            found = scene.shown & self._find(picture, view.query)
+            cells = Cells.of(scene.wire, np.flatnonzero(found), size)
+        else:
+            cells = picture.cells(self.looker, size)
+        cells = cells.within(view.bounds, view.states)
+        made_of = tuple(column.tobytes() for column in cells[1:])
+        if (size, made_of) == self._cells and not self._forget:
             return None
-        self._cells = made_of
+        self._cells = size, made_of
         at_us = picture.columns.at_us if picture.columns is not None else 0
-        return encode_density(self._stamp(at_us), cells, west, south, size)
+        return encode_density(self._stamp(at_us), cells)
