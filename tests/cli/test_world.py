@@ -149,6 +149,7 @@ def test_a_platform_stores_what_the_world_says(tmp_path: Path) -> None:
     platform = Platform(tmp_path / "data")
     platform.start()
     try:
+        register(platform.data, 40)
         command = [MOTORCADE, "drive", "--world", "40", "--json", "--data", str(platform.data)]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
