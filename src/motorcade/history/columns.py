@@ -20,7 +20,7 @@ from motorcade.history.files import Files, NewFile, read_file, write_file
 from motorcade.history.index import Index
 from motorcade.history.layout import FIXED, NUMBER, ORDER, RECEIVED, TEXT, TIME, VEHICLE, Rows
 
-GROUP_ROWS: Final = 16_384
+GROUP_ROWS: Final = 4_096  # a vehicle's hour at 1 Hz; 16,384 read 2.1 times slower, 18 % smaller
 WIDE_COLUMNS: Final = 64  # a file with more has longer groups: each column costs 100 bytes in each
 WIDER_MAX: Final = 4
 FEW: Final = 0.3  # distinct among so many values: then a dictionary is shorter
