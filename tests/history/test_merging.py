@@ -1,6 +1,7 @@
 """Merging changes no answer, wherever it cuts; what is merged and dropped when, by rule."""
 
 import random
+from pathlib import Path
 from dataclasses import replace
 
 import pytest
@@ -63,6 +64,25 @@ def test_merging_changes_no_answer(
         finally:
             history.close()
             deployment.close()
+
+
+@pytest.mark.parametrize("rows", range(1, 6))
+def test_a_file_may_end_with_a_full_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rows: int
+) -> None:
+    monkeypatch.setattr(columns, "GROUP_ROWS", 1)
+    deployment = Deployment(tmp_path, WINDOWS)
+    records = [signals(FLEET[0], second * SECOND_US, soc=50.0) for second in range(rows)]
+    writer, history = deployment.history_writer(), deployment.history()
+    try:
+        deployment.append(records)
+        writer.read_on()
+        writer.flush()
+        assert shown(history.read(FLEET[0], None, EVER)) == oracle(records, FLEET[0])
+    finally:
+        writer.close()
+        history.close()
+        deployment.close()
 
 
 def row(number: int, hour: float, *, tier: int = 0, rows: int = 10) -> FileRow:

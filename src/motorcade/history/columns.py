@@ -91,6 +91,8 @@ class ColumnWriter:
         self._file.abandon()
 
     def _write_groups(self, *, all_of_it: bool) -> None:
+        if not self._waiting:  # the last rows that were added filled their groups
+            return
         high = np.concatenate([rows.high for rows in self._waiting])
         low = np.concatenate([rows.low for rows in self._waiting])
         table = pa.concat_tables([rows.table for rows in self._waiting])

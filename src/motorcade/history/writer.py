@@ -204,7 +204,7 @@ class HistoryWriter:
         known, reading = self.manifest, self._opened()
         number = known.next_number + self._spent
         rows = list(known.files)
-        if self._waiting:
+        if self._waiting_samples:
             rows.append(self._write(joined(self._waiting), number))
         manifests.store_reading(self._files, self._directory, number, reading.save())
         self._commit(
