@@ -1,8 +1,8 @@
 """Merging changes no answer, wherever it cuts; what is merged and dropped when, by rule."""
 
 import random
-from pathlib import Path
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
