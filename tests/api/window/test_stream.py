@@ -1,6 +1,7 @@
 """The page's stream, as a page reads it: counts, cars, density, who may see what, how it ends."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,22 @@ def test_cars_beyond_the_bandwidth_come_with_the_next_frames(tmp_path: Path) -> 
             seen.view(rate_hz=4)
             seen.until(lambda p: len(p.cars) == 3)
             assert [count for _, _, count in seen.frames] == [1, 1, 1]
+
+
+def test_who_never_rests_gets_frames_at_the_highest_rate(running: Fleet) -> None:
+    platform, _ = running
+    elsewhere = [0.0, 0.0, 1.0, 1.0]
+    with page(platform, token_of()) as seen:
+        seen.view(HERE)
+        seen.until(lambda p: p.cars)
+        before, begun_s = len(seen.frames), time.monotonic()
+        for number in range(60):
+            seen.view(elsewhere if number % 2 else HERE)
+            time.sleep(0.02)
+        with pytest.raises(TimeoutError):
+            seen.drain(0.7)
+        took_s = time.monotonic() - begun_s
+        assert 1 <= len(seen.frames) - before <= 4 * took_s + 1
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ The looking and the making of frames run in one thread of their own, so neither 
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
@@ -43,6 +44,7 @@ class Seat:
         self.rate_hz = rate_hz
         self.due_s = 0.0
         self.counts_due_s = 0.0
+        self.made_s = -math.inf  # when its last frames were made
         self.end: tuple[Close, str] | None = None
         self.waiting: list[bytes | str] = []  # made, not yet taken
         self._wake = asyncio.Event()
@@ -110,11 +112,16 @@ class Viewers:
             self._seats.discard(seat)
 
     def look(self, seat: Seat, view: View, rate_hz: float) -> None:
-        """This page looks at something else now: it is shown it at once."""
+        """This page looks at something else now: it is shown it soon.
+
+        No sooner than the highest rate allows: one that never rests would take everybody's thread.
+        """
         seat.viewer.view = view
         if rate_hz > 0:
             seat.rate_hz = min(max(rate_hz, 0.1), self._config.rate_max_hz)
-        seat.due_s = seat.counts_due_s = 0.0
+        soon_s = seat.made_s + 1 / self._config.rate_max_hz
+        seat.due_s = min(seat.due_s, soon_s)
+        seat.counts_due_s = min(seat.counts_due_s, soon_s)
         self._hurry.set()
 
     async def epoch(self) -> int:
@@ -180,8 +187,9 @@ class Viewers:
         return [(seat, self._frames(seat, now_s)) for seat in due]
 
     def _frames(self, seat: Seat, now_s: float) -> list[bytes | str]:
-        seat.due_s = now_s + 1 / seat.rate_hz
-        room_bytes = int(self._config.viewer_bytes_per_s_max / seat.rate_hz)
+        since_s = min(now_s - seat.made_s, 1 / seat.rate_hz)
+        seat.made_s, seat.due_s = now_s, now_s + 1 / seat.rate_hz
+        room_bytes = int(self._config.viewer_bytes_per_s_max * since_s)
         frames: list[bytes | str] = []
         if now_s >= seat.counts_due_s:
             seat.counts_due_s = now_s + COUNTS_S
