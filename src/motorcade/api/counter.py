@@ -120,7 +120,7 @@ class Counter:
         self._book = PrivacyBook(self.privacy)
         flush_s = self.config.api.access_flush_s
         picture = Picture(self.state, self.registry, self.privacy)
-        self.viewers = Viewers(picture, self.clock, self.config.dashboard)
+        self.viewers = Viewers(picture, self.past, self.clock, self.config.dashboard)
         self.accesses = AccessNotes(self.access_log, self.clock, flush_s)
         poll_s = self.config.api.revocation_poll_ms / 1e3
         self.lifetimes = Lifetimes(self.clock)

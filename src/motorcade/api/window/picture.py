@@ -6,7 +6,7 @@ vehicles, so what depends on them is made once per kind and tick, not per viewer
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,10 +17,11 @@ from motorcade.api.window.frames import Wire
 from motorcade.api.window.index import Bounds, Cells, Index, Slots, inside
 from motorcade.api.window.kernels import UNKNOWN_HEADING, refresh
 from motorcade.api.window.roster import Roster
+from motorcade.events import VehicleToken
 from motorcade.registry.port import Registry, Vehicle
 from motorcade.registry.privacy.port import Limits, Privacy
 from motorcade.state.columns import SILENT, STATES
-from motorcade.state.port import FleetColumns, LiveState
+from motorcade.state.port import FleetColumns
 
 E7: Final = 10_000_000
 LOOKERS_MAX: Final = 10_000  # kinds that are remembered
@@ -59,11 +60,19 @@ class Scene(NamedTuple):
     moved: Slots  # told to be elsewhere than they are
 
 
+class FleetSource(Protocol):
+    """What a picture is taken of: live state, or a past instant (`replay.py`)."""
+
+    def epoch(self) -> int: ...
+    def fleet(self, now_us: int) -> FleetColumns: ...
+    def slot(self, token: VehicleToken) -> int: ...
+
+
 @dataclass(slots=True)
 class Picture:
     """The fleet as of the last `take`."""
 
-    state: LiveState
+    state: FleetSource
     registry: Registry
     privacy: Privacy | None
     tick: int = 0
@@ -83,7 +92,7 @@ class Picture:
         self.roster = Roster(self.registry)
 
     def take(self, now_us: int) -> None:
-        """Look at live state. Raises `RegistryUnavailableError`."""
+        """Look at the fleet. Raises `RegistryUnavailableError`."""
         epoch = self.state.epoch()
         columns = self.state.fleet(now_us)
         self.roster.update(columns, epoch)

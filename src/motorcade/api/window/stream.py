@@ -13,6 +13,7 @@ from litestar.exceptions import WebSocketDisconnect
 from motorcade.api.counter import Counter
 from motorcade.api.errors import ApiError
 from motorcade.api.rights import DEVICE_DATA
+from motorcade.api.window.replay import AtAsked
 from motorcade.api.window.roles import looker_of, rights_shown
 from motorcade.api.window.viewers import Close, Seat, Viewers
 from motorcade.api.window.views import View, ViewAsked, ViewError
@@ -121,16 +122,18 @@ async def _send(socket: AnySocket, seat: Seat) -> None:
 async def _listen(socket: AnySocket, viewers: Viewers, seat: Seat) -> None:
     while True:
         message = _read(await socket.receive_data(mode="text"))
-        if message.get("type") != "view":
-            raise _RefusedError(Close.MISUSED, "not a message of the protocol")
+        kind = message.get("type")
         try:
-            asked = msgspec.convert(message, ViewAsked)
-            view = View.of(asked)
+            if kind == "view":
+                asked = msgspec.convert(message, ViewAsked)
+                viewers.look(seat, View.of(asked), asked.rate_hz)
+            elif kind == "at":
+                viewers.travel(seat, msgspec.convert(message, AtAsked).checked())
+            else:
+                raise _RefusedError(Close.MISUSED, "not a message of the protocol")
         except (msgspec.ValidationError, ViewError) as error:
-            problem = {"type": "problem", "code": "view", "text": str(error)}
+            problem = {"type": "problem", "code": kind, "text": str(error)}
             await socket.send_data(_JSON.encode(problem), mode="text")
-            continue
-        viewers.look(seat, view, asked.rate_hz)
 
 
 def _read(text: str | bytes) -> dict[str, Any]:

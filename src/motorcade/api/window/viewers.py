@@ -7,19 +7,24 @@ The looking and the making of frames run in one thread of their own, so neither 
 import asyncio
 import contextlib
 import math
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import structlog
 
 from motorcade.api.window.picture import Looker, Picture
+from motorcade.api.window.replay import AtAsked, Replay
 from motorcade.api.window.views import View, Viewer
 from motorcade.clock import Clock
 from motorcade.config import DashboardConfig
 from motorcade.registry.errors import RegistryError
+from motorcade.state.errors import PastError
+from motorcade.state.port import Past
 
 COUNTS_S: Final = 1.0  # counts are told at most so often
 _JSON: Final = msgspec.json.Encoder()
@@ -31,13 +36,14 @@ class Close(IntEnum):
 
     GOING_AWAY = 1001
     MISUSED = 1008
+    FAILED = 1011
     FULL = 1013
     ENDED = 4401  # the token is over or was revoked
     REFUSED = 4403
 
 
 class Seat:
-    """One connection's place. On the loop but for `viewer`, which the ticker's thread uses."""
+    """One connection's place. On the loop but for `viewer`, which threads use, under `lock`."""
 
     def __init__(self, viewer: Viewer, rate_hz: float) -> None:
         self.viewer = viewer
@@ -47,6 +53,11 @@ class Seat:
         self.made_s = -math.inf  # when its last frames were made
         self.end: tuple[Close, str] | None = None
         self.waiting: list[bytes | str] = []  # made, not yet taken
+        self.lock = threading.Lock()
+        self.shown: Picture | None = None  # what the page's cars are of
+        self.replay: asyncio.Task[None] | None = None  # makes its frames in place of the ticker
+        self.looked = asyncio.Event()  # its page looks elsewhere since that was cleared
+        self._taken = asyncio.Event()
         self._wake = asyncio.Event()
 
     def finish(self, code: Close, reason: str) -> None:
@@ -69,6 +80,13 @@ class Seat:
     def sent(self) -> None:
         """What was taken is on its way."""
         self.waiting.clear()
+        self._taken.set()
+
+    async def until_ready(self) -> None:
+        """Wait until its page has taken what there was."""
+        while not self.ready:
+            self._taken.clear()
+            await self._taken.wait()
 
     @property
     def ready(self) -> bool:
@@ -79,10 +97,14 @@ class Seat:
 class Viewers:
     """See the module. On the loop."""
 
-    def __init__(self, picture: Picture, clock: Clock, config: DashboardConfig) -> None:
+    def __init__(
+        self, picture: Picture, past: Past | None, clock: Clock, config: DashboardConfig
+    ) -> None:
         self._picture, self._clock, self._config = picture, clock, config
+        self.past = past
         self._seats: set[Seat] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fleet")
+        self._past_thread = ThreadPoolExecutor(1, thread_name_prefix="fleet-past")
         self._ticking: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
         self.closing = False
@@ -110,6 +132,9 @@ class Viewers:
             yield seat
         finally:
             self._seats.discard(seat)
+            self._hurry.set()
+            if seat.replay is not None:
+                seat.replay.cancel()
 
     def look(self, seat: Seat, view: View, rate_hz: float) -> None:
         """This page looks at something else now: it is shown it soon.
@@ -122,7 +147,57 @@ class Viewers:
         soon_s = seat.made_s + 1 / self._config.rate_max_hz
         seat.due_s = min(seat.due_s, soon_s)
         seat.counts_due_s = min(seat.counts_due_s, soon_s)
+        seat.looked.set()
         self._hurry.set()
+
+    def travel(self, seat: Seat, asked: AtAsked) -> None:
+        """This page is shown another instant now, or live again."""
+        if seat.replay is not None:
+            seat.replay.cancel()
+            seat.replay = None
+        if asked.at_us is not None:
+            seat.replay = asyncio.create_task(self._replay(seat, asked))
+        self._hurry.set()
+
+    async def _replay(self, seat: Seat, asked: AtAsked) -> None:
+        try:
+            if self.past is None:
+                raise PastError("this server keeps no past")
+            show, rest = partial(self._show, seat, asked), partial(self._pause, seat, asked)
+            await Replay(asked, self._picture, self.past, self._clock, show, rest).run()
+        except PastError as error:
+            problem = {"type": "problem", "code": "at", "text": str(error)}
+            seat.put([_JSON.encode(problem).decode()])
+        except Exception:  # whatever it is: a page that waits for nothing must not look alive
+            _log.exception("replay_failed")
+            seat.finish(Close.FAILED, "the replay failed; connect again")
+
+    async def _show(self, seat: Seat, asked: AtAsked, picture: Picture, at_us: int) -> bool:
+        """Send what the page lacks of this instant; whether it was cars."""
+        seat.looked.clear()
+
+        def make() -> list[bytes | str]:
+            try:
+                picture.take(at_us)
+            except RegistryError as error:
+                _log.warning("fleet_not_read", error=str(error))
+            if asked.speed > 0:
+                seat.viewer.tell_counts()
+            return self._frames(seat, picture, self._clock.monotonic_s())
+
+        loop = asyncio.get_running_loop()
+        frames = await loop.run_in_executor(self._past_thread, make)
+        if frames:
+            seat.put(frames)
+        return any(isinstance(frame, bytes) for frame in frames)
+
+    async def _pause(self, seat: Seat, asked: AtAsked, more: bool) -> None:
+        """Until the next picture of a replay is wanted, and the page has taken the last one."""
+        plays = asked.speed > 0
+        await asyncio.sleep(1 / (seat.rate_hz if plays else self._config.rate_max_hz))
+        await seat.until_ready()
+        if not plays and not more:
+            await seat.looked.wait()
 
     async def epoch(self) -> int:
         """The picture's epoch, once there is a picture."""
@@ -146,16 +221,19 @@ class Viewers:
         self.closing = True
         for seat in self._seats:
             seat.finish(Close.GOING_AWAY, "the server is shutting down; connect again")
+            if seat.replay is not None:
+                seat.replay.cancel()
         if self._ticking is not None:
             self._ticking.cancel()
-        self._thread.shutdown(wait=False)
+        for thread in (self._thread, self._past_thread):
+            thread.shutdown(wait=False)
 
     async def _run(self) -> None:
         loop = asyncio.get_running_loop()
         looked_s = 0.0
         while self._seats:
             now_s = self._clock.monotonic_s()
-            ready = [seat for seat in self._seats if seat.ready]
+            ready = [seat for seat in self._seats if seat.ready and seat.replay is None]
             due = [seat for seat in ready if seat.due_s <= now_s]
             if due:
                 fresh = now_s - looked_s >= 0.9 / self._config.rate_max_hz
@@ -169,8 +247,8 @@ class Viewers:
 
     async def _rest(self, now_s: float) -> None:
         """Until somebody is due or hurries; a slow page is looked at again with its next turn."""
-        next_s = min((seat.due_s for seat in self._seats), default=now_s)
-        wait_s = max(next_s - self._clock.monotonic_s(), 0.02)
+        live = [seat.due_s for seat in self._seats if seat.replay is None]
+        wait_s = max(min(live) - self._clock.monotonic_s(), 0.02) if live else None
         self._hurry.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), wait_s)
@@ -184,19 +262,27 @@ class Viewers:
                 self._picture.take(self._clock.now_us())
             except RegistryError as error:  # they see what there was; next time it is asked again
                 _log.warning("fleet_not_read", error=str(error))
-        return [(seat, self._frames(seat, now_s)) for seat in due]
+        return [(seat, self._frames(seat, self._picture, now_s)) for seat in due]
 
-    def _frames(self, seat: Seat, now_s: float) -> list[bytes | str]:
+    def _frames(self, seat: Seat, picture: Picture, now_s: float) -> list[bytes | str]:
+        with seat.lock:
+            if seat.shown is not picture:
+                seat.shown = picture
+                seat.viewer.restart()
+                seat.counts_due_s = now_s
+            return self._made(seat, picture, now_s)
+
+    def _made(self, seat: Seat, picture: Picture, now_s: float) -> list[bytes | str]:
         since_s = min(now_s - seat.made_s, 1 / seat.rate_hz)
         seat.made_s, seat.due_s = now_s, now_s + 1 / seat.rate_hz
         room_bytes = int(self._config.viewer_bytes_per_s_max * since_s)
         frames: list[bytes | str] = []
         if now_s >= seat.counts_due_s:
             seat.counts_due_s = now_s + COUNTS_S
-            counts = seat.viewer.counts(self._picture)
+            counts = seat.viewer.counts(picture)
             if counts is not None:
                 frames.append(_JSON.encode(counts).decode())
-        frame = seat.viewer.frame(self._picture, room_bytes)
+        frame = seat.viewer.frame(picture, room_bytes)
         if frame is not None:
             frames.append(frame)
         return frames

@@ -143,6 +143,14 @@ class Viewer:
     _found: Flags = field(default_factory=lambda: np.zeros(0, np.uint8))  # by the query, by slot
     _found_of: tuple[str, int] = ("", -1)
 
+    def restart(self) -> None:
+        """What the page holds is of another picture: the next frame says so."""
+        self._filter, self._found_of, self._counts = None, ("", -1), ()
+
+    def tell_counts(self) -> None:
+        """The next counts are told though they are as before: they carry the time."""
+        self._counts = ()
+
     def counts(self, picture: Picture) -> dict[str, Any] | None:
         """The message with counts, if they are others than before."""
         scene, columns = picture.scene(self.looker), picture.columns
