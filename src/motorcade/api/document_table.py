@@ -218,7 +218,10 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
             "bounds": {"type": "string", "example": "13.0,52.0,14.0,53.0"},
             "cursor": whole(0, 999_999_999),
             "limit": whole(1, 500),
-        }
+            "at": _PAST_INSTANT,
+            "mode": text("arrived", "corrected"),
+        },
+        answers=(400, 503),
     ),
     ("GET", f"{VEHICLE_2}/commands"): Described(query={"limit": whole(1, 200)}),
     ("POST", f"{SITE}/backup"): _set(

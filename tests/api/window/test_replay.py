@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from motorcade import compiled
@@ -15,7 +16,7 @@ from motorcade.state.embedded import EmbeddedLiveState
 from motorcade.state.kept import KeptSnapshots
 from motorcade.state.past import Past
 from motorcade.streams.dedup import Dedup
-from tests.api.standins import TOKENS, Platform
+from tests.api.standins import TOKENS, Platform, bearer
 from tests.api.window.fleet import WORLD, fleet, page, tell, token_of
 from tests.state.records import START_US, batch, signals
 
@@ -39,7 +40,7 @@ def running(tmp_path: Path) -> Iterator[Fleet]:
         config, clock = platform.config, SystemClock()
         kept = KeptSnapshots(tmp_path / "kept", OsFiles(), config.past, age_s=1)
         past = Past(config, platform.log, kept, lambda: Dedup(config.dedup), clock)
-        platform.counter.viewers.past = past
+        platform.counter.past = platform.counter.viewers.past = past
         tell(platform, live, TWO, latitude=-30.0, longitude=-40.0, gear="P")
         tell(platform, live, ONE, latitude=-10.0, longitude=-20.0, gear="P")
         yield platform, live
@@ -79,6 +80,21 @@ def test_a_past_instant_replaces_the_fleet_until_it_is_live_again(running: Fleet
         seen.view(WORLD)
         seen.until(lambda p: places(p) == now)
         assert seen.problems == []
+
+
+def test_the_list_shows_the_fleet_as_it_was(running: Fleet) -> None:
+    platform, live = running
+    url, asked = f"{platform.url}/api/2/fleet/vehicles", {"at": START_US + 1_500_000}
+    answer = httpx.get(url, params=asked, headers=bearer("owner"), timeout=30).json()
+    by_slot = {row["slot"]: row for row in answer["response"]}
+    one, two = by_slot[live.slot(ONE)], by_slot[live.slot(TWO)]
+    assert (one["lat"], one["lon"], one["state"]) == (10.0, 20.0, "parked")
+    assert one["last_received_us"] == START_US + SECOND_US
+    assert (two["lat"], two["state"], two["last_received_us"]) == (None, "silent", None)
+    assert answer["count"] == 3
+    refused = httpx.get(url, params={"at": START_US}, headers=bearer("owner"), timeout=30)
+    assert refused.status_code == 400
+    assert "the log begins" in refused.text
 
 
 def test_an_instant_plays_on(running: Fleet) -> None:

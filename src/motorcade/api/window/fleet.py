@@ -125,8 +125,12 @@ def _read_slots(text: str) -> list[int]:
 
 @get("/api/2/fleet/vehicles")
 async def list_fleet(request: AnyRequest, counter: NamedDependency[Counter]) -> Response[CarList]:
-    """The vehicles that match, by slot; those that never told anything come last."""
+    """The vehicles that match, by slot; those that never told anything come last.
+
+    Now; or as of the past instant `at`, by today's rights and zones.
+    """
     looker, by_vin = _looker(request, counter)
+    instant = read_instant(request)
     query = request.query_params
     limit_max = counter.config.dashboard.page_vehicles_max
     limit = read_whole(query.get("limit"), "limit", min(LIST_DEFAULT, limit_max), 1, limit_max)
@@ -141,7 +145,10 @@ async def list_fleet(request: AnyRequest, counter: NamedDependency[Counter]) -> 
         listed = [_listed(picture, looker, *one) for one in piece[:limit]]
         return CarList(response=listed, count=len(matching), cursor=cursor)
 
-    return Response(await counter.viewers.read(find), status_code=200)
+    if instant is None:
+        return Response(await counter.viewers.read(find), status_code=200)
+    past = await past_state(counter, instant)
+    return Response(await counter.viewers.read_past(past, find), status_code=200)
 
 
 def _read_view(request: AnyRequest) -> View:

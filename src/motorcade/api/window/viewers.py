@@ -18,13 +18,13 @@ import msgspec
 import structlog
 
 from motorcade.api.window.picture import Looker, Picture
-from motorcade.api.window.replay import AtAsked, Replay
+from motorcade.api.window.replay import AtAsked, Replay, past_picture
 from motorcade.api.window.views import View, Viewer
 from motorcade.clock import Clock
 from motorcade.config import DashboardConfig
 from motorcade.registry.errors import RegistryError
 from motorcade.state.errors import PastError
-from motorcade.state.port import Past
+from motorcade.state.port import Past, PastView
 
 COUNTS_S: Final = 1.0  # counts are told at most so often
 _JSON: Final = msgspec.json.Encoder()
@@ -215,6 +215,16 @@ class Viewers:
             return question(self._picture)
 
         return await asyncio.get_running_loop().run_in_executor(self._thread, ask)
+
+    async def read_past(self, past: PastView, question: Any) -> Any:
+        """Ask the picture of a past instant something, in a thread."""
+        picture = past_picture(self._picture, past)
+
+        def ask() -> Any:
+            picture.take(past.at_us)
+            return question(picture)
+
+        return await asyncio.get_running_loop().run_in_executor(self._past_thread, ask)
 
     def close(self) -> None:
         """Have every page hear that the server stops."""
