@@ -7,6 +7,7 @@ what the gateway can take stays in that peer's own socket.
 import asyncio
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from motorcade.metrics.report import ask
 from motorcade.wire.mqtt.publish import Publish
 from motorcade.wire.mqtt.reasons import ProtocolLevel, Reason
 from motorcade.wire.mqtt.session import Disconnect
@@ -55,7 +57,7 @@ class Town:
         return f"{self.files[vin]['mqtt']['publish_topic_prefix']}/telemetry"
 
     def resident_bytes(self) -> int:
-        """Of both processes."""
+        """Of all processes."""
         total = 0
         for pid in self.platform.children():
             for line in Path(f"/proc/{pid}/status").read_text().splitlines():
@@ -71,6 +73,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     platform = Platform(directory / "data", SETTINGS)
     try:
         platform.start()
+        deadline_s = time.monotonic() + 30
+        while asyncio.run(ask(platform.data, "reader", 1.0)) is None:  # it starts after the others
+            assert time.monotonic() < deadline_s
+            time.sleep(0.1)
         yield Town(platform, files, directory)
     finally:
         assert platform.stop() == 0

@@ -85,8 +85,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a snapshot is renamed before it is synced",
-        "state/snapshots.py",
-        "            self._files.sync(fd)\n",
+        "state/sealed.py",
+        "        files.sync(fd)\n",
         "",
         _scenario("state: snapshots"),
     ),
@@ -143,9 +143,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a damaged snapshot is restored",
-        "state/snapshots.py",
-        "        return body if sound and xxhash.xxh3_128_digest(body) == digest else None\n",
-        "        return body\n",
+        "state/sealed.py",
+        "    return body if sound and xxhash.xxh3_128_digest(body) == digest else None\n",
+        "    return body\n",
         ("tests/state/test_snapshots.py",),
     ),
     Mutant(
@@ -208,8 +208,8 @@ MUTANTS: Final = (
     Mutant(
         "dedup state is not snapshotted",
         "state/follower.py",
-        "_Saved(self._cursor, self._dedup.snapshot(), self._state.save())",
-        "_Saved(self._cursor, self._make_dedup().snapshot(), self._state.save())",
+        "            self._dedup.snapshot(),\n",
+        "            self._make_dedup().snapshot(),\n",
         ("tests/state/test_follower.py",),
     ),
     Mutant(

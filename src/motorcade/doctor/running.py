@@ -6,6 +6,7 @@ import socket
 import ssl
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from typing import Any, Final
@@ -135,6 +136,7 @@ def _places(ready: dict[str, Any]) -> dict[str, tuple[str, int]]:
         if "port" in told:
             places[name] = (told["host"], told["port"])
         elif told.get("url"):
-            host, _, port = told["url"].partition("://")[2].rpartition(":")
-            places[name] = (host.strip("[]"), int(port))
+            url = urllib.parse.urlsplit(told["url"])
+            if url.hostname is not None and url.port is not None:
+                places[name] = (url.hostname, url.port)
     return places

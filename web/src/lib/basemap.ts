@@ -22,7 +22,7 @@ interface Colours {
 
 const COLOURS: Record<Theme, Colours> = {
   dark: { sea: "#0b1016", land: "#111821", border: "#2a3747", park: "#121d22", rail: "#1c2732", street: "#222e3b", artery: "#2e3d4f", label: "#8494a5", halo: "#111821" },
-  light: { sea: "#dde5ed", land: "#f4f6f9", border: "#c3ced9", park: "#e7efe8", rail: "#dde3ea", street: "#dfe5ec", artery: "#cbd5df", label: "#5b6a79", halo: "#f4f6f9" },
+  light: { sea: "#edf3f9", land: "#f4f6f9", border: "#c3ced9", park: "#e7efe8", rail: "#dde3ea", street: "#dfe5ec", artery: "#cbd5df", label: "#5b6a79", halo: "#f4f6f9" },
 };
 
 /** Widths in px at zooms 10, 13 and 16, by class: motorway first. */

@@ -23,7 +23,7 @@ from motorcade.api.window.index import inside
 from motorcade.api.window.picture import E7, Looker, Picture
 from motorcade.api.window.roles import looker_of
 from motorcade.api.window.views import FilterAsked, View, ViewAsked, ViewError
-from motorcade.identity.port import ADMIN, OPERATOR
+from motorcade.identity.port import ADMIN, OPERATOR, AccessToken
 from motorcade.registry.port import Vehicle
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.state.columns import SILENT, STATES
@@ -77,12 +77,12 @@ class VehicleShown(Struct, kw_only=True):
     signals: list[dict[str, Any]]
 
 
-def _looker(request: AnyRequest, counter: Counter) -> tuple[Looker, bool]:
+def _looker(request: AnyRequest, counter: Counter) -> tuple[AccessToken, Looker, bool]:
     """Who asks, and whether they may search by VINs. Raises 401, 403, 412 and 421."""
     access = counter.allow(request)
     role = counter.role(access)
     looker = looker_of(access, role, counter.driven_ids(access, role))
-    return looker, role in (OPERATOR, ADMIN) or not role
+    return access, looker, role in (OPERATOR, ADMIN) or not role
 
 
 @get("/api/2/fleet/cars")
@@ -90,27 +90,31 @@ async def name_cars(
     request: AnyRequest, counter: NamedDependency[Counter]
 ) -> Response[Envelope[list[CarNamed]]]:
     """Which vehicles these slots of the stream are; those of nobody's are left out."""
-    looker, _ = _looker(request, counter)
+    access, looker, _ = _looker(request, counter)
     slots = _read_slots(request.query_params.get("slots", ""))
 
-    def name(picture: Picture) -> list[CarNamed]:
+    def name(picture: Picture) -> list[tuple[CarNamed, Vehicle]]:
         scene, columns = picture.scene(looker), picture.columns
         assert columns is not None  # `read` has looked
-        return [
-            CarNamed(
+        named = []
+        for slot in slots:
+            vehicle = picture.roster.vehicles[slot] if slot < len(scene.known) else None
+            if vehicle is None or not scene.known[slot]:
+                continue
+            car = CarNamed(
                 slot=slot,
                 id=str(vehicle.id),
                 name=vehicle.display_name,
                 state=STATES[scene.wire.state[slot]],
                 last_received_us=int(columns.received_us[slot]),
             )
-            for slot in slots
-            if slot < len(scene.known) and scene.known[slot]
-            for vehicle in (picture.roster.vehicles[slot],)
-            if vehicle is not None
-        ]
+            named.append((car, vehicle))
+        return named
 
-    return ok(await counter.viewers.read(name))
+    found = await counter.viewers.read(name)
+    for _, vehicle in found:
+        counter.note(request, access, vehicle)
+    return ok([car for car, _ in found])
 
 
 def _read_slots(text: str) -> list[int]:
@@ -129,7 +133,7 @@ async def list_fleet(request: AnyRequest, counter: NamedDependency[Counter]) -> 
 
     Now; or as of the past instant `at`, by today's rights and zones.
     """
-    looker, by_vin = _looker(request, counter)
+    access, looker, by_vin = _looker(request, counter)
     instant = read_instant(request)
     query = request.query_params
     limit_max = counter.config.dashboard.page_vehicles_max
@@ -138,17 +142,22 @@ async def list_fleet(request: AnyRequest, counter: NamedDependency[Counter]) -> 
     view = _read_view(request)
     everywhere = "bounds" not in query
 
-    def find(picture: Picture) -> CarList:
+    def find(picture: Picture) -> tuple[CarList, list[Vehicle]]:
         matching = list(_matching(picture, looker, view, everywhere=everywhere, by_vin=by_vin))
         piece = list(islice((one for one in matching if one[0] >= first), limit + 1))
         cursor = str(piece[limit][0]) if len(piece) > limit else None
         listed = [_listed(picture, looker, *one) for one in piece[:limit]]
-        return CarList(response=listed, count=len(matching), cursor=cursor)
+        shown = CarList(response=listed, count=len(matching), cursor=cursor)
+        return shown, [vehicle for _, vehicle in piece[:limit]]
 
     if instant is None:
-        return Response(await counter.viewers.read(find), status_code=200)
-    past = await past_state(counter, instant)
-    return Response(await counter.viewers.read_past(past, find), status_code=200)
+        answer, vehicles = await counter.viewers.read(find)
+    else:
+        past = await past_state(counter, instant)
+        answer, vehicles = await counter.viewers.read_past(past, find)
+    for vehicle in vehicles:
+        counter.note(request, access, vehicle)
+    return Response(answer, status_code=200)
 
 
 def _read_view(request: AnyRequest) -> View:
