@@ -20,6 +20,7 @@ from motorcade.identity.scopes import SCOPES
 from motorcade.registry.accesses.port import HOUR_US, Accesses
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.people.port import AppRequest
+from motorcade.state.embedded import EmbeddedLiveState
 from motorcade.state.port import VehicleState
 from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, running
 from tests.vehicle import test_streaming
@@ -32,6 +33,7 @@ OWNERS = "owner:" + "+".join(ALL_SCOPES) + ":own"
 def platform(tmp_path: Path) -> Iterator[Platform]:
     with running(tmp_path) as platform:
         platform.live.states[TOKENS[0]] = VehicleState({}, True, 5)
+        platform.counter.viewers._picture.state = EmbeddedLiveState(platform.config)
         platform.tokens.clients[OWNERS] = "motorcade"
         asked = AppRequest(
             name="Charger",
