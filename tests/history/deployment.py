@@ -9,9 +9,10 @@ import pyarrow as pa
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import Config, HistoryConfig, LogConfig, StateConfig
+from motorcade.durable import Files
 from motorcade.events import Record, RecordBatch, Topic, VehicleToken
 from motorcade.history.embedded import EmbeddedHistory
-from motorcade.history.files import Files, read_file
+from motorcade.history.files import read_file
 from motorcade.history.port import TIME_US_MAX, TIME_US_MIN, Series, Span
 from motorcade.history.writer import HistoryWriter
 from motorcade.log.embedded import EmbeddedLog

@@ -1,10 +1,11 @@
 """Following a vehicle for as long as a connection and its token last, in whatever protocol."""
 
+import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from litestar.exceptions import WebSocketDisconnect
 
@@ -16,6 +17,7 @@ from motorcade.registry.port import Vehicle
 
 FEED_ID_BYTES: Final = 16
 STREAM: Final = "stream"  # in the access log
+Awaited = Coroutine[Any, Any, None]
 LEFT: Final = (1000, 1001)  # the client's own words for "I am done"
 
 
@@ -63,3 +65,17 @@ def carried(
     finally:
         counter.standing.unwatch(revoked)
         counter.streams.part(holder, park=park and holder.end is not End.REVOKED)
+
+
+async def until_either_ends(sending: Awaited, listening: Awaited) -> None:
+    """Run both ends of a WebSocket until one ends, and end the other. Raises what they raised."""
+    tasks = asyncio.ensure_future(sending), asyncio.ensure_future(listening)
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result

@@ -21,7 +21,7 @@ from motorcade.api.counter import AnyRequest, Connection, Counter, check_right, 
 from motorcade.api.envelope import refusal
 from motorcade.api.errors import ApiError, unauthorized
 from motorcade.api.feed import End, Frame, Holder
-from motorcade.api.following import STREAM, Asked, carried
+from motorcade.api.following import STREAM, Asked, carried, until_either_ends
 from motorcade.api.streams import Streams
 from motorcade.identity.port import AccessToken
 
@@ -71,17 +71,7 @@ async def _converse(socket: AnySocket, holder: Holder) -> None:
         WebSocketDisconnect: the client ended it.
         OSError: the connection broke.
     """
-    sending = asyncio.ensure_future(_send(socket, holder))
-    listening = asyncio.ensure_future(_listen(socket))
-    try:
-        await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (sending, listening):
-            task.cancel()
-        results = await asyncio.gather(sending, listening, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
+    await until_either_ends(_send(socket, holder), _listen(socket))
 
 
 async def _send(socket: AnySocket, holder: Holder) -> None:

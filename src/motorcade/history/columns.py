@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from motorcade.durable import Files
 from motorcade.events import unpack_token
 from motorcade.history import index as indices
 from motorcade.history.errors import HistoryDamagedError
-from motorcade.history.files import Files, NewFile, read_file, write_file
+from motorcade.history.files import NewFile, read_file, write_file
 from motorcade.history.index import Index
 from motorcade.history.layout import FIXED, NUMBER, ORDER, RECEIVED, TEXT, TIME, VEHICLE, Rows
 

@@ -23,11 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from motorcade.config import Config
+from motorcade.durable import Files
 from motorcade.events import VehicleToken, pack_token
 from motorcade.history import manifest as manifests
 from motorcade.history.columns import ColumnFile, Open
 from motorcade.history.errors import HistoryBusyError, HistoryTooLargeError
-from motorcade.history.files import Files
 from motorcade.history.layout import (
     BOOLEAN,
     FIXED,

@@ -13,9 +13,10 @@ from typing import Final, NamedTuple
 import msgspec
 import xxhash
 
+from motorcade.durable import Files
 from motorcade.history.columns import ENDING, INDEX_ENDING
 from motorcade.history.errors import HistoryDamagedError
-from motorcade.history.files import Files, read_file, write_file
+from motorcade.history.files import read_file, write_file
 
 NAME: Final = "manifest"
 READING_ENDING: Final = ".reading"

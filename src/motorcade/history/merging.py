@@ -15,8 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from motorcade.config import HistoryConfig
+from motorcade.durable import Files
 from motorcade.history.columns import ColumnFile, ColumnWriter, Open
-from motorcade.history.files import Files
 from motorcade.history.layout import FIXED, ORDER, RECEIVED, TIME, Rows
 from motorcade.history.manifest import FileRow, column_path
 

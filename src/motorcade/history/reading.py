@@ -4,6 +4,7 @@ All topics of telemetry's lane are read, because a sender's sequence runs over a
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final, Protocol
 
 import numpy as np
@@ -11,8 +12,9 @@ import numpy.typing as npt
 import structlog
 
 from motorcade.config import Config
+from motorcade.durable import Files
 from motorcade.events import RecordBatch, Topic
-from motorcade.history.manifest import Reading
+from motorcade.history.manifest import Manifest, Reading, load_reading
 from motorcade.history.samples import SampleReader, Samples
 from motorcade.log.errors import CursorError, LogCorruptError
 from motorcade.log.port import Cursor, Edge, Log, LogReader
@@ -120,3 +122,18 @@ class LogReading:
             self.gaps += 1
             _log.error("history_restarts_at_oldest", error=str(error))
             return self._log.reader(LANE, Edge.EARLIEST)
+
+
+def reading_after(
+    known: Manifest,
+    files: Files,
+    directory: Path,
+    log: Log,
+    config: Config,
+    make_dedup: MakeDedup,
+) -> LogReading:
+    """Reads on where the files of this manifest end. Raises `HistoryDamagedError` and `OSError`."""
+    saved = load_reading(files, directory, known.reading) if known.reading else None
+    return LogReading(
+        log, config, make_dedup, cursor=known.cursor, order=known.next_order, reading=saved
+    )

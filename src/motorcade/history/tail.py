@@ -9,11 +9,10 @@ import threading
 from pathlib import Path
 
 from motorcade.config import Config
-from motorcade.history import manifest as manifests
+from motorcade.durable import Files
 from motorcade.history.errors import HistoryBehindError
-from motorcade.history.files import Files
 from motorcade.history.manifest import Loaded
-from motorcade.history.reading import LogReading, MakeDedup
+from motorcade.history.reading import LogReading, MakeDedup, reading_after
 from motorcade.history.samples import Samples, joined
 from motorcade.log.port import Log
 
@@ -67,17 +66,13 @@ class Tail:
 
     def _begin(self, loaded: Loaded) -> None:
         self._end()
-        known = loaded.manifest
-        saved = None
-        if known.reading:
-            saved = manifests.load_reading(self._files, self._directory, known.reading)
-        self._reading = LogReading(
+        self._reading = reading_after(
+            loaded.manifest,
+            self._files,
+            self._directory,
             self._log,
             self._config,
             self._make_dedup,
-            cursor=known.cursor,
-            order=known.next_order,
-            reading=saved,
         )
         self._serial = loaded.serial
 

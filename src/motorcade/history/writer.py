@@ -15,14 +15,15 @@ import structlog
 
 from motorcade.clock import Clock
 from motorcade.config import Config
+from motorcade.durable import Files
 from motorcade.history import manifest as manifests
 from motorcade.history.columns import GROUP_ROWS, ColumnWriter, Open, index_path
 from motorcade.history.errors import HistoryDamagedError
-from motorcade.history.files import BESIDE, Files
+from motorcade.history.files import BESIDE
 from motorcade.history.layout import Pivot
 from motorcade.history.manifest import FileRow, Loaded, Manifest, column_path, reading_path
 from motorcade.history.merging import expired, merge, next_merge
-from motorcade.history.reading import LogReading, MakeDedup
+from motorcade.history.reading import LogReading, MakeDedup, reading_after
 from motorcade.history.samples import Samples, joined
 from motorcade.log.port import Log
 
@@ -122,18 +123,14 @@ class HistoryWriter:
         """
         self._files.make_directory(self._directory)
         self._loaded = manifests.load(self._files, self._directory)
-        known = self._loaded.manifest
         self._remove_strangers()
-        reading = None
-        if known.reading:
-            reading = manifests.load_reading(self._files, self._directory, known.reading)
-        self._reading = LogReading(
+        self._reading = reading_after(
+            self._loaded.manifest,
+            self._files,
+            self._directory,
             self._log,
             self._config,
             self._make_dedup,
-            cursor=known.cursor,
-            order=known.next_order,
-            reading=reading,
         )
 
     def close(self) -> None:

@@ -19,7 +19,8 @@ import msgspec
 import structlog
 
 from motorcade.config import PastConfig
-from motorcade.state.sealed import Files, read_sealed, write_sealed
+from motorcade.durable import Files
+from motorcade.state.sealed import read_sealed, write_sealed
 
 MAGIC: Final = b"MCKEPT\x00\x01"
 INDEX_MAGIC: Final = b"MCKIDX\x00\x01"

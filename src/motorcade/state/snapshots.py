@@ -9,7 +9,8 @@ from typing import Final
 
 import structlog
 
-from motorcade.state.sealed import Files, read_sealed, write_sealed
+from motorcade.durable import Files
+from motorcade.state.sealed import read_sealed, write_sealed
 
 MAGIC: Final = b"MCLIVE\x00\x01"
 KEPT: Final = 2

@@ -12,6 +12,7 @@ from litestar.exceptions import WebSocketDisconnect
 
 from motorcade.api.counter import Counter
 from motorcade.api.errors import ApiError
+from motorcade.api.following import until_either_ends
 from motorcade.api.rights import DEVICE_DATA
 from motorcade.api.window.replay import AtAsked
 from motorcade.api.window.roles import looker_of, rights_shown
@@ -99,17 +100,7 @@ async def _hello(socket: AnySocket, counter: Counter) -> AccessToken:
 
 
 async def _converse(socket: AnySocket, viewers: Viewers, seat: Seat) -> None:
-    sending = asyncio.ensure_future(_send(socket, seat))
-    listening = asyncio.ensure_future(_listen(socket, viewers, seat))
-    try:
-        await asyncio.wait((sending, listening), return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in (sending, listening):
-            task.cancel()
-        results = await asyncio.gather(sending, listening, return_exceptions=True)
-    for result in results:
-        if isinstance(result, Exception):
-            raise result
+    await until_either_ends(_send(socket, seat), _listen(socket, viewers, seat))
 
 
 async def _send(socket: AnySocket, seat: Seat) -> None:
