@@ -1,12 +1,14 @@
 """Ingest that keeps the machine busy at a given share while something else is measured.
 
-A process of its own: `python -m benchmarks.busy ACCOUNTS.json HOST PORT PER_SEGMENT SHARE S`.
-It finds the open-loop rate that makes the whole machine that busy, then holds it for S seconds.
+A process of its own: `python -m benchmarks.busy ACCOUNTS.json HOST PORT PER_SEGMENT SHARE`. It
+finds the open-loop rate that makes the whole machine that busy, says it as JSON, and holds it until
+a line comes on standard input. Then it measures the share once more and says it: a machine whose
+speed changed meanwhile was kept busy at another share, and the caller may judge by that.
 """
 
 import json
+import select
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +19,11 @@ from benchmarks.machine import MachineTimes
 
 DRAIN_US = 1_000
 STEP_S = 2.0
+SEEN_S = 20.0  # history is written in bursts: the share is the mean of some of them
 RATE_START_PER_S = 20_000.0
 STEPS = 6
+NEAR = 0.03  # the rate stands when the share is so near to what was asked for
+TRIES = 5
 
 
 def busy_share(before: MachineTimes, after: MachineTimes) -> float:
@@ -29,7 +34,7 @@ def busy_share(before: MachineTimes, after: MachineTimes) -> float:
 def main() -> None:
     accounts = json.loads(Path(sys.argv[1]).read_text())
     host, port = sys.argv[2], int(sys.argv[3])
-    per_segment, share, seconds = int(sys.argv[4]), float(sys.argv[5]), float(sys.argv[6])
+    per_segment, share = int(sys.argv[4]), float(sys.argv[5])
     links = [connect(host, port, one["client_id"], one) for one in accounts]
     topics = [f"{one['publish_topic_prefix']}/telemetry".encode() for one in accounts]
     parts = [segment(topic, per_segment) for topic in topics]
@@ -44,17 +49,22 @@ def main() -> None:
         blast(fds, segments, offsets, rate_per_s, messages, WINDOW, for_s + 5, DRAIN_US)
         return busy_share(before, MachineTimes.read())
 
+    def nearer(rate_per_s: float, seen: float) -> float:
+        return rate_per_s * max(0.5, min(2.0, share / max(seen, 0.05)))
+
     hold(RATE_START_PER_S, 0.5)
     rate = RATE_START_PER_S
     for _ in range(STEPS):
-        seen = hold(rate, STEP_S)
-        rate *= max(0.5, min(2.0, share / max(seen, 0.05)))
-    print(json.dumps({"rate_per_s": rate}), flush=True)
-    end = time.monotonic() + seconds
-    shares = []
-    while time.monotonic() < end:
-        shares.append(hold(rate, STEP_S))
-    print(json.dumps({"busy": sum(shares) / len(shares)}), flush=True)
+        rate = nearer(rate, hold(rate, STEP_S))
+    for _ in range(TRIES):
+        before = hold(rate, SEEN_S)
+        if abs(before - share) <= NEAR:
+            break
+        rate = nearer(rate, before)
+    print(json.dumps({"rate_per_s": rate, "busy": before}), flush=True)
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        hold(rate, STEP_S)
+    print(json.dumps({"busy": hold(rate, SEEN_S)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ FAST_RECORDS_MAX: Final = 8_192  # one buffer of the gateway's fast lane: answer
 FAST_BYTES_MAX: Final = 4 << 20
 GC_THRESHOLD: Final = 50_000  # allocations between collections: the hot road makes no cycles
 GOODBYE_S_MAX: Final = 2.0  # at a drain, for app WebSockets
-READER_NICE: Final = 5  # the slow lane gives way to sockets and commands (P6)
+READER_NICE: Final = 10  # the slow lane gives way to sockets and commands (P6)
 READER_STOP_S: Final = 2.0  # for the file at hand; whatever is not written is in the log
 SWITCH_S: Final = 0.0002  # a thread that decodes telemetry gives way to a waiting command (P6)
 
