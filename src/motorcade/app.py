@@ -93,8 +93,15 @@ async def run_gateway(parts: Parts, ends: StopEvents) -> None:
         records_max=config.log.batch_records_max,
         bytes_max=config.log.batch_bytes_max,
         spacing_s=config.log.bulk_commit_spacing_ms / 1e3,
+        monotonic_s=clock.monotonic_s,
     )
-    fast = Intake(fast_writer, loop, records_max=FAST_RECORDS_MAX, bytes_max=FAST_BYTES_MAX)
+    fast = Intake(
+        fast_writer,
+        loop,
+        records_max=FAST_RECORDS_MAX,
+        bytes_max=FAST_BYTES_MAX,
+        monotonic_s=clock.monotonic_s,
+    )
     presence = Presence(bulk, clock, config, loop.call_later)
     presence.started()
     mqtt = MqttDoor(
@@ -295,7 +302,9 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     report = ApiReporter(config, clock, state, follower, commands, counter, lanes)
     if traces is not None:
         counter.answered = traces.answered
-    counter.inside = PlatformInside(config, clock, parts.data, report, follower)
+    counter.inside = PlatformInside(
+        config, clock, parts.data, report, follower, parts.authority.certificates
+    )
     front = make_front(parts, counter) if make_front is not None else None
 
     def open_samples() -> EmbeddedWriter:

@@ -238,6 +238,8 @@ class DashboardConfig:
     view_cars_max: int = 20_000  # more in view: density instead of cars
     viewer_bytes_per_s_max: int = 1 << 20  # of frames to one viewer; what is over waits
     page_vehicles_max: int = 500  # of the list at once
+    system_s: float = 1.0  # the platform's own figures are this old at most, for all who look
+    system_window_s: float = 300.0  # ... and its percentiles are of so long
     driven_vehicles_max: int = 10_000  # somebody without a role sees so many that they drive
 
 

@@ -39,7 +39,7 @@ from motorcade.events import (
 )
 from motorcade.history.embedded import EmbeddedHistory
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
-from motorcade.identity.port import AccessToken
+from motorcade.identity.port import PAGE_CLIENT, AccessToken
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.log.files import OsFiles
 from motorcade.log.port import Edge
@@ -110,6 +110,12 @@ class FakeTokens:
         return AccessToken(
             subject, frozenset(scopes.split("+")), 1 << 60, self.clients.get(bearer, "test")
         )
+
+    def page(self, subject: str = "owner", *scopes: str) -> dict[str, str]:
+        """The header of a token of the platform's own page, where people have roles."""
+        header = bearer(subject, *scopes)["Authorization"] + ":page"
+        self.clients[header.removeprefix("Bearer ")] = PAGE_CLIENT
+        return {"Authorization": header}
 
 
 def offline_state() -> VehicleState:

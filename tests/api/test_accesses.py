@@ -113,7 +113,8 @@ LISTS = {"vehicles", "products", "history", "sessions", "fleet_telemetry_config_
 def ask(platform: Platform, row: Right, vin: str) -> httpx.Response:
     path = row.path.replace("{tag}", VINS[0]).replace("{name}", "honk_horn")
     path = platform.url + re.sub(r"\{\w+\}", "1", path)
-    headers, query = bearer("owner", *SCOPES), {"vin": vin} if vin else {}
+    sign = platform.tokens.page if row.role else bearer
+    headers, query = sign("owner", *SCOPES), {"vin": vin} if vin else {}
     body = {"vins": [VINS[0]], "token": test_streaming.token()} if row.method == "POST" else None
     return httpx.request(row.method, path, params=query, json=body, headers=headers, timeout=20)
 

@@ -19,6 +19,7 @@ from motorcade.api.sight import LOCATION_SIGNALS
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS
 from motorcade.clock import SystemClock
 from motorcade.config import Config
+from motorcade.identity.port import ROLES
 from motorcade.identity.scopes import SCOPES
 from motorcade.registry.people.port import AppRequest
 from motorcade.state.port import VehicleState
@@ -85,7 +86,8 @@ def test_no_guarded_route_answers_without_a_token(platform: Platform, row: Right
 def test_each_scope_opens_its_routes_and_no_other(platform: Platform, row: Right) -> None:
     subject = APP if row.token is Token.PARTNER else PERSON
     for scope in SCOPES:
-        answer = call(platform, row, bearer(subject, scope))
+        sign = platform.tokens.page if row.role else bearer
+        answer = call(platform, row, sign(subject, scope))
         if row.scopes and scope not in row.scopes:
             assert answer.status_code == 403, scope
             assert answer.json()["error"].startswith("Unauthorized missing scopes"), scope
@@ -94,6 +96,24 @@ def test_each_scope_opens_its_routes_and_no_other(platform: Platform, row: Right
         elif not row.path.endswith("/command/{name}"):
             # /metrics has nothing behind it in these tests: 500 is past the door too
             assert answer.status_code not in (401, 403), (scope, answer.text)
+
+
+@pytest.mark.parametrize("row", [row for row in GUARDED if row.role], ids=lambda row: row.path)
+def test_who_has_less_than_a_routes_role_is_refused_as_is_another_app(
+    platform: Platform, row: Right
+) -> None:
+    people = platform.registry.people
+    for place, role in enumerate(("", *ROLES)):
+        subject = f"is-{role or 'nobody'}"
+        if people.person(subject) is None:
+            people.add_person(f"{subject}@example.org", "Somebody", "correct donkey", subject)
+            people.set_role(subject, role)
+        allowed = place > ROLES.index(row.role)
+        for sign, opens in ((platform.tokens.page, allowed), (bearer, False)):
+            answer = call(platform, row, sign(subject, *SCOPES))
+            assert (answer.status_code != 403) == opens, (role, answer.text)
+            if not opens:
+                assert f"the role {row.role}" in answer.json()["error_description"]
 
 
 @pytest.mark.parametrize("row", GUARDED, ids=IDS)

@@ -314,3 +314,39 @@ def test_the_end_of_a_turn_starts_the_commit_that_is_due() -> None:
         assert len(writer.taken) == 1
 
     run(test())
+
+
+def test_the_time_to_an_ack_is_that_of_the_oldest_record_for_each_of_its_commit() -> None:
+    async def test() -> None:
+        writer, now_s = GatedWriter(), [100.0]
+        intake = Intake(
+            writer,
+            asyncio.get_running_loop(),
+            records_max=4 * RESERVE_RECORDS,
+            bytes_max=1 << 20,
+            monotonic_s=lambda: now_s[0],
+        )
+        intake.add(record(b"a"))
+        now_s[0] += 0.02
+        intake.add(record(b"b"))
+        await turns()
+        intake.add(record(b"c"))  # waits for the running commit
+        now_s[0] += 0.02
+        writer.finish()
+        await turns()
+        now_s[0] += 0.2
+        writer.finish()
+        await intake.drained()
+        intake.add(record(b"d"))
+        await turns()
+        writer.finish(LogWriteError("disk full"))
+        await turns()
+        told = {
+            bound: count
+            for bound, count in zip(intake.ack_s.bounds, intake.ack_s.counts, strict=False)
+            if count
+        }
+        assert told == {0.05: 2, 0.25: 1}
+        assert round(intake.ack_s.total, 6) == 0.04 + 0.04 + 0.22
+
+    run(test())

@@ -1,6 +1,7 @@
 """Metrics and health of a whole platform: what they say is what happened to it."""
 
 import contextlib
+import json
 import os
 import resource
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -87,6 +89,36 @@ def test_a_command_is_counted_and_timed(running: tuple[Platform, str]) -> None:
     done = (("state", "executed"),)
     assert seen["motorcade_commands_duration_seconds_count", done] >= 1
     assert 0 < seen["motorcade_commands_duration_seconds_sum", done] < 60
+
+
+def test_people_are_shown_what_the_metrics_say(running: tuple[Platform, str]) -> None:
+    up, _ = running
+
+    def shown() -> dict[str, Any]:
+        status, body = get(up, "/api/2/system", token=up.ready["admin_token"])
+        assert status == 200, body
+        told: dict[str, Any] = json.loads(body)["response"]
+        return told
+
+    told = eventually(lambda: told if (told := shown())["records_per_s"] > 0 else None)
+    seen = samples(up)
+    assert told["ledger"]["taken"] <= seen["motorcade_gateway_records_total", (("door", "mqtt"),)]
+    assert told["ledger"]["read"] > 3
+    assert (told["lost"], told["failing"], told["vehicles"]) == (0, [], 1)
+    assert 0 < told["ack_ms_p50"] <= told["ack_ms_p99"] < 10_000
+    assert {row["reader"]: row["lag_s"] < 60 for row in told["lag"]} == {
+        "live state": True,
+        "history": True,
+    }
+    running_ones = {row["process"]: (row["up"], row["restarts"]) for row in told["processes"]}
+    assert running_ones["supervisor"] == (True, None)
+    assert all(running_ones[name] == (True, 0) for name in ("gateway", "api", "reader"))
+    assert {"door": "mqtt", "open": 1} in [
+        {"door": row["door"], "open": row["open"]} for row in told["connections"]
+    ]
+    ends = {row["name"]: row["ends_us"] / 1e6 - time.time() for row in told["certificates"]}
+    assert set(ends) == {"root CA", "vehicle CA", "server CA", "doors"}
+    assert 396 < ends["doors"] / 86_400 <= 397  # identity.server_certificate_s
 
 
 def test_metrics_want_a_token_of_their_scope_and_health_none(

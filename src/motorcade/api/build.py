@@ -54,7 +54,7 @@ from motorcade.api.fleet import (
     show_config,
     show_errors,
 )
-from motorcade.api.health import live, metrics, ready
+from motorcade.api.health import live, metrics, ready, system
 from motorcade.api.history import fleet_timeline, vehicle_history
 from motorcade.api.oauth.routes import ROUTES as OAUTH_ROUTES
 from motorcade.api.pages.routes import PAGES
@@ -120,7 +120,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             status,
             live,
             ready,
-            metrics,
+            *(metrics, system),
             list_vehicles,
             show_vehicle,
             vehicle_data,

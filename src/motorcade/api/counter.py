@@ -21,6 +21,7 @@ from motorcade.api.errors import (
     not_found,
     too_fast,
     unauthorized,
+    wrong_role,
     wrong_token,
 )
 from motorcade.api.inside import Inside
@@ -34,7 +35,7 @@ from motorcade.api.sight import Sight, View
 from motorcade.api.standing import Standing
 from motorcade.api.streams import Streams
 from motorcade.api.window.picture import Picture
-from motorcade.api.window.roles import role_of
+from motorcade.api.window.roles import is_at_least, role_of
 from motorcade.api.window.viewers import Viewers
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
@@ -137,7 +138,10 @@ class Counter:
         """Who asks, if `rights.py` lets them use this route here. Raises 401, 403, 412 and 421."""
         access = self.access(connection)
         check_right(connection, access)
-        if not row_of_route(connection).everywhere:
+        row = row_of_route(connection)
+        if not is_at_least(self.role(access), row.role):
+            raise wrong_role(row.role)
+        if not row.everywhere:
             self.residence.check(access)
         return access
 

@@ -128,8 +128,9 @@ def _operation(
 
 def _rights(row: Right) -> str:
     scopes = " or ".join(row.scopes) or "any"
+    role = f" Role: {row.role}, or more." if row.role else ""
     note = f" {row.note}." if row.note else ""
-    return f"Token: {row.token.value}. Scopes: {scopes}.{note}"
+    return f"Token: {row.token.value}. Scopes: {scopes}.{role}{note}"
 
 
 def _path_parameter(name: str) -> Mapping[str, Any]:

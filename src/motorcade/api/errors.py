@@ -55,6 +55,12 @@ def unauthorized(error: str = "") -> ApiError:
     return ApiError(401, error, headers={"WWW-Authenticate": "Bearer"})
 
 
+def wrong_role(needed: str) -> ApiError:
+    """403: on the page a role is needed; another app than the page has none."""
+    text = f"this needs the role {needed}, on the platform's own page: an admin gives it"
+    return ApiError(403, "Unauthorized", text)
+
+
 def missing_scopes(scopes: tuple[str, ...]) -> ApiError:
     """403: any one of `scopes` would have done."""
     return ApiError(403, f"Unauthorized missing scopes {' or '.join(scopes)}")

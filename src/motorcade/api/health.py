@@ -1,7 +1,8 @@
-"""`/health/live`, `/health/ready` and `/metrics`: for orchestrators, balancers and Prometheus.
+"""`/health/live`, `/health/ready`, `/metrics` for machines, `/api/2/system` for people.
 
 Health needs no token and tells no figure. Metrics tell how busy a fleet is, so they want a bearer
-token with scope `metrics` (`motorcade token --scopes metrics`).
+token with scope `metrics` (`motorcade token --scopes metrics`). The page shows the same to people
+who have a role, as figures that mean something by themselves.
 """
 
 from typing import Any, Final
@@ -11,7 +12,9 @@ from litestar import MediaType, Response, get
 from litestar.di import NamedDependency
 
 from motorcade.api.counter import AnyRequest, Counter
-from motorcade.api.inside import Health, Inside
+from motorcade.api.envelope import ok
+from motorcade.api.inside import Health, Inside, System
+from motorcade.api.shapes import Envelope
 
 EXPOSITION: Final = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -33,6 +36,15 @@ async def metrics(request: AnyRequest, counter: NamedDependency[Counter]) -> Res
     """The figures of all processes, for Prometheus."""
     counter.allow(request)
     return Response(await _inside(counter).metrics(), media_type=EXPOSITION)
+
+
+@get("/api/2/system")
+async def system(
+    request: AnyRequest, counter: NamedDependency[Counter]
+) -> Response[Envelope[System]]:
+    """How the platform itself does, for people who watch it."""
+    counter.allow(request)
+    return ok(await _inside(counter).system())
 
 
 def _inside(counter: Counter) -> Inside:

@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any, Final
 
 from motorcade.api.rates import Pace
+from motorcade.identity.port import VIEWER
 
 DEVICE_DATA: Final = "vehicle_device_data"
 LOCATION: Final = "vehicle_location"
@@ -47,6 +48,7 @@ class Right:
     token: Token = Token.PERSON
     pace: Pace | None = None  # what of the app's allowance, mostly for the vehicle, it takes
     everywhere: bool = False  # also for accounts of other regions and apps not registered here
+    role: str = ""  # on the page, that the person needs at least: `window/roles.py`; "": none
     note: str = ""
 
 
@@ -204,6 +206,7 @@ _RIGHTS: Final = (
     Right("GET", VEHICLE_2, (DEVICE_DATA,), pace=Pace.DATA, note="now, or as of `at`"),
     Right("GET", f"{VEHICLE_2}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", "/api/2/fleet/timeline", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", "/api/2/system", role=VIEWER),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),

@@ -34,7 +34,9 @@ def _routes() -> str:
 
 def _route(row: Right) -> str:
     scopes = _names(row.scopes) or ("any" if row.token in (Token.PERSON, Token.EITHER) else "")
-    return f"| {row.method} `{row.path}` | {row.token.value} | {scopes} | {row.note} |\n"
+    role = f"role `{row.role}`, or more" if row.role else ""
+    note = "; ".join(text for text in (role, row.note) if text)
+    return f"| {row.method} `{row.path}` | {row.token.value} | {scopes} | {note} |\n"
 
 
 def _members() -> str:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from motorcade.counts import DURATIONS_S, Histogram
 from motorcade.events import RECORD_DTYPE, Bytes, Record, RecordBatch, Rows
 from motorcade.log.errors import LogBusyError, LogError, LogWriteError
 from motorcade.log.port import LogWriter
@@ -88,7 +89,9 @@ class Intake:
         records_max: int,
         bytes_max: int,
         spacing_s: float = 0.0,
+        monotonic_s: Callable[[], float] | None = None,
     ) -> None:
+        """`monotonic_s` measures; the loop's own clock, in whole milliseconds, where none is."""
         if records_max <= 2 * RESERVE_RECORDS:
             raise ValueError(f"records_max must exceed {2 * RESERVE_RECORDS}, got {records_max}")
         self._writer = writer
@@ -99,6 +102,12 @@ class Intake:
         self.staging = make_staging(0, records_max, bytes_max)
         self._spare = make_staging(1, records_max, bytes_max)
         self._committing: Staging | None = None
+        self._now_s = monotonic_s or loop.time
+        self._since_s = 0.0  # when the oldest record of the open buffer was taken in; 0: none was
+        self._committing_since_s = 0.0  # the same of the one that is committing
+        self.ack_s = Histogram(DURATIONS_S)
+        """From then until the acks of its commit may leave, once for each record of the commit:
+        none of them waited longer."""
         self._next_s = 0.0  # loop time before which no commit starts
         self._scheduled: asyncio.Handle | None = None  # the end of this turn, or of the spacing
         self._wanted = False  # somebody waits for what is staged
@@ -174,6 +183,8 @@ class Intake:
         """Records were added: commit them at the end of this turn, or after the running commit."""
         self._idle.clear()
         self._wanted = True
+        if not self._since_s:
+            self._since_s = self._now_s()
         if self._scheduled is None and self._committing is None:
             wait_s = self._next_s - self._loop.time()
             if wait_s > 0:
@@ -244,6 +255,7 @@ class Intake:
         crowd = staging.used[0] >= CROWD_RECORDS
         self._next_s = self._loop.time() + (self._spacing_s if crowd else self._spacing_s / 5)
         self._committing, self._wanted = staging, False
+        self._committing_since_s, self._since_s = self._since_s or self._now_s(), 0.0
         self.staging, self._spare = self._spare, staging
         if future.done():  # at once, or never: no other thread has to tell
             self._loop.call_soon(self._committed, future)
@@ -266,6 +278,8 @@ class Intake:
         fault = None
         if error is not None:
             fault = error if isinstance(error, LogError) else LogWriteError(str(error))
+        else:
+            self.ack_s.observe(self._now_s() - self._committing_since_s, len(batch))
         if self._wanted and self._spacing_s == 0:
             self._start_commit()  # the disk works while the acks are written
         self._telling_doors = True

@@ -82,6 +82,17 @@ class Authority:
         """Key, certificate and issuing CA of our doors, once `keep_server_certificate` ran."""
         return self.secrets.path("server.pem")
 
+    def certificates(self) -> list[tuple[str, int]]:
+        """Each of our own certificates by name, and when it expires (µs UTC). Reads a file."""
+        named = [
+            ("root CA", self._root.certificate),
+            ("vehicle CA", self._vehicle_ca.certificate),
+            ("server CA", self._server_ca.certificate),
+        ]
+        if self.server_file.exists():
+            named.append(("doors", Certified.from_pem(self.server_file.read_bytes()).certificate))
+        return [(name, _end_us(certificate)) for name, certificate in named]
+
     @property
     def account_key(self) -> bytes:
         """The key under which the registry hashes passwords."""

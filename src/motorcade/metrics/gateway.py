@@ -10,12 +10,13 @@ from motorcade.gateway.intake import Intake
 from motorcade.gateway.mqtt.door import MqttDoor
 from motorcade.gateway.telemetry.door import TelemetryDoor
 from motorcade.log.writer import EmbeddedWriter
-from motorcade.metrics.figures import Figure
+from motorcade.metrics.figures import Figure, spread
 from motorcade.metrics.lanes import lane_checks, lane_figures
 from motorcade.metrics.process import process_figures
 from motorcade.metrics.report import Report
 
 _PREFIX = "motorcade_gateway_"
+ACK_DURATION = f"{_PREFIX}ack_duration_seconds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +102,7 @@ def _intake_figures(lane: str, intake: Intake) -> list[Figure]:
         _figure("staging_fill_ratio", intake.fill_ratio, lane),
         _figure("paused", int(intake.paused), lane),
         _figure("pauses_total", intake.pauses, lane),
+        Figure(ACK_DURATION, spread(intake.ack_s), [lane]),
     ]
 
 

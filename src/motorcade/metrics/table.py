@@ -30,6 +30,7 @@ GATEWAY: Final = (
     Metric("motorcade_gateway_messages_sent_total", C, "", "Messages written to MQTT clients.", ("door",)),
     Metric("motorcade_gateway_received_bytes_total", C, "B", "Bytes read from sockets, after TLS.", ("door",)),
     Metric("motorcade_gateway_acks_total", C, "", "Acknowledgements written: each after its commit.", ("door",)),
+    Metric("motorcade_gateway_ack_duration_seconds", H, "s", "From the oldest record of a commit until its acks may leave, for each record.", ("lane",)),
     Metric("motorcade_gateway_refusals_total", C, "", "Connections, packets and records refused, by reason.", ("door", "reason")),
     Metric("motorcade_gateway_staging_records", G, "", "Records in the open buffer, not yet handed to the log.", ("lane",)),
     Metric("motorcade_gateway_staging_fill_ratio", G, "1", "How full that buffer is, by records or bytes.", ("lane",)),

@@ -15,6 +15,7 @@ from motorcade.identity.port import (
     ADMIN_SUBJECT,
     FIRST_PARTY,
     OWNER_SUBJECT,
+    ROLES,
     VIEWER,
     AccessToken,
 )
@@ -31,6 +32,11 @@ def role_of(access: AccessToken, registered: RoleOf) -> str:
     if access.subject in (OWNER_SUBJECT, ADMIN_SUBJECT):
         return ADMIN
     return registered(access.subject)
+
+
+def is_at_least(role: str, needed: str) -> bool:
+    """Whether somebody of this role, "" for none, may do what `needed` may."""
+    return not needed or (role in ROLES and ROLES.index(role) >= ROLES.index(needed))
 
 
 def scopes_of(role: str, asked: tuple[str, ...]) -> tuple[str, ...]:
