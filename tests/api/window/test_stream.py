@@ -149,7 +149,7 @@ def test_many_in_view_come_as_density_that_sums_to_them(tmp_path: Path) -> None:
 
 
 def test_cars_beyond_the_bandwidth_come_with_the_next_frames(tmp_path: Path) -> None:
-    room = 24 + 26  # one car per frame, at 4 Hz
+    room = 24 + 22  # one car per frame, at 4 Hz
     with fleet(tmp_path, f"dashboard.viewer_bytes_per_s_max={4 * room}") as (platform, live):
         for token in TOKENS:
             tell(platform, live, token, **BERLIN, gear="P")

@@ -1,20 +1,18 @@
 """The stream's binary frames: columns in, bytes out. No IO. `docs/protocols/dashboard.md` §3."""
 
 import struct
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from motorcade.api.window.index import Cells
+from motorcade.api.window.kernels import write_cars
 
 CARS, DENSITY, VERSION = 1, 2, 1
 FORGET: Final = 1  # flags of a frame: what was sent before is void
-NO_POSITION, GONE, MATCHES = 1, 2, 4  # flags of a car
 HEADER: Final = struct.Struct("<BBHIqQ")
-CAR_BYTES: Final = 26
-AGE_MS_MAX: Final = 0xFFFF_FFFF
+CAR_BYTES: Final = 22
+_FORMS: Final = ("<u4", "<i4", "<i4", "<u4", "<u2", "<u2", "u1", "u1")  # of a car's columns
 _CELLS_SHORT_MAX: Final = 0xFFFF
 
 
@@ -63,39 +61,45 @@ def encode_cars(
     wire: Wire,
     slots: npt.NDArray[np.int64],
     gone: npt.NDArray[np.uint8],
-    matches: npt.NDArray[np.bool_],
-    ages_ms: npt.NDArray[np.int64],
+    wanted: npt.NDArray[np.uint8],
+    found: npt.NDArray[np.uint8],
+    placed_us: npt.NDArray[np.int64],
 ) -> bytes:
-    """A frame of these cars; the columns besides `wire` are by their order in `slots`.
+    """A frame of these cars. `gone` is by their order in `slots`, `wanted` by state, `found` (which
+    cars a search finds; empty: all) and `placed_us` by slot.
 
     Of a car that is gone, nothing but that is told.
     """
-    here = gone == 0
-    flags = np.where(here, np.where(matches, MATCHES, 0), GONE)
-    flags |= np.where((wire.placed[slots] != 0) & here, 0, NO_POSITION)
-    columns = (
-        slots.astype("<u4"),
-        (wire.lon[slots] * here).astype("<i4"),
-        (wire.lat[slots] * here).astype("<i4"),
-        (np.clip(ages_ms, 0, AGE_MS_MAX) * here).astype("<u4"),
-        (wire.speed[slots] * here).astype("<u2"),
-        np.where(here, wire.heading[slots], 65535).astype("<u2"),
-        (wire.state[slots] * here).astype("u1"),
-        flags.astype("u1"),
-    )
-    return b"".join((stamp.head(CARS, len(slots)), *(column.tobytes() for column in columns)))
+    count = len(slots)
+    frame = np.empty(HEADER.size + CAR_BYTES * count, np.uint8)
+    frame[: HEADER.size] = np.frombuffer(stamp.head(CARS, count), np.uint8)
+    columns, place = [], HEADER.size
+    for form in _FORMS:
+        end = place + int(form[-1]) * count
+        columns.append(frame[place:end].view(form))
+        place = end
+    about = wanted, found, tuple(columns)
+    write_cars(slots, gone, tuple(wire), placed_us, stamp.at_us, *about)
+    return frame.tobytes()
 
 
-def encode_density(stamp: Stamp, cells: "Cells") -> bytes:
-    """A frame of these cells."""
-    size, turn = cells.size, 3_600_000_000
-    lon = (cells.columns * size + size // 2 + turn // 2) % turn - turn // 2
-    lat = np.clip(cells.rows * size + size // 2, -900_000_000, 900_000_000)
+def encode_cells(
+    size: int,
+    rows: npt.NDArray[np.int64],
+    columns: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+) -> bytes:
+    """A density frame's columns: of cells of `size` (1e-7 degrees) by row and column, their cars by
+    state.
+    """
+    turn = 3_600_000_000
+    lon = (columns * size + size // 2 + turn // 2) % turn - turn // 2
+    lat = np.clip(rows * size + size // 2, -900_000_000, 900_000_000)
     told = (
         lon.astype("<i4"),
         lat.astype("<i4"),
         np.full(len(lon), size, "<u4"),
-        cells.counts.sum(axis=1).astype("<u4"),
-        np.minimum(cells.counts, _CELLS_SHORT_MAX).astype("<u2"),
+        counts.sum(axis=1).astype("<u4"),
+        np.minimum(counts, _CELLS_SHORT_MAX).astype("<u2"),
     )
-    return b"".join((stamp.head(DENSITY, len(lon)), *(column.tobytes() for column in told)))
+    return b"".join(column.tobytes() for column in told)

@@ -4,55 +4,38 @@ Cells of one size over the world, row by row: what a view overlaps is one run of
 per row. And density: cars by cell and state, made once per tick and size for all who look alike.
 """
 
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from motorcade.api.window.frames import Wire
+from motorcade.api.window.frames import Wire, encode_cells
+from motorcade.api.window.kernels import find_in_view, sort_by_cell
 
 CELL: Final = 500_000  # 1e-7 degrees: some 5 km
 COLUMNS: Final = 3_600_000_000 // CELL + 1
-ROWS_MAX: Final = 400  # a taller view looks at every car
-WEST, SOUTH = -1_800_000_000, -900_000_000
 STATES: Final = 7
 Slots = npt.NDArray[np.int64]
 Bounds = tuple[int, int, int, int]
 """West, south, east, north, 1e-7 degrees; west > east: across 180."""
 
 
-@dataclass(frozen=True, slots=True)
 class Index:
-    """Slots of cars with a position, by cell."""
+    """Slots of cars with a position, by cell. For one thread."""
 
-    slots: Slots
-    keys: npt.NDArray[np.int32]  # of `slots`, ascending
+    def __init__(self, wire: Wire) -> None:
+        room = len(wire.lon)
+        slots, keys = np.empty(room, np.int64), np.empty(room, np.int32)
+        count = sort_by_cell(wire.lon, wire.lat, wire.placed, CELL, COLUMNS, slots, keys)
+        self._slots, self._keys = slots[:count], keys[:count]
+        self._found = np.empty(count, np.int64)
 
-    @staticmethod
-    def of(wire: Wire) -> "Index":
-        slots = np.flatnonzero(wire.placed)
-        rows = (wire.lat[slots].astype(np.int64) - SOUTH) // CELL
-        keys = rows * COLUMNS + (wire.lon[slots].astype(np.int64) - WEST) // CELL
-        keys = keys.astype(np.int32)
-        order = np.argsort(keys)
-        return Index(slots[order], keys[order])
-
-    def near(self, bounds: Bounds) -> Slots:
-        """The cars in the cells that overlap these bounds, and perhaps more."""
-        west, south, east, north = bounds
-        rows = np.arange((south - SOUTH) // CELL, (north - SOUTH) // CELL + 1)
-        if len(rows) > ROWS_MAX:
-            return self.slots
-        left, right = (west - WEST) // CELL, (east - WEST) // CELL
-        runs = [(left, right)] if west <= east else [(left, COLUMNS - 1), (0, right)]
-        pieces = []
-        for first, last in runs:
-            begins = np.searchsorted(self.keys, (rows * COLUMNS + first).astype(np.int32))
-            ends = np.searchsorted(self.keys, (rows * COLUMNS + last).astype(np.int32), "right")
-            runs_found = zip(begins, ends, strict=True)
-            pieces += [self.slots[begin:end] for begin, end in runs_found if end > begin]
-        return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
+    def in_view(self, bounds: Bounds, wire: Wire, shown: npt.NDArray[np.uint8]) -> Slots:
+        """Which of the cars that are `shown` lie in the bounds; good until the next call."""
+        places = wire.lon, wire.lat
+        sorted_by = self._slots, self._keys
+        count = find_in_view(*sorted_by, bounds, CELL, COLUMNS, places, shown, self._found)
+        return self._found[:count]
 
 
 def inside(wire: Wire, slots: Slots, bounds: Bounds) -> npt.NDArray[np.bool_]:
@@ -82,26 +65,33 @@ class Cells(NamedTuple):
         rows = keys // width
         return Cells(size, rows, keys - rows * width - (width >> 1), counts.reshape(-1, STATES))
 
-    def within(self, bounds: Bounds, wanted: tuple[int, ...]) -> "Cells":
-        """Those that overlap the bounds, with the cars in `wanted` states (1 by index)."""
-        west, south, east, north = bounds
-        first, last = west // self.size, east // self.size
-        if west <= east:
+    def part(self, area: Bounds, wanted: tuple[int, ...]) -> "Part":
+        """Those in an area of whole cells, with the cars in `wanted` states (1 by index)."""
+        first, low, last, high = area
+        if first <= last:
             good = (self.columns >= first) & (self.columns <= last)
+            inner = (self.columns > first) & (self.columns < last)
         else:
             good = (self.columns >= first) | (self.columns <= last)
-        good &= (self.rows >= south // self.size) & (self.rows <= north // self.size)
+            inner = (self.columns > first) | (self.columns < last)
+        good &= (self.rows >= low) & (self.rows <= high)
+        inner &= (self.rows > low) & (self.rows < high)
+        count_inner = int(self.counts[inner].sum())
         counts = self.counts * np.array(wanted, np.int64)
         good &= counts.any(axis=1)
-        return Cells(self.size, self.rows[good], self.columns[good], counts[good])
+        body = encode_cells(self.size, self.rows[good], self.columns[good], counts[good])
+        return Part(count_inner, int(np.count_nonzero(good)), body)
 
-    def count_inner(self, bounds: Bounds) -> int:
-        """How many cars stand in cells that lie whole inside the bounds: at least so many do."""
-        west, south, east, north = bounds
-        first, last = west // self.size, east // self.size
-        if west <= east:
-            good = (self.columns > first) & (self.columns < last)
-        else:
-            good = (self.columns > first) | (self.columns < last)
-        good &= (self.rows > south // self.size) & (self.rows < north // self.size)
-        return int(self.counts[good].sum())
+
+class Part(NamedTuple):
+    """The density of an area, as it is sent."""
+
+    count_inner: int  # cars, of any state, in cells that are not at its edge
+    cells: int
+    body: bytes  # of the frame
+
+
+def area_of(bounds: Bounds, size: int) -> Bounds:
+    """The cells that overlap the bounds: first column, first row, last column, last row."""
+    west, south, east, north = bounds
+    return west // size, south // size, east // size, north // size

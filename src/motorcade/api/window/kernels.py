@@ -1,10 +1,17 @@
-"""Kernels of the fleet stream: what changed since the last tick. Positions are 1e-7 degrees."""
+"""Kernels of the fleet stream: what changed since the last tick, who stands where, what is due to a
+viewer, its frame. Positions are 1e-7 degrees.
+"""
 
 import numpy as np
 
 from motorcade.compiled import kernel
 
 UNKNOWN_HEADING = 65535
+DIGIT_BITS = 13  # of a key, sorted at once: two digits are a key
+WEST, SOUTH = -1_800_000_000, -900_000_000
+FRESH, STALE, SEEN = 1, 2, 4  # what a page holds of a car: the newest, an older one; a mark
+NO_POSITION, GONE, MATCHES = 1, 2, 4  # flags of a car
+AGE_MS_MAX = 0xFFFF_FFFF
 
 
 @kernel
@@ -38,6 +45,143 @@ def refresh(fleet, wire, changed, tick):
         changed[slot] = tick
 
 
+@kernel
+def sort_by_cell(lon, lat, placed, cell, columns, slots, keys):
+    """The slots with a position, ascending by the cell they are in; how many.
+
+    A cell's key is its row, from the south, times `columns` plus its column, from the west; below
+    2**26. slots i8, keys i4, written: each as long as the fleet.
+    """
+    mask = (1 << DIGIT_BITS) - 1
+    low, high = np.zeros(mask + 2, np.int64), np.zeros(mask + 2, np.int64)
+    some_slots, some_keys = np.empty_like(slots), np.empty_like(keys)
+    count = 0
+    for slot in range(len(lon)):
+        if placed[slot] == 0:
+            continue
+        row = (np.int64(lat[slot]) - SOUTH) // cell
+        key = row * columns + (np.int64(lon[slot]) - WEST) // cell
+        slots[count], keys[count] = slot, key
+        low[(key & mask) + 1] += 1
+        high[(key >> DIGIT_BITS) + 1] += 1
+        count += 1
+    for digit in range(mask + 1):
+        low[digit + 1] += low[digit]
+        high[digit + 1] += high[digit]
+    for index in range(count):
+        place = low[keys[index] & mask]
+        low[keys[index] & mask] += 1
+        some_slots[place], some_keys[place] = slots[index], keys[index]
+    for index in range(count):
+        place = high[some_keys[index] >> DIGIT_BITS]
+        high[some_keys[index] >> DIGIT_BITS] += 1
+        slots[place], keys[place] = some_slots[index], some_keys[index]
+    return count
+
+
+@kernel
+def find_in_view(slots, keys, bounds, cell, columns, wire, shown, found):
+    """The slots, of those sorted, that are shown and lie in the bounds; how many.
+
+    bounds: west, south, east, north; west > east: across 180. wire: (lon i4, lat i4).
+    found i8, written: as long as `slots`.
+    """
+    west, south, east, north = bounds
+    lon, lat = wire
+    count = 0
+    left, right = (west - WEST) // cell, (east - WEST) // cell
+    first_row, last_row = (south - SOUTH) // cell, (north - SOUTH) // cell
+    whole = west <= east and left == 0 and right == columns - 1
+    end = 0
+    row = first_row
+    while row <= last_row:
+        for part in range(1 if west <= east else 2):
+            if whole:  # all columns: the rows are one run
+                first, last = row * columns, (last_row + 1) * columns - 1
+            elif west <= east:
+                first, last = row * columns + left, row * columns + right
+            elif part == 0:
+                first, last = row * columns, row * columns + right
+            else:
+                first, last = row * columns + left, (row + 1) * columns - 1
+            begin, beyond = end, len(keys)
+            while begin < beyond:
+                middle = (begin + beyond) >> 1
+                if keys[middle] < first:
+                    begin = middle + 1
+                else:
+                    beyond = middle
+            end = begin
+            while end < len(keys) and keys[end] <= last:
+                slot = slots[end]
+                end += 1
+                if shown[slot] == 0 or lat[slot] < south or lat[slot] > north:
+                    continue
+                if west <= east:
+                    here = west <= lon[slot] <= east
+                else:
+                    here = lon[slot] >= west or lon[slot] <= east
+                if here:
+                    found[count] = slot
+                    count += 1
+        row = last_row + 1 if whole else row + 1
+    return count
+
+
+@kernel
+def pick_due(visible, changed, since, room, held, holding, picked, gone):
+    """Which cars a page is to hear of: how many. They count as held if there is room for them all.
+
+    Due is what is visible and not held as it is (`changed` after the tick `since`), and, with
+    `gone` 1, what is held and visible no more. held u1 by slot; holding i8: the slots in it that
+    are not 0; picked i8, gone u1, written: as long as visible and holding together.
+    """
+    due = 0
+    for slot in visible:
+        if held[slot] != FRESH or changed[slot] > since:
+            picked[due], gone[due] = slot, 0
+            due += 1
+        held[slot] |= SEEN
+    count = due
+    for slot in holding:
+        if held[slot] & SEEN == 0:
+            picked[count], gone[count] = slot, 1
+            count += 1
+    for slot in visible:
+        held[slot] &= ~SEEN
+    if count <= room:
+        for slot in visible:
+            held[slot] = FRESH
+        for index in range(due, count):
+            held[picked[index]] = 0
+    return count
+
+
+@kernel
+def write_cars(slots, gone, wire, placed_us, at_us, wanted, found, columns):
+    """Write a frame's columns, in their order in `slots`. Of a car that is gone, only that.
+
+    wire: as in `refresh`. wanted u1 by state; found u1 by slot, empty: all. columns: (slot u4, lon
+    i4, lat i4, age ms u4, speed u2, heading u2, state u1, flags u1), written.
+    """
+    lons, lats, speeds, headings, states, placed = wire
+    numbers, lon, lat, age, speed, heading, state, flags = columns
+    for index in range(len(slots)):
+        slot = slots[index]
+        numbers[index] = slot
+        if gone[index] != 0:
+            lon[index], lat[index], age[index], speed[index], state[index] = 0, 0, 0, 0, 0
+            heading[index], flags[index] = UNKNOWN_HEADING, GONE
+            continue
+        lon[index], lat[index] = lons[slot], lats[slot]
+        age[index] = min(max((at_us - placed_us[slot]) // 1_000, 0), AGE_MS_MAX)
+        speed[index], heading[index], state[index] = speeds[slot], headings[slot], states[slot]
+        told = NO_POSITION if placed[slot] == 0 else 0
+        if wanted[states[slot]] != 0 and (len(found) == 0 or found[slot] != 0):
+            told |= MATCHES
+        flags[index] = told
+
+
 def warm() -> None:
     """Compile on production types."""
     real, places = np.zeros(1), np.zeros(1, np.int32)
@@ -45,3 +189,10 @@ def warm() -> None:
     words = np.zeros(1, np.uint16)
     wire = (places, places.copy(), words, words.copy(), flags.copy(), flags.copy())
     refresh((real, real, real, real, flags), wire, ticks, 1)
+    slots, world = np.zeros(1, np.int64), (WEST, SOUTH, -WEST, -SOUTH)
+    sort_by_cell(places, places, flags, 500_000, 7_201, slots, places.copy())
+    find_in_view(slots, places, world, 500_000, 7_201, (places, places), flags, slots.copy())
+    pick_due(slots, ticks, 0, 1, flags.copy(), slots[:0], slots.copy(), flags.copy())
+    ages, told = np.zeros(1, np.uint32), (words.copy(), words.copy(), flags.copy(), flags.copy())
+    columns = (ages.copy(), places.copy(), places.copy(), ages, *told)
+    write_cars(slots, flags, wire, ticks, 0, np.zeros(7, np.uint8), flags[:0], columns)

@@ -5,8 +5,8 @@ vehicles, so what depends on them is made once per kind and tick, not per viewer
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from motorcade.api.ground import snapped
 from motorcade.api.sight import within
 from motorcade.api.window.frames import Wire
-from motorcade.api.window.index import Bounds, Cells, Index, Slots, inside
+from motorcade.api.window.index import Bounds, Cells, Index, Part, Slots, area_of, inside
 from motorcade.api.window.kernels import UNKNOWN_HEADING, refresh
 from motorcade.api.window.roster import Roster
 from motorcade.events import VehicleToken
@@ -81,8 +81,10 @@ class Picture:
     columns: FleetColumns | None = None
     wire: Wire = field(default_factory=lambda: Wire.of(0))
     changed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    index: Index = field(default_factory=lambda: Index.of(Wire.of(0)))
+    index: Index = field(default_factory=lambda: Index(Wire.of(0)))
+    _kinds: dict[Looker, Looker] = field(default_factory=dict)
     _cells: dict[tuple[Looker, int], Cells] = field(default_factory=dict)
+    _parts: dict[Any, Part] = field(default_factory=dict)
     _scenes: dict[Looker, Scene] = field(default_factory=dict)
     _masks: dict[Looker, tuple[int, Flags, int]] = field(default_factory=dict)
     _limits: Mapping[int, Limits] = field(default_factory=dict)
@@ -107,34 +109,58 @@ class Picture:
         fleet = (columns.latitude, columns.longitude, columns.speed_mps, columns.heading_deg)
         refresh((*fleet, columns.state), tuple(self.wire), self.changed, self.tick)
         self.columns = columns
-        self.index = Index.of(self.wire)
-        self._scenes.clear()
-        self._cells.clear()
+        self.index = Index(self.wire)
+        for made in (self._kinds, self._scenes, self._cells, self._parts):
+            made.clear()
 
     def in_view(self, scene: Scene, bounds: Bounds) -> Slots:
-        """The cars that this scene shows inside the bounds, in no order."""
-        near = self.index.near(bounds)
-        if len(scene.moved):
-            near = np.union1d(near, scene.moved)
-        near = near[scene.shown[near] != 0]
-        visible: Slots = near[inside(scene.wire, near, bounds)]
-        return visible
+        """The cars that this scene shows inside the bounds, in no order; good until the next call
+        or tick."""
+        if not len(scene.moved):
+            return self.index.in_view(bounds, scene.wire, scene.shown)
+        shown = scene.shown.copy()
+        shown[scene.moved] = 0
+        moved = scene.moved[scene.shown[scene.moved] != 0]
+        moved = moved[inside(scene.wire, moved, bounds)]
+        return np.concatenate((self.index.in_view(bounds, scene.wire, shown), moved))
 
-    def cells(self, looker: Looker, size: int) -> Cells:
-        """All that they see, by cells of this size; made once per tick."""
-        cells = self._cells.get((looker, size))
-        if cells is None:
-            scene = self.scene(looker)
-            cells = Cells.of(scene.wire, np.flatnonzero(scene.shown), size)
-            self._cells[looker, size] = cells
-        return cells
+    def density(self, looker: Looker, size: int, bounds: Bounds, wanted: tuple[int, ...]) -> Part:
+        """What they see in these bounds, by cells of this size; made once per tick for all who
+        look at the same cells."""
+        kind, area = self._kind(looker), area_of(bounds, size)
+        key = kind, size, area, wanted
+        part = self._parts.get(key)
+        if part is None:
+            cells = self._cells.get((kind, size))
+            if cells is None:
+                scene = self.scene(kind)
+                cells = Cells.of(scene.wire, np.flatnonzero(scene.shown), size)
+                self._cells[kind, size] = cells
+            part = self._parts[key] = cells.part(area, wanted)
+        return part
 
     def scene(self, looker: Looker) -> Scene:
-        """What they see now; made once per tick."""
-        scene = self._scenes.get(looker)
+        """What they see now; made once per tick and kind."""
+        kind = self._kind(looker)
+        scene = self._scenes.get(kind)
         if scene is None:
-            scene = self._scenes[looker] = self._make(looker)
+            scene = self._scenes[kind] = self._make(kind)
         return scene
+
+    def _kind(self, looker: Looker) -> Looker:
+        """One for all who see the same: who sees every vehicle and owns none of those whose owners
+        keep something back is nobody in particular."""
+        kind = self._kinds.get(looker)
+        if kind is None:
+            kind = looker
+            if looker.sees_all:
+                slots = (self.roster.slot_of.get(vehicle_id, -1) for vehicle_id in self._limits)
+                limited = (self.roster.vehicles[slot] for slot in slots if slot >= 0)
+                owns = any(one is not None and one.owner == looker.subject for one in limited)
+                subject = looker.subject if owns else ""
+                kind = replace(looker, subject=subject, driven=frozenset())
+            self._kinds[looker] = kind
+        return kind
 
     def _make(self, looker: Looker) -> Scene:
         serial, known, absent = self._masks.get(looker, (-1, self.roster.known, 0))

@@ -1,7 +1,9 @@
 """All open streams of pages: one look at the fleet per tick for all of them, and how they end.
 
 The looking and the making of frames run in one thread of their own, so neither holds up a command
-(P6). A viewer whose page has not taken its last frame gets none until it has: nothing is kept up.
+(P6). Viewers of one rate are due together, so that the fleet is looked at as often as one of them
+is shown it; they are served a few at a time, between which the loop does other things. A viewer
+whose page has not taken its last frame gets none until it has: nothing is kept up.
 """
 
 import asyncio
@@ -27,6 +29,7 @@ from motorcade.state.errors import PastError
 from motorcade.state.port import Past, PastView
 
 COUNTS_S: Final = 1.0  # counts are told at most so often
+AT_ONCE: Final = 16  # frames that go to the loop together: sending so many takes some milliseconds
 _JSON: Final = msgspec.json.Encoder()
 _log = structlog.get_logger()
 
@@ -246,12 +249,15 @@ class Viewers:
             ready = [seat for seat in self._seats if seat.ready and seat.replay is None]
             due = [seat for seat in ready if seat.due_s <= now_s]
             if due:
-                fresh = now_s - looked_s >= 0.9 / self._config.rate_max_hz
-                looked_s = now_s if fresh else looked_s
-                told = await loop.run_in_executor(self._thread, self._make, due, now_s, fresh)
-                for seat, frames in told:
-                    if frames:
-                        seat.put(frames)
+                if now_s - looked_s >= 0.9 / max(seat.rate_hz for seat in ready):
+                    looked_s = now_s
+                    await loop.run_in_executor(self._thread, self._look)
+                for first in range(0, len(due), AT_ONCE):
+                    some = due[first : first + AT_ONCE]
+                    told = await loop.run_in_executor(self._thread, self._make, some, now_s)
+                    for seat, frames in told:
+                        if frames:
+                            seat.put(frames)
                 self.ticks += 1
             await self._rest(now_s)
 
@@ -263,15 +269,15 @@ class Viewers:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._hurry.wait(), wait_s)
 
-    def _make(
-        self, due: list[Seat], now_s: float, fresh: bool
-    ) -> list[tuple[Seat, list[bytes | str]]]:
-        """In the thread: a look at the fleet, and the frames of who is due."""
-        if fresh or self._picture.columns is None:
-            try:
-                self._picture.take(self._clock.now_us())
-            except RegistryError as error:  # they see what there was; next time it is asked again
-                _log.warning("fleet_not_read", error=str(error))
+    def _look(self) -> None:
+        """In the thread: a look at the fleet."""
+        try:
+            self._picture.take(self._clock.now_us())
+        except RegistryError as error:  # they see what there was; next time it is asked again
+            _log.warning("fleet_not_read", error=str(error))
+
+    def _make(self, due: list[Seat], now_s: float) -> list[tuple[Seat, list[bytes | str]]]:
+        """In the thread: the frames of who is due."""
         return [(seat, self._frames(seat, self._picture, now_s)) for seat in due]
 
     def _frames(self, seat: Seat, picture: Picture, now_s: float) -> list[bytes | str]:
@@ -284,7 +290,7 @@ class Viewers:
 
     def _made(self, seat: Seat, picture: Picture, now_s: float) -> list[bytes | str]:
         since_s = min(now_s - seat.made_s, 1 / seat.rate_hz)
-        seat.made_s, seat.due_s = now_s, now_s + 1 / seat.rate_hz
+        seat.made_s, seat.due_s = now_s, (math.floor(now_s * seat.rate_hz) + 1) / seat.rate_hz
         room_bytes = int(self._config.viewer_bytes_per_s_max * since_s)
         frames: list[bytes | str] = []
         if now_s >= seat.counts_due_s:

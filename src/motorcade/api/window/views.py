@@ -1,8 +1,9 @@
 """What one viewer looks at, and the frames that bring their page up to date. No IO, no clock.
 
-A viewer holds a flag per slot: not held, held, held but older than what there is. What does not fit
-into a frame is left for the next one, which begins where this one ended: everybody gets their turn,
-and nothing is kept up for a page that reads slowly.
+A viewer holds a flag per slot (not held, held, held but older than what there is) and the slots
+that it holds, so that a frame costs what is in view, not what the fleet is. What does not fit into
+a frame is left for the next one, which begins where this one ended: everybody gets their turn, and
+nothing is kept up for a page that reads slowly.
 """
 
 import math
@@ -11,17 +12,16 @@ from typing import Any, Final
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from motorcade.api.window.frames import (
     CAR_BYTES,
+    DENSITY,
     HEADER,
     Stamp,
-    Wire,
     encode_cars,
-    encode_density,
 )
-from motorcade.api.window.index import Cells, Slots
+from motorcade.api.window.index import Cells, Slots, area_of
+from motorcade.api.window.kernels import FRESH, STALE, pick_due
 from motorcade.api.window.picture import E7, Flags, Looker, Picture, Scene
 from motorcade.config import DashboardConfig
 from motorcade.state.columns import STATES
@@ -33,7 +33,8 @@ MARGIN: Final = 0.1  # of the view, around it: who pans a little sees cars at on
 QUERY_CHARACTERS_MAX: Final = 100
 ZOOM_MAX: Final = 24.0
 _TURN: Final = 360 * E7
-FRESH, STALE = 1, 2  # what a page holds of a car: the newest, or an older one
+_NO_SLOTS: Final = np.zeros(0, np.int64)
+_NO_FLAGS: Final = np.zeros(0, np.uint8)
 
 
 class ViewError(ValueError):
@@ -136,6 +137,7 @@ class Viewer:
     _since: int = 0
     _next: int = 0
     _held: Flags = field(default_factory=lambda: np.zeros(0, np.uint8))
+    _holding: Slots = field(default_factory=lambda: _NO_SLOTS)  # those of `_held` that are not 0
     _forget: bool = False  # the next frame says that all is void
     _dense: bool = False
     _cells: Any = None  # what the density that was sent was made of
@@ -174,24 +176,22 @@ class Viewer:
         scene = picture.scene(self.looker)
         self._prepare(picture, view)
         if self._dense:  # mostly for sure so still, without a look at each car
-            cells = picture.cells(self.looker, view.cell_size)
-            if cells.count_inner(view.bounds) > self.config.view_cars_max:
+            part = picture.density(self.looker, view.cell_size, view.bounds, view.states)
+            if part.count_inner > self.config.view_cars_max:
                 return self._density(picture, scene, view)
         visible = picture.in_view(scene, view.bounds)
         if len(visible) > self.config.view_cars_max:
-            self._since = picture.tick
             return self._density(picture, scene, view)
         if self._dense:  # fewer now: cars again, from the beginning
             self._dense, self._cells, self._forget = False, None, True
-            self._held[:] = 0
         room = max(1, (room_bytes - HEADER.size) // CAR_BYTES)
         slots, gone = self._pick(picture, visible, room)
         if not len(slots) and not self._forget:
             return None
-        ages_ms = (columns.at_us - columns.placed_us[slots]) // 1_000
-        matches = self._matches(picture, view, scene.wire, slots)
+        wanted = np.array(view.states, np.uint8)
+        found = self._find(picture, view.query) if view.query else _NO_FLAGS
         stamp = self._stamp(columns.at_us)
-        return encode_cars(stamp, scene.wire, slots, gone, matches, ages_ms)
+        return encode_cars(stamp, scene.wire, slots, gone, wanted, found, columns.placed_us)
 
     def _pick(self, picture: Picture, visible: Slots, room: int) -> tuple[Slots, Flags]:
         """Which cars are due, at most `room`, and which of them are gone; they count as sent.
@@ -199,25 +199,25 @@ class Viewer:
         Due is what is visible and new to the page, changed since, or left over, and what it holds
         and is visible no more.
         """
-        held = self._held
-        due = visible[(held[visible] != FRESH) | (picture.changed[visible] > self._since)]
-        self._since = picture.tick
-        away = held != 0
-        away[visible] = False
-        gone = np.flatnonzero(away)
-        slots = np.concatenate((gone, due))
-        is_gone = np.zeros(len(slots), np.uint8)
-        is_gone[: len(gone)] = 1
-        if len(slots) > room:  # in turn: from where the last frame ended
-            order = np.argsort(slots)
-            order = np.roll(order, -int(np.searchsorted(slots[order], self._next)))
-            slots, is_gone = slots[order], is_gone[order]
-            left = slots[room:]
-            held[left[held[left] != 0]] = STALE
-            self._next = int(left[0])
-            slots, is_gone = slots[:room], is_gone[:room]
-        held[slots] = np.where(is_gone != 0, 0, FRESH)
-        return slots, is_gone
+        held, known = self._held, self._holding
+        slots = np.empty(len(visible) + len(known), np.int64)
+        gone = np.empty(len(slots), np.uint8)
+        since, self._since = self._since, picture.tick
+        count = pick_due(visible, picture.changed, since, room, held, known, slots, gone)
+        slots, gone = slots[:count], gone[:count]
+        if count <= room:
+            self._holding = visible.copy()
+            return slots, gone
+        order = np.argsort(slots)  # in turn: from where the last frame ended
+        order = np.roll(order, -int(np.searchsorted(slots[order], self._next)))
+        slots, gone = slots[order], gone[order]
+        left = slots[room:]
+        held[left[held[left] != 0]] = STALE
+        self._next = int(left[0])
+        slots, gone = slots[:room], gone[:room]
+        held[slots] = np.where(gone != 0, 0, FRESH)
+        self._holding = np.flatnonzero(held)
+        return slots, gone
 
     def _stamp(self, at_us: int) -> Stamp:
         self.serial += 1
@@ -229,18 +229,11 @@ class Viewer:
         if view.filter != self._filter or picture.epoch != self._epoch:
             self._filter, self._epoch = view.filter, picture.epoch
             self._held = np.zeros(len(picture.changed), np.uint8)
+            self._holding = _NO_SLOTS
             self._next, self._dense, self._forget, self._cells = 0, False, True, None
         more = len(picture.changed) - len(self._held)
         if more > 0:
             self._held = np.concatenate((self._held, np.zeros(more, np.uint8)))
-
-    def _matches(
-        self, picture: Picture, view: View, wire: Wire, slots: Slots
-    ) -> npt.NDArray[np.bool_]:
-        wanted = np.array(view.states, np.bool_)[wire.state[slots]]
-        if view.query:
-            wanted &= self._find(picture, view.query)[slots] != 0
-        return wanted
 
     def _find(self, picture: Picture, query: str) -> Flags:
         key = query, picture.roster.serial
@@ -262,17 +255,18 @@ class Viewer:
     def _density(self, picture: Picture, scene: Scene, view: View) -> bytes | None:
         if not self._dense:
             self._dense, self._forget, self._cells = True, True, None
-        self._held[:] = 0
+            self._held[:] = 0
+            self._holding = _NO_SLOTS
+        self._since = picture.tick
         size = view.cell_size
         if view.query:
             found = scene.shown & self._find(picture, view.query)
             cells = Cells.of(scene.wire, np.flatnonzero(found), size)
+            part = cells.part(area_of(view.bounds, size), view.states)
         else:
-            cells = picture.cells(self.looker, size)
-        cells = cells.within(view.bounds, view.states)
-        made_of = tuple(column.tobytes() for column in cells[1:])
-        if (size, made_of) == self._cells and not self._forget:
+            part = picture.density(self.looker, size, view.bounds, view.states)
+        if part.body == self._cells and not self._forget:
             return None
-        self._cells = size, made_of
+        self._cells = part.body
         at_us = picture.columns.at_us if picture.columns is not None else 0
-        return encode_density(self._stamp(at_us), cells)
+        return self._stamp(at_us).head(DENSITY, part.cells) + part.body
