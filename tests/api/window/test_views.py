@@ -1,4 +1,4 @@
-"""A viewer's frames beside what a plain reading of the picture says: random fleets, random views."""
+"""A viewer's frames beside what a plain reading of the picture says, for random fleets."""
 
 import struct
 from types import SimpleNamespace

@@ -12,12 +12,23 @@ CARS, DENSITY, VERSION = 1, 2, 1
 FORGET: Final = 1  # flags of a frame: what was sent before is void
 HEADER: Final = struct.Struct("<BBHIqQ")
 CAR_BYTES: Final = 22
+_RECORD: Final = np.dtype(
+    [
+        *(("changed", "<i8"), ("fix_us", "<i8"), ("lon", "<i4"), ("lat", "<i4")),
+        *(("speed", "<u2"), ("heading", "<u2"), ("state", "u1"), ("placed", "u1")),
+        ("room", "<u2"),
+    ]
+)
 _FORMS: Final = ("<u4", "<i4", "<i4", "<u4", "<u2", "<u2", "u1", "u1")  # of a car's columns
 _CELLS_SHORT_MAX: Final = 0xFFFF
 
 
 class Wire(NamedTuple):
-    """The fleet as it goes over the wire, by slot."""
+    """The fleet as it goes over the wire, by slot.
+
+    The columns lie side by side in memory, a record of 32 bytes for each slot: who makes a frame
+    takes a few cars here and there, and each would cost a miss of the cache per column otherwise.
+    """
 
     lon: npt.NDArray[np.int32]  # 1e-7 degrees
     lat: npt.NDArray[np.int32]
@@ -25,23 +36,26 @@ class Wire(NamedTuple):
     heading: npt.NDArray[np.uint16]  # 1/100 degree; 65535: unknown
     state: npt.NDArray[np.uint8]
     placed: npt.NDArray[np.uint8]  # has a position
+    fix_us: npt.NDArray[np.int64]  # the position's time
+    changed: npt.NDArray[np.int64]  # the tick of the newest change
 
     @staticmethod
     def of(count: int) -> "Wire":
-        short, flags = np.zeros(count, np.uint16), np.zeros(count, np.uint8)
-        places = np.zeros(count, np.int32)
-        return Wire(places, places.copy(), short, short.copy(), flags, flags.copy())
+        records = np.zeros(count, _RECORD)
+        columns: Any = [records[name] for name in Wire._fields]
+        return Wire(*columns)
 
     def copied(self) -> "Wire":
         """One that may be changed."""
-        columns: Any = [column.copy() for column in self]
-        return Wire(*columns)
+        return self.grown(len(self.lon))
 
     def grown(self, count: int) -> "Wire":
-        """The same with room for so many slots."""
-        pairs: Any = zip(self, Wire.of(count - len(self.lon)), strict=True)
-        columns = [np.concatenate(pair) for pair in pairs]
-        return Wire(*columns)
+        """A copy with room for so many slots."""
+        grown = Wire.of(count)
+        pairs: Any = zip(grown, self, strict=True)
+        for column, old in pairs:
+            column[: len(old)] = old
+        return grown
 
 
 class Stamp(NamedTuple):
@@ -63,10 +77,9 @@ def encode_cars(
     gone: npt.NDArray[np.uint8],
     wanted: npt.NDArray[np.uint8],
     found: npt.NDArray[np.uint8],
-    placed_us: npt.NDArray[np.int64],
 ) -> bytes:
     """A frame of these cars. `gone` is by their order in `slots`, `wanted` by state, `found` (which
-    cars a search finds; empty: all) and `placed_us` by slot.
+    cars a search finds; empty: all) by slot.
 
     Of a car that is gone, nothing but that is told.
     """
@@ -78,8 +91,7 @@ def encode_cars(
         end = place + int(form[-1]) * count
         columns.append(frame[place:end].view(form))
         place = end
-    about = wanted, found, tuple(columns)
-    write_cars(slots, gone, tuple(wire), placed_us, stamp.at_us, *about)
+    write_cars(slots, gone, tuple(wire), stamp.at_us, wanted, found, tuple(columns))
     return frame.tobytes()
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from motorcade.api.window.frames import Wire, encode_cells
 from motorcade.api.window.kernels import find_in_view, sort_by_cell
 
-CELL: Final = 500_000  # 1e-7 degrees: some 5 km
+CELL: Final = 200_000  # 1e-7 degrees: some 2 km
 COLUMNS: Final = 3_600_000_000 // CELL + 1
 STATES: Final = 7
 Slots = npt.NDArray[np.int64]

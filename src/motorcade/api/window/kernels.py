@@ -7,7 +7,7 @@ import numpy as np
 from motorcade.compiled import kernel
 
 UNKNOWN_HEADING = 65535
-DIGIT_BITS = 13  # of a key, sorted at once: two digits are a key
+DIGIT_BITS = 14  # of a key, sorted at once: two digits are a key
 WEST, SOUTH = -1_800_000_000, -900_000_000
 FRESH, STALE, SEEN = 1, 2, 4  # what a page holds of a car: the newest, an older one; a mark
 NO_POSITION, GONE, MATCHES = 1, 2, 4  # flags of a car
@@ -15,17 +15,18 @@ AGE_MS_MAX = 0xFFFF_FFFF
 
 
 @kernel
-def refresh(fleet, wire, changed, tick):
+def refresh(fleet, wire, tick):
     """Bring the wire's columns up to date and mark what differs from the last tick.
 
-    fleet: (latitude f8, longitude f8, speed f8 m/s, heading f8 degrees, state u1) by slot.
-    wire: (lon i4, lat i4, speed u2 cm/s, heading u2 1/100 degree, state u1, placed u1);
-    changed i8: the tick of each slot's newest change.
+    fleet: (latitude f8, longitude f8, speed f8 m/s, heading f8 degrees, state u1, time of the
+    position i8) by slot. wire: (lon i4, lat i4, speed u2 cm/s, heading u2 1/100 degree, state u1,
+    placed u1, fix i8, changed i8: the tick of the newest change).
     """
-    latitude, longitude, speed, heading, state = fleet
-    lons, lats, speeds, headings, states, placed = wire
+    latitude, longitude, speed, heading, state, placed_us = fleet
+    lons, lats, speeds, headings, states, placed, fixes, changed = wire
     for slot in range(len(latitude)):
         is_placed = latitude[slot] == latitude[slot]
+        fixes[slot] = placed_us[slot]
         lon, lat = np.int32(0), np.int32(0)
         if is_placed:
             lon = np.int32(np.rint(longitude[slot] * 1e7))
@@ -50,7 +51,7 @@ def sort_by_cell(lon, lat, placed, cell, columns, slots, keys):
     """The slots with a position, ascending by the cell they are in; how many.
 
     A cell's key is its row, from the south, times `columns` plus its column, from the west; below
-    2**26. slots i8, keys i4, written: each as long as the fleet.
+    2**28. slots i8, keys i4, written: each as long as the fleet.
     """
     mask = (1 << DIGIT_BITS) - 1
     low, high = np.zeros(mask + 2, np.int64), np.zeros(mask + 2, np.int64)
@@ -158,13 +159,13 @@ def pick_due(visible, changed, since, room, held, holding, picked, gone):
 
 
 @kernel
-def write_cars(slots, gone, wire, placed_us, at_us, wanted, found, columns):
+def write_cars(slots, gone, wire, at_us, wanted, found, columns):
     """Write a frame's columns, in their order in `slots`. Of a car that is gone, only that.
 
     wire: as in `refresh`. wanted u1 by state; found u1 by slot, empty: all. columns: (slot u4, lon
     i4, lat i4, age ms u4, speed u2, heading u2, state u1, flags u1), written.
     """
-    lons, lats, speeds, headings, states, placed = wire
+    lons, lats, speeds, headings, states, placed, fixes, _ = wire
     numbers, lon, lat, age, speed, heading, state, flags = columns
     for index in range(len(slots)):
         slot = slots[index]
@@ -174,7 +175,7 @@ def write_cars(slots, gone, wire, placed_us, at_us, wanted, found, columns):
             heading[index], flags[index] = UNKNOWN_HEADING, GONE
             continue
         lon[index], lat[index] = lons[slot], lats[slot]
-        age[index] = min(max((at_us - placed_us[slot]) // 1_000, 0), AGE_MS_MAX)
+        age[index] = min(max((at_us - fixes[slot]) // 1_000, 0), AGE_MS_MAX)
         speed[index], heading[index], state[index] = speeds[slot], headings[slot], states[slot]
         told = NO_POSITION if placed[slot] == 0 else 0
         if wanted[states[slot]] != 0 and (len(found) == 0 or found[slot] != 0):
@@ -183,16 +184,17 @@ def write_cars(slots, gone, wire, placed_us, at_us, wanted, found, columns):
 
 
 def warm() -> None:
-    """Compile on production types."""
-    real, places = np.zeros(1), np.zeros(1, np.int32)
-    flags, ticks = np.zeros(1, np.uint8), np.zeros(1, np.int64)
-    words = np.zeros(1, np.uint16)
-    wire = (places, places.copy(), words, words.copy(), flags.copy(), flags.copy())
-    refresh((real, real, real, real, flags), wire, ticks, 1)
-    slots, world = np.zeros(1, np.int64), (WEST, SOUTH, -WEST, -SOUTH)
-    sort_by_cell(places, places, flags, 500_000, 7_201, slots, places.copy())
-    find_in_view(slots, places, world, 500_000, 7_201, (places, places), flags, slots.copy())
-    pick_due(slots, ticks, 0, 1, flags.copy(), slots[:0], slots.copy(), flags.copy())
-    ages, told = np.zeros(1, np.uint32), (words.copy(), words.copy(), flags.copy(), flags.copy())
-    columns = (ages.copy(), places.copy(), places.copy(), ages, *told)
-    write_cars(slots, flags, wire, ticks, 0, np.zeros(7, np.uint8), flags[:0], columns)
+    """Compile on production types: the wire's columns are parts of records."""
+    kinds = ("<i4", "<i4", "<u2", "<u2", "u1", "u1", "<i8", "<i8")
+    record = np.zeros(1, np.dtype([(str(index), kind) for index, kind in enumerate(kinds)]))
+    lon, lat, speed, heading, state, placed, fix, changed = (record[name] for name in "01234567")
+    wire = (lon, lat, speed, heading, state, placed, fix, changed)
+    real, flags, slots = np.zeros(1), np.zeros(1, np.uint8), np.zeros(1, np.int64)
+    refresh((real, real, real, real, flags, slots), wire, 1)
+    keys, world = np.zeros(1, np.int32), (WEST, SOUTH, -WEST, -SOUTH)
+    sort_by_cell(lon, lat, placed, 500_000, 7_201, slots, keys)
+    find_in_view(slots, keys, world, 500_000, 7_201, (lon, lat), flags, slots.copy())
+    pick_due(slots, changed, 0, 1, flags.copy(), slots[:0], slots.copy(), flags.copy())
+    longs, places, words = np.zeros(1, np.uint32), np.zeros(1, np.int32), np.zeros(1, np.uint16)
+    columns = (longs, places, places, longs, words, words, flags.copy(), flags.copy())
+    write_cars(slots, flags, wire, 0, np.zeros(7, np.uint8), flags[:0], columns)

@@ -80,7 +80,6 @@ class Picture:
     roster: Roster = field(init=False)
     columns: FleetColumns | None = None
     wire: Wire = field(default_factory=lambda: Wire.of(0))
-    changed: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     index: Index = field(default_factory=lambda: Index(Wire.of(0)))
     _kinds: dict[Looker, Looker] = field(default_factory=dict)
     _cells: dict[tuple[Looker, int], Cells] = field(default_factory=dict)
@@ -101,13 +100,13 @@ class Picture:
         self._read_limits()
         self.tick += 1
         if epoch != self.epoch:
-            self.epoch, self.wire, self.changed = epoch, Wire.of(0), np.zeros(0, np.int64)
-        count, more = len(columns), len(columns) - len(self.changed)
-        if more > 0:
-            self.wire = self.wire.grown(count)
-            self.changed = np.concatenate((self.changed, np.full(more, self.tick, np.int64)))
+            self.epoch, self.wire = epoch, Wire.of(0)
+        had = len(self.wire.lon)
+        if len(columns) > had:
+            self.wire = self.wire.grown(len(columns))
+            self.wire.changed[had:] = self.tick
         fleet = (columns.latitude, columns.longitude, columns.speed_mps, columns.heading_deg)
-        refresh((*fleet, columns.state), tuple(self.wire), self.changed, self.tick)
+        refresh((*fleet, columns.state, columns.placed_us), tuple(self.wire), self.tick)
         self.columns = columns
         self.index = Index(self.wire)
         for made in (self._kinds, self._scenes, self._cells, self._parts):
@@ -178,7 +177,7 @@ class Picture:
 
     def _nowhere(self) -> Wire:
         """For who may not be told where vehicles are."""
-        blank = Wire.of(len(self.changed))
+        blank = Wire.of(len(self.wire.lon))
         return self.wire._replace(
             lon=blank.lon, lat=blank.lat, placed=blank.placed, heading=blank.heading
         )

@@ -191,7 +191,7 @@ class Viewer:
         wanted = np.array(view.states, np.uint8)
         found = self._find(picture, view.query) if view.query else _NO_FLAGS
         stamp = self._stamp(columns.at_us)
-        return encode_cars(stamp, scene.wire, slots, gone, wanted, found, columns.placed_us)
+        return encode_cars(stamp, scene.wire, slots, gone, wanted, found)
 
     def _pick(self, picture: Picture, visible: Slots, room: int) -> tuple[Slots, Flags]:
         """Which cars are due, at most `room`, and which of them are gone; they count as sent.
@@ -203,7 +203,7 @@ class Viewer:
         slots = np.empty(len(visible) + len(known), np.int64)
         gone = np.empty(len(slots), np.uint8)
         since, self._since = self._since, picture.tick
-        count = pick_due(visible, picture.changed, since, room, held, known, slots, gone)
+        count = pick_due(visible, picture.wire.changed, since, room, held, known, slots, gone)
         slots, gone = slots[:count], gone[:count]
         if count <= room:
             self._holding = visible.copy()
@@ -228,10 +228,10 @@ class Viewer:
         """Make room for new slots; forget all where the page's cars are of another filter."""
         if view.filter != self._filter or picture.epoch != self._epoch:
             self._filter, self._epoch = view.filter, picture.epoch
-            self._held = np.zeros(len(picture.changed), np.uint8)
+            self._held = np.zeros(len(picture.wire.lon), np.uint8)
             self._holding = _NO_SLOTS
             self._next, self._dense, self._forget, self._cells = 0, False, True, None
-        more = len(picture.changed) - len(self._held)
+        more = len(picture.wire.lon) - len(self._held)
         if more > 0:
             self._held = np.concatenate((self._held, np.zeros(more, np.uint8)))
 
