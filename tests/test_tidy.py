@@ -41,6 +41,7 @@ PORTS = {"port", "errors", "topics"}
 OPEN_DOORS = {
     ("state", "streams.dedup"),  # the first operator of every reader is an operator, not an engine
     ("api", "history.buckets"),  # down-sampling is a question of the route's, not an engine's
+    ("api", "history.area"),  # what a question is about
     ("api", "commands"),  # the counter stands before the router; both run in one process
     ("api", "identity.tokens"),  # bearer tokens are checked where they arrive
     ("api", "identity.region"),  # tokens and answers name the same region

@@ -414,6 +414,7 @@ def _history(base: Base) -> "Callable[[], History]":
                     base.config,
                     base.log,
                     lambda: Dedup(base.config.dedup),
+                    base.clock,
                     OsFiles(),
                     lambda path: pyarrow.memory_map(str(path)),
                 )

@@ -305,7 +305,11 @@ class HistoryConfig:
     known_s_max: float = 3_600.0  # a fix so long before a span still says whether it is in a zone
     open_files_max: int = 64  # files kept open for the next question
     queries_max: int = 4  # answered at once; more: 503
+    across_queries_max: int = 2  # ... of them, across vehicles
     query_s_max: float = 20.0  # a question across vehicles is given up after this: 503
+    within_s_max: float = 5.0  # who was in an area is told, as far as found, after this
+    within_vehicles_max: int = 10_000  # told in one answer, the latest
+    area_corners_max: int = 500  # of one question; more: 400
     query_bytes_max: int = 256 << 20  # ... or when it takes more memory
     timeline_vehicles_max: int = 100_000  # the vehicles of one account, in a timeline
 

@@ -255,6 +255,7 @@ class Platform:
             config,
             self.log,
             lambda: Dedup(config.dedup),
+            self.clock,
             OsFiles(),
             lambda path: pa.memory_map(str(path)),
         )

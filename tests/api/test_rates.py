@@ -18,7 +18,7 @@ from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, fetch
 
 PACED = [row for row in RIGHTS.values() if row.pace not in (None, Pace.REGISTRATION)]
 SITES: list[str] = []
-OF_THE_APP = {"/api/2/fleet/timeline"}  # one allowance, whatever the vehicle
+OF_THE_APP = {"/api/2/fleet/timeline", "/api/2/fleet/within"}  # one allowance, whatever the vehicle
 
 
 def rates(**settings: int) -> Rates:

@@ -91,7 +91,7 @@ def test_each_scope_opens_its_routes_and_no_other(platform: Platform, row: Right
         if row.scopes and scope not in row.scopes:
             assert answer.status_code == 403, scope
             assert answer.json()["error"].startswith("Unauthorized missing scopes"), scope
-        elif row.path.endswith("/nearby_charging_sites"):
+        elif row.path.endswith(("/nearby_charging_sites", "/fleet/within")):
             assert answer.json()["error"] == "Unauthorized missing scopes vehicle_location", scope
         elif not row.path.endswith("/command/{name}"):
             # /metrics has nothing behind it in these tests: 500 is past the door too

@@ -64,6 +64,7 @@ class Deployment:
             self.config,
             self.log,
             self._dedup,
+            self.clock,
             self.files,
             self._open_file,
         )

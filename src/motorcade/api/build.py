@@ -74,6 +74,7 @@ from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
 from motorcade.api.window.fleet import FLEET_ROUTES
 from motorcade.api.window.page import PAGE_ROUTES
 from motorcade.api.window.stream import fleet_stream
+from motorcade.api.within import fleet_within
 from motorcade.identity.errors import SecretsError
 from motorcade.registry.errors import RegistryUnavailableError
 
@@ -140,7 +141,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),
-            *(vehicle_history, fleet_timeline),
+            *(vehicle_history, fleet_timeline, fleet_within),
             *(list_drivers, remove_driver, list_invitations, invite),
             *(revoke_invitation, redeem_invitation),
             *(options, subscriptions_eligibility, upgrades_eligibility, warranty),

@@ -119,6 +119,14 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         query={"from_us": _INSTANT, "to_us": _INSTANT, "buckets": whole(1, 10_000)},
         answers=(503,),
     ),
+    ("GET", "/api/2/fleet/within"): Described(
+        query={
+            "area": {"type": "string", "example": "24.9,60.1;25.0,60.1;25.0,60.2"},
+            "from_us": _INSTANT,
+            "to_us": _INSTANT,
+        },
+        answers=(503,),
+    ),
     ("GET", f"{VEHICLE_2}/history"): Described(
         query={
             "signals": {"type": "string", "example": "speed,soc"},

@@ -10,15 +10,18 @@ from typing import Final
 
 import numpy as np
 
+from motorcade.api.ground import DEGREE_M
 from motorcade.api.schedule_data import SCHEDULES
 from motorcade.api.sight import COORDINATES, LOCATION_SIGNALS, OTHERS, Sight
-from motorcade.history.port import Series
+from motorcade.history.port import Series, Values
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.signals.samples import TEXT_BITS, from_bits, present, unavailable
 from motorcade.state.port import SignalValue
 
 AS_THEY_ARE: Final = OTHERS - SCHEDULES
 """Signals that every sight shows as they are."""
+
+ROUNDING: Final = 1e-6  # of a distance, generously
 
 Histories = Mapping[str, Series]
 
@@ -43,6 +46,21 @@ def told(sight: Sight, histories: Histories, coordinates: Histories) -> dict[str
         if name in LOCATION_SIGNALS or name in SCHEDULES
     }
     return answer | _judged(sight, judged, coordinates)
+
+
+def told_places(sight: Sight, latitudes: Values, longitudes: Values) -> tuple[Values, Values]:
+    """Of these fixes in degrees, the places that may be told; NaN in both for none."""
+    latitude, longitude = latitudes.copy(), longitudes.copy()
+    asked = ~(np.isfinite(latitude) & np.isfinite(longitude))
+    for zone in sight.zones:  # so far north or south is so far away: most are told as they are
+        north_deg = np.abs(latitude - zone.latitude_deg)
+        asked |= ~(north_deg > zone.radius_m / DEGREE_M * (1 + ROUNDING))
+    if sight.grid_m:
+        asked[:] = True
+    for at in np.flatnonzero(asked).tolist():
+        told = sight.place((float(latitude[at]), float(longitude[at])))
+        latitude[at], longitude[at] = (np.nan, np.nan) if told is None else told
+    return latitude, longitude
 
 
 class _Told:

@@ -207,6 +207,13 @@ _RIGHTS: Final = (
     Right("GET", f"{VEHICLE_2}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", "/api/2/fleet/timeline", (DEVICE_DATA,), pace=Pace.DATA),
     Right("GET", "/api/2/system", role=VIEWER),
+    Right(
+        "GET",
+        "/api/2/fleet/within",
+        (DEVICE_DATA,),
+        pace=Pace.DATA,
+        note="and `vehicle_location` besides",
+    ),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),

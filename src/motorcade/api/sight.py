@@ -148,7 +148,7 @@ class Sight:
         }
 
     def _schedule_place(self, name: str, said: SignalValue) -> dict[str, SignalValue]:
-        place = self._told(read_place(said.value))
+        place = self.place(read_place(said.value))
         if place is None:
             return {}
         return {name: said._replace(value=f"{place[0]},{place[1]}")}
@@ -158,10 +158,11 @@ class Sight:
         latitude, longitude = values
         if not isinstance(latitude, float) or not isinstance(longitude, float):
             return None
-        return self._told((latitude, longitude))
+        return self.place((latitude, longitude))
 
-    def _told(self, place: Place | None) -> Place | None:
-        """A place as it may be told; `None`: unknown, or in a zone."""
+    def place(self, place: Place | None) -> Place | None:
+        """A place as it may be told; `None`: unknown, or in a zone. Whether any may, `located`
+        says."""
         if place is None or not all(map(math.isfinite, place)):
             return None
         if any(within(zone, place) for zone in self.zones):

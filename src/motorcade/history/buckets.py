@@ -5,12 +5,15 @@ of gears is none. A bucket without values has NaN (numbers) or no place (words),
 """
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from motorcade.history.kernels import bucket_numbers, bucket_words
 from motorcade.history.port import Series, Span, Times, Values
+
+Number = TypeVar("Number", np.int64, np.uint64, np.float64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def numbers_of(series: Series, edges: Times) -> Numbers:
     buckets = len(edges) - 1
     low, high, mean, last = (np.empty(buckets) for _ in range(4))
     count = np.empty(buckets, np.int64)
-    times_us, values = _own(series.time_us), _own(series.value)
+    times_us, values = owned(series.time_us), owned(series.value)
     bucket_numbers(times_us, values, edges, low, high, mean, last, count)
     return Numbers(low, high, mean, last, count)
 
@@ -53,12 +56,12 @@ def words_of(series: Series, edges: Times) -> Words:
     """A signal of texts, enums or booleans in buckets."""
     buckets = len(edges) - 1
     last, count = np.empty(buckets, np.int64), np.empty(buckets, np.int64)
-    bits = _own(series.value).view(np.uint64)
-    bucket_words(_own(series.time_us), bits, edges, last, count)
+    bits = owned(series.value).view(np.uint64)
+    bucket_words(owned(series.time_us), bits, edges, last, count)
     return Words(last, count)
 
 
-def _own(column: npt.NDArray[np.int64] | npt.NDArray[np.float64]) -> npt.NDArray[np.generic]:
+def owned(column: npt.NDArray[Number]) -> npt.NDArray[Number]:
     """Writable and in one piece: a kernel is compiled anew for any other kind of array."""
     if column.flags.writeable and column.flags.c_contiguous:
         return column

@@ -6,10 +6,12 @@ a dictionary, any other is split by bytes: zstd finds more in it then (measured 
 """
 
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -19,7 +21,18 @@ from motorcade.history import index as indices
 from motorcade.history.errors import HistoryDamagedError
 from motorcade.history.files import NewFile, read_file, write_file
 from motorcade.history.index import Index
-from motorcade.history.layout import FIXED, NUMBER, ORDER, RECEIVED, TEXT, TIME, VEHICLE, Rows
+from motorcade.history.layout import (
+    FIXED,
+    LATITUDE,
+    LONGITUDE,
+    NUMBER,
+    ORDER,
+    RECEIVED,
+    TEXT,
+    TIME,
+    VEHICLE,
+    Rows,
+)
 
 GROUP_ROWS: Final = 4_096  # a vehicle's hour at 1 Hz; 16,384 read 2.1 times slower, 18 % smaller
 WIDE_COLUMNS: Final = 64  # a file with more has longer groups: each column costs 100 bytes in each
@@ -57,6 +70,7 @@ class ColumnWriter:
         self._from: list[int] = []
         self._to: list[int] = []
         self._groups = [0]
+        self._extremes: list[npt.NDArray[np.float64]] = []  # by vehicle, see `boxes_of`
         self._file = NewFile(files, path)
         self._parquet: Any = None
 
@@ -81,6 +95,7 @@ class ColumnWriter:
                 np.array(self._from, np.int64),
                 np.array(self._to, np.int64),
                 np.array(self._groups, np.int64),
+                indices.boxes_of(np.array(self._extremes)),
             )
         )
         write_file(self._files, index_path(self._path), packed)
@@ -120,17 +135,21 @@ class ColumnWriter:
         ends = np.append(starts[1:], len(high))
         times = table.column(TIME).to_numpy()
         tokens = []
-        for first, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        extremes = _extremes(table, starts)
+        spans = zip(starts.tolist(), ends.tolist(), extremes, strict=True)
+        for first, end, extreme in spans:
             token = (int(high[first]), int(low[first]))
             tokens.append(unpack_token(*token))
             if self._high and (self._high[-1], self._low[-1]) == token:
                 self._to[-1] = int(times[end - 1])
+                self._extremes[-1] = np.fmin(self._extremes[-1], extreme)
                 continue
             self._high.append(token[0])
             self._low.append(token[1])
             self._first.append(self._groups[-1] + first)
             self._from.append(int(times[first]))
             self._to.append(int(times[end - 1]))
+            self._extremes.append(extreme)
         places = np.repeat(np.arange(len(starts), dtype=np.int32), ends - starts)
         vehicle = pa.DictionaryArray.from_arrays(pa.array(places), pa.array(tokens, pa.string()))
         table = table.add_column(0, VEHICLE, vehicle)
@@ -138,6 +157,17 @@ class ColumnWriter:
             self._parquet = _parquet_writer(self._file, table)
         self._parquet.write_table(table, row_group_size=len(table))
         self._groups.append(self._groups[-1] + len(table))
+
+
+def _extremes(table: pa.Table, starts: Any) -> npt.NDArray[np.float64]:
+    """Of each vehicle, whose rows begin at `starts`: see `boxes_of`."""
+    found = np.full((4, len(starts)), np.nan)
+    for place, name in enumerate((LONGITUDE, LATITUDE)):
+        if name in table.column_names:
+            degrees = table.column(name).to_numpy()
+            found[place] = np.fmin.reduceat(degrees, starts)
+            found[place + 2] = np.fmin.reduceat(-degrees, starts)
+    return found.T.copy()
 
 
 def _group_end(starts: Any, first: int, target: int) -> int:
@@ -192,15 +222,21 @@ class ColumnFile:
 
     def __init__(self, files: Files, path: Path, open_: Open) -> None:
         """Raises `OSError` and `HistoryDamagedError`."""
-        self.path = path
+        self.path, self._open = path, open_
         beside = index_path(path)
         self.index = indices.unpack(read_file(files, beside), beside.name)
+
+    @cached_property
+    def _file(self) -> Any:
+        """Opened when a row is wanted: most questions want none of most files."""
         try:
-            self._file = pq.ParquetFile(open_(path), pre_buffer=False)
+            return pq.ParquetFile(self._open(self.path), pre_buffer=False)
         except pa.ArrowInvalid as error:
             raise self._damaged(error) from error
-        schema = self._file.schema_arrow
-        self.columns = {name: place for place, name in enumerate(schema.names)}
+
+    @cached_property
+    def columns(self) -> frozenset[str]:
+        return frozenset(self._file.schema_arrow.names)
 
     def rows(self, first: int, end: int, columns: list[str]) -> pa.Table:
         """These columns of the rows from `first` until before `end`.
@@ -222,7 +258,8 @@ class ColumnFile:
         return pa.schema([field for field in found if field.name != VEHICLE])
 
     def close(self) -> None:
-        self._file.close()
+        if "_file" in self.__dict__:
+            self._file.close()
 
     def _damaged(self, error: Exception) -> HistoryDamagedError:
         return HistoryDamagedError(

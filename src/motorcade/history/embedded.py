@@ -12,7 +12,7 @@ being answered was merged into another: the question starts again with the newer
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,10 +22,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.durable import Files
 from motorcade.events import VehicleToken, pack_token
 from motorcade.history import manifest as manifests
+from motorcade.history.area import Area
 from motorcade.history.columns import ColumnFile, Open
 from motorcade.history.errors import HistoryBusyError, HistoryTooLargeError
 from motorcade.history.layout import (
@@ -40,10 +42,11 @@ from motorcade.history.layout import (
     signal_of,
 )
 from motorcade.history.manifest import FileRow, Loaded, column_path
-from motorcade.history.port import Series, Span, Timeline
+from motorcade.history.port import Kept, Series, Span, Timeline, Visits
 from motorcade.history.reading import LogReading, MakeDedup
 from motorcade.history.samples import Samples
 from motorcade.history.tail import Tail
+from motorcade.history.within import Search
 from motorcade.log.port import Log
 from motorcade.signals.samples import BOOLEAN_BITS, TEXT_BITS
 
@@ -92,14 +95,17 @@ class EmbeddedHistory:
         config: Config,
         log: Log,
         make_dedup: MakeDedup,
+        clock: Clock,
         files: Files,
         open_: Open,
     ) -> None:
         self._directory, self._config, self._files = directory, config, files
+        self._clock = clock
         self._tail = Tail(directory, config, log, make_dedup, files)
         self._open_files = _OpenFiles(directory, files, open_, config.history.open_files_max)
         self._loaded: Loaded | None = None
         self._places = threading.BoundedSemaphore(max(1, config.history.queries_max))
+        self._across = threading.BoundedSemaphore(max(1, config.history.across_queries_max))
 
     def read(
         self,
@@ -118,7 +124,7 @@ class EmbeddedHistory:
             # The tail first: what is flushed meanwhile is in it, though not in this manifest.
             samples, reading = self._tail.samples(loaded)
             for row in loaded.manifest.files:
-                if row.from_us < span.until_us and row.to_us >= span.from_us:
+                if _overlaps(row, span):
                     self._read_file(row, token, wanted, span, found)
             for part in samples:
                 self._count(found, _read_samples(part, reading, token, wanted, span, found))
@@ -147,13 +153,41 @@ class EmbeddedHistory:
             limits = self._config.history
             return across.timeline(paths, tail, vehicles, span, buckets, moving_mps, limits)
 
-        return self._answered(answer)
+        with _held(self._across):
+            return self._answered(answer)
+
+    def within(
+        self,
+        vehicles: Collection[VehicleToken] | None,
+        area: Area,
+        span: Span,
+        kept: Mapping[VehicleToken, Kept],
+    ) -> Visits:
+        """See `History.within`."""
+
+        def answer(loaded: Loaded) -> Visits:
+            search = Search(area, span, vehicles, kept)
+            until_s = self._clock.monotonic_s() + self._config.history.within_s_max
+            search.look_at_tail(*self._tail.samples(loaded))
+            rows = [row for row in loaded.manifest.files if _overlaps(row, span)]
+            rows.sort(key=lambda row: row.to_us, reverse=True)
+            wanted, seen = sum(row.rows for row in rows), 0.0
+            for row in rows:
+                with self._open_files.borrowed(row.number) as file:
+                    for share in search.look_at(file):
+                        if self._clock.monotonic_s() > until_s:
+                            return Visits(search.found(), (seen + share * row.rows) / wanted)
+                seen += row.rows
+            return Visits(search.found(), 1.0)
+
+        with _held(self._across):
+            return self._answered(answer)
 
     def _paths(self, loaded: Loaded, span: Span) -> list[Path]:
         return [
             column_path(self._directory, row.number)
             for row in loaded.manifest.files
-            if row.from_us < span.until_us and row.to_us >= span.from_us
+            if _overlaps(row, span)
         ]
 
     def close(self) -> None:
@@ -162,9 +196,7 @@ class EmbeddedHistory:
         self._open_files.close()
 
     def _answered(self, answer: Callable[[Loaded], _Answer]) -> _Answer:
-        if not self._places.acquire(blocking=False):
-            raise HistoryBusyError("history answers as many questions as it may: ask again")
-        try:
+        with _held(self._places):
             for left in range(TRIES, 0, -1):
                 self._loaded = loaded = manifests.load(self._files, self._directory, self._loaded)
                 try:
@@ -173,8 +205,6 @@ class EmbeddedHistory:
                     if left == 1:
                         raise
             raise AssertionError  # the loop returns or raises
-        finally:
-            self._places.release()
 
     def _read_file(
         self,
@@ -217,6 +247,21 @@ class EmbeddedHistory:
             raise HistoryTooLargeError(
                 f"more than {limit} rows lie in this span: ask for less time, a part at a time"
             )
+
+
+@contextmanager
+def _held(places: threading.BoundedSemaphore) -> Iterator[None]:
+    """One of the places, while the block runs. Raises `HistoryBusyError`."""
+    if not places.acquire(blocking=False):
+        raise HistoryBusyError("history answers as many questions as it may: ask again")
+    try:
+        yield
+    finally:
+        places.release()
+
+
+def _overlaps(row: FileRow, span: Span) -> bool:
+    return row.from_us < span.until_us and row.to_us >= span.from_us
 
 
 def _columns_of(file: ColumnFile, wanted: frozenset[str] | None) -> list[str]:

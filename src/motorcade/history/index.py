@@ -1,7 +1,8 @@
 """The index beside a history file: which rows are a vehicle's, and where row groups begin.
 
 Little-endian: a header, then columns for the vehicles (token high and low, first row, first and
-last event time), sorted by token, then the row groups' first rows, and xxh3-64 of all before it.
+last event time), sorted by token, then the row groups' first rows, then each vehicle's box on the
+ground, and xxh3-64 of all before it. Version 1 has no boxes.
 """
 
 import struct
@@ -15,8 +16,16 @@ import xxhash
 from motorcade.history.errors import HistoryDamagedError
 
 _HEADER: Final = struct.Struct("<8s3Q")  # magic, vehicles, row groups, rows
-_MAGIC: Final = b"MCHIDX\x00\x01"
+_MAGIC: Final = b"MCHIDX\x00"  # and the version
+_BOXED, _PLAIN = b"\x02", b"\x01"
 _SUM: Final = struct.Struct("<Q")
+E7: Final = 10_000_000
+EVERYWHERE: Final = (-180 * E7, -90 * E7, 180 * E7, 90 * E7)
+NOWHERE: Final = (2**31 - 1, 2**31 - 1, -(2**31), -(2**31))
+
+Boxes = npt.NDArray[np.int32]
+"""Rows of west, south, east, north in 1e-7 degrees, rounded outwards. West is never more than east:
+who drove across 180 degrees has all longitudes. `NOWHERE`: no position was said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +36,7 @@ class Index:
     from_us: npt.NDArray[np.int64]
     to_us: npt.NDArray[np.int64]  # its last row's time
     group_row: npt.NDArray[np.int64]  # one more than there are groups
+    boxes: Boxes | None  # `None`: nobody looked
 
     def find(self, high: int, low: int) -> int:
         """The vehicle's number in this file, -1 for none."""
@@ -46,12 +56,32 @@ class Index:
         return range(begin, int(np.searchsorted(self.group_row, end, "left")))
 
 
+def boxes_of(extremes: npt.NDArray[np.float64]) -> Boxes:
+    """Boxes from rows of the least longitude, latitude, -longitude and -latitude, in degrees.
+
+    NaN where none was said. Numbers that are no coordinates say nothing of where a vehicle was.
+    """
+    edges = extremes * (1, 1, -1, -1)
+    with np.errstate(invalid="ignore"):
+        is_wild = (np.abs(edges) > (180, 90, 180, 90)).any(axis=1)
+    is_nowhere = np.isnan(edges).any(axis=1)
+    edges[is_wild | is_nowhere] = 0
+    boxes = np.concatenate((np.floor(edges[:, :2] * E7), np.ceil(edges[:, 2:] * E7)), axis=1)
+    found = boxes.astype(np.int32)
+    found[is_wild] = EVERYWHERE
+    found[is_nowhere] = NOWHERE
+    return found
+
+
 def pack(index: Index) -> bytes:
+    version = _PLAIN if index.boxes is None else _BOXED
     header = _HEADER.pack(
-        _MAGIC, len(index.high), len(index.group_row) - 1, int(index.first_row[-1])
+        _MAGIC + version, len(index.high), len(index.group_row) - 1, int(index.first_row[-1])
     )
     columns = (index.high, index.low, index.first_row, index.from_us, index.to_us, index.group_row)
     body = header + b"".join(column.tobytes() for column in columns)
+    if index.boxes is not None:
+        body += index.boxes.tobytes()
     return body + _SUM.pack(xxhash.xxh3_64_intdigest(body))
 
 
@@ -59,10 +89,13 @@ def unpack(data: bytes, name: str) -> Index:
     """Raises `HistoryDamagedError`, naming the file."""
     body = data[: -_SUM.size]
     whole = len(body) >= _HEADER.size and _SUM.pack(xxhash.xxh3_64_intdigest(body)) == data[-8:]
-    if not whole or not body.startswith(_MAGIC):
+    version = body[len(_MAGIC) : len(_MAGIC) + 1]
+    if not whole or not body.startswith(_MAGIC) or version not in (_PLAIN, _BOXED):
         raise HistoryDamagedError(f"{name} is damaged: restore it from a backup")
     _, vehicles, groups, _ = _HEADER.unpack_from(body)
     lengths = (vehicles, vehicles, vehicles + 1, vehicles, vehicles, groups + 1)
     words = np.frombuffer(body, np.int64, offset=_HEADER.size)
-    parts = np.split(words, np.cumsum(lengths)[:-1])
-    return Index(parts[0].view(np.uint64), parts[1].view(np.uint64), *parts[2:])
+    high, low, first_row, from_us, to_us, group_row, rest = np.split(words, np.cumsum(lengths))
+    boxes = rest.view(np.int32).reshape(-1, 4) if version == _BOXED else None
+    tokens = high.view(np.uint64), low.view(np.uint64)
+    return Index(*tokens, first_row, from_us, to_us, group_row, boxes)

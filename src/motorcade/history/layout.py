@@ -45,6 +45,10 @@ def signal_of(column: str) -> tuple[str, str]:
     return kind, name.replace("%2E", ".").replace("%25", "%")
 
 
+LATITUDE: Final = column_name(NUMBER, "latitude")
+LONGITUDE: Final = column_name(NUMBER, "longitude")
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """Rows sorted by vehicle, event time and order; `table` has the columns but `vehicle`."""

@@ -16,14 +16,15 @@
 6. **Units** are those of the catalogue: SI, degC and %. Times are int64 microseconds, UTC.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from motorcade.events import VehicleToken
+from motorcade.history.area import Area
 
 TIME_US_MIN = -(1 << 62)
 TIME_US_MAX = 1 << 62
@@ -59,6 +60,34 @@ class Timeline:
 
     moving: list[int | None]  # vehicles that moved in the bucket
     alarms: list[int | None]  # vehicles whose own supervision raised an alarm
+
+
+Places = Callable[[Values, Values], tuple[Values, Values]]
+"""Latitudes and longitudes of one vehicle's fixes, in degrees, as they may be told; NaN: not."""
+
+
+class Kept(NamedTuple):
+    """What is kept back of where one vehicle was."""
+
+    places: Places
+    moves: bool  # fixes may be told to be elsewhere, not only left out
+
+
+class Visit(NamedTuple):
+    """A vehicle was in an area: its first and last fix there, and how many."""
+
+    vehicle: VehicleToken
+    first_us: int
+    last_us: int
+    fixes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Visits:
+    """Who was there, of as much as was looked at in time."""
+
+    found: list[Visit]  # by token
+    share: float  # of the stored rows that may lie in the span; 1.0: all
 
 
 class History(Protocol):
@@ -97,6 +126,23 @@ class History(Protocol):
         Raises:
             HistorySlowError: it took longer, or more memory, than a question may.
             HistoryBehindError, HistoryDamagedError: as `read`.
+        """
+
+    def within(
+        self,
+        vehicles: Collection[VehicleToken] | None,
+        area: Area,
+        span: Span,
+        kept: Mapping[VehicleToken, Kept],
+    ) -> Visits:
+        """Which of these vehicles (`None`: all) had a fix in the area during the span.
+
+        A fix is a latitude and a longitude, said at most a second apart. As in `timeline`, one that
+        was replaced later counts. Newest files first; after `history.within_s_max` with what was
+        found by then.
+
+        Raises:
+            HistoryBusyError, HistoryBehindError, HistoryDamagedError: as `read`.
         """
 
     def close(self) -> None:

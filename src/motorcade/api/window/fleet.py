@@ -77,7 +77,7 @@ class VehicleShown(Struct, kw_only=True):
     signals: list[dict[str, Any]]
 
 
-def _looker(request: AnyRequest, counter: Counter) -> tuple[AccessToken, Looker, bool]:
+def looking(request: AnyRequest, counter: Counter) -> tuple[AccessToken, Looker, bool]:
     """Who asks, and whether they may search by VINs. Raises 401, 403, 412 and 421."""
     access = counter.allow(request)
     role = counter.role(access)
@@ -90,7 +90,7 @@ async def name_cars(
     request: AnyRequest, counter: NamedDependency[Counter]
 ) -> Response[Envelope[list[CarNamed]]]:
     """Which vehicles these slots of the stream are; those of nobody's are left out."""
-    access, looker, _ = _looker(request, counter)
+    access, looker, _ = looking(request, counter)
     slots = _read_slots(request.query_params.get("slots", ""))
 
     def name(picture: Picture) -> list[tuple[CarNamed, Vehicle]]:
@@ -133,7 +133,7 @@ async def list_fleet(request: AnyRequest, counter: NamedDependency[Counter]) -> 
 
     Now; or as of the past instant `at`, by today's rights and zones.
     """
-    access, looker, by_vin = _looker(request, counter)
+    access, looker, by_vin = looking(request, counter)
     instant = read_instant(request)
     query = request.query_params
     limit_max = counter.config.dashboard.page_vehicles_max

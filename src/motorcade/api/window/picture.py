@@ -161,6 +161,22 @@ class Picture:
             self._kinds[looker] = kind
         return kind
 
+    def kept_from(self, looker: Looker) -> dict[VehicleToken, Limits]:
+        """What owners keep back from this looker now, not as of the tick, by vehicle.
+
+        Raises:
+            RegistryUnavailableError: what they set is not known.
+        """
+        if self.privacy is None:
+            return {}
+        is_new = self.privacy.changes() != self._limits_changes
+        limited = self.privacy.limited() if is_new else self._limits
+        return {
+            token: limits
+            for token, vehicle in self.roster.by_token.items()
+            if (limits := limited.get(vehicle.id)) and looker.is_kept_from(vehicle)
+        }
+
     def _make(self, looker: Looker) -> Scene:
         serial, known, absent = self._masks.get(looker, (-1, self.roster.known, 0))
         if serial != self.roster.serial:
