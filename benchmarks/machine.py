@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+OURS = "motorcade "  # what a process is called, and then its role
 
 
 def tree(pid: int) -> list[int]:
@@ -21,9 +22,8 @@ def tree(pid: int) -> list[int]:
 def name_of(pid: int) -> str:
     """A short name of a process: its role if it is ours, else its program."""
     words = Path(f"/proc/{pid}/cmdline").read_bytes().decode().split("\0")
-    for role in ("gateway", "api", "reader"):
-        if any(f'"role": "{role}"' in word for word in words):
-            return role
+    if words[0].startswith(OURS):
+        return words[0].removeprefix(OURS)
     return Path(words[0]).name if words[0] else str(pid)
 
 

@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from tesla_protocol.command.signatures_pb2 import SessionInfo
 from tesla_protocol.command.universal_message_pb2 import RoutableMessage
 
-from benchmarks.machine import MachineTimes, cpu_of, describe, tree
+from benchmarks.machine import MachineTimes, cpu_of, describe, name_of, tree
 from motorcade.wire.tesla_command.keys import agree, encode_public, read_public
 from motorcade.wire.tesla_command.messages import INFOTAINMENT, VCSEC
 from motorcade.wire.tesla_command.tags import command_tag
@@ -156,10 +156,8 @@ def roles(pid: int) -> dict[str, int]:
     """The sandbox's processes, by name."""
     found = {"supervisor": pid}
     for child in tree(pid)[1:]:
-        words = Path(f"/proc/{child}/cmdline").read_text()
-        for role in ROLES:
-            if f'"role": "{role}"' in words:
-                found[role] = child
+        if (role := name_of(child)) in ROLES:
+            found[role] = child
     return found
 
 

@@ -37,6 +37,14 @@ def runs(pid: int) -> bool:
         return False
 
 
+def title(pid: int) -> str:
+    """What a process is called, such as `motorcade gateway`; "" when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode().strip()
+    except OSError:
+        return ""
+
+
 def run_motorcade(*arguments: str, timeout_s: float = 60.0) -> str:
     """Run the command line; return what it printed. Fails with its errors shown."""
     done = subprocess.run(
@@ -95,6 +103,13 @@ class Platform:
     def children(self) -> list[int]:
         """The platform's own processes below the supervisor."""
         return descendants(self.pid)
+
+    def child(self, role: str) -> int:
+        """The process that plays a role: gateway, api, reader."""
+        for pid in self.children():
+            if title(pid) == f"motorcade {role}":
+                return pid
+        raise AssertionError(f"no {role} runs")
 
     def kill_all(self) -> None:
         """kill -9 of the supervisor; its children must end by themselves."""

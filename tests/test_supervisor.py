@@ -7,11 +7,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from motorcade.config import SupervisorConfig
+from motorcade.nursery import Nursery
 from motorcade.supervisor import Child, ChildFailedError, ChildSpec, Supervisor, open_listener
 
 CONFIG = SupervisorConfig(restart_s=0.01, restart_s_max=0.05, ready_s_max=20, drain_s_max=5)
@@ -66,6 +69,12 @@ def modules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture
+def nursery(modules: Path) -> Iterator[Nursery]:
+    with closing(Nursery()) as nursery:
+        yield nursery
+
+
 async def ask(listener: socket.socket) -> int:
     """The pid of whoever answers at the door; waits in the listen queue while nobody does."""
     host, port = listener.getsockname()
@@ -104,10 +113,12 @@ async def refused(host: str, port: int) -> None:
             writer.close()
 
 
-def test_a_killed_child_is_back_behind_the_same_socket(modules: Path) -> None:
+def test_a_killed_child_is_back_behind_the_same_socket(nursery: Nursery) -> None:
     async def test() -> None:
         listener = open_listener("127.0.0.1", 0)
-        supervisor = Supervisor([ChildSpec("echo", "echo_child", {}, {"door": listener})], CONFIG)
+        supervisor = Supervisor(
+            [ChildSpec("echo", "echo_child", {}, {"door": listener})], CONFIG, nursery
+        )
         running = await started(supervisor)
         first = await ask(listener)
         for _ in range(3):
@@ -128,10 +139,11 @@ def test_children_end_when_the_supervisor_is_killed(modules: Path, kind: str) ->
     source = (
         "import asyncio, sys\n"
         "from motorcade.config import SupervisorConfig\n"
+        "from motorcade.nursery import Nursery\n"
         "from motorcade.supervisor import ChildSpec, Supervisor, open_listener\n"
         "door = open_listener('127.0.0.1', 0)\n"
         "spec = ChildSpec('odd', sys.argv[1], {}, {'door': door})\n"
-        "s = Supervisor([spec], SupervisorConfig())\n"
+        "s = Supervisor([spec], SupervisorConfig(), Nursery())\n"
         "async def tell(): print('pid', s._children[0].process.pid, flush=True)\n"
         "asyncio.run(s.run(tell))\n"
     )
@@ -158,9 +170,11 @@ def test_children_end_when_the_supervisor_is_killed(modules: Path, kind: str) ->
 @pytest.mark.parametrize(
     ("module", "reason"), [("broken_child", "ended with 3"), ("mute_child", "not ready after")]
 )
-def test_a_child_that_never_serves_is_told_apart(modules: Path, module: str, reason: str) -> None:
+def test_a_child_that_never_serves_is_told_apart(
+    nursery: Nursery, module: str, reason: str
+) -> None:
     config = SupervisorConfig(ready_s_max=2)
-    child = Child(ChildSpec("odd", module, {}), config)
+    child = Child(ChildSpec("odd", module, {}), config, nursery)
     with pytest.raises(ChildFailedError, match=reason):
         asyncio.run(child.start())
 
@@ -172,7 +186,7 @@ def test_a_taken_port_is_named() -> None:
             open_listener("127.0.0.1", port)
 
 
-def test_all_doors_close_at_once_while_the_last_child_drains_first(modules: Path) -> None:
+def test_all_doors_close_at_once_while_the_last_child_drains_first(nursery: Nursery) -> None:
     async def test() -> None:
         door = open_listener("127.0.0.1", 0)
         address = door.getsockname()
@@ -180,7 +194,7 @@ def test_all_doors_close_at_once_while_the_last_child_drains_first(modules: Path
             ChildSpec("gateway", "echo_child", {}, {"door": door}),
             ChildSpec("api", "stubborn_child", {}),
         ]
-        supervisor = Supervisor(specs, SupervisorConfig(ready_s_max=20, drain_s_max=3))
+        supervisor = Supervisor(specs, SupervisorConfig(ready_s_max=20, drain_s_max=3), nursery)
         running = await started(supervisor)
         gateway = await ask(door)
         watched = os.pidfd_open(gateway)
@@ -193,14 +207,14 @@ def test_all_doors_close_at_once_while_the_last_child_drains_first(modules: Path
     asyncio.run(test())
 
 
-def test_a_child_that_does_not_drain_is_killed_and_the_rest_still_drain(modules: Path) -> None:
+def test_a_child_that_does_not_drain_is_killed_and_the_rest_still_drain(nursery: Nursery) -> None:
     async def test() -> list[int | None]:
         door = open_listener("127.0.0.1", 0)
         specs = [
             ChildSpec("gateway", "echo_child", {}, {"door": door}),
             ChildSpec("api", "stubborn_child", {}),
         ]
-        supervisor = Supervisor(specs, SupervisorConfig(ready_s_max=20, drain_s_max=3))
+        supervisor = Supervisor(specs, SupervisorConfig(ready_s_max=20, drain_s_max=3), nursery)
         running = await started(supervisor)
         supervisor.stop()
         await running
@@ -210,13 +224,13 @@ def test_a_child_that_does_not_drain_is_killed_and_the_rest_still_drain(modules:
     assert asyncio.run(test()) == [0, -signal.SIGKILL]
 
 
-def test_a_stop_during_the_start_does_not_wait_for_the_start(modules: Path) -> None:
+def test_a_stop_during_the_start_does_not_wait_for_the_start(nursery: Nursery) -> None:
     async def on_ready() -> None:
         pytest.fail("it is not ready")
 
     async def test() -> None:
         spec = ChildSpec("mute", "mute_child", {})
-        supervisor = Supervisor([spec], SupervisorConfig(ready_s_max=50))
+        supervisor = Supervisor([spec], SupervisorConfig(ready_s_max=50), nursery)
         running = asyncio.create_task(supervisor.run(on_ready))
         while supervisor._children[0].process is None:
             await asyncio.sleep(0.01)
@@ -226,14 +240,14 @@ def test_a_stop_during_the_start_does_not_wait_for_the_start(modules: Path) -> N
     asyncio.run(test())
 
 
-def test_a_late_child_starts_after_the_others_and_is_healed(modules: Path) -> None:
+def test_a_late_child_starts_after_the_others_and_is_healed(nursery: Nursery) -> None:
     async def test() -> None:
         door, slow = open_listener("127.0.0.1", 0), open_listener("127.0.0.1", 0)
         specs = [
             ChildSpec("reader", "echo_child", {}, {"door": slow}, late=True),
             ChildSpec("gateway", "echo_child", {}, {"door": door}),
         ]
-        supervisor = Supervisor(specs, CONFIG)
+        supervisor = Supervisor(specs, CONFIG, nursery)
         late = supervisor._children[0]
         ready = asyncio.Event()
 
@@ -255,14 +269,14 @@ def test_a_late_child_starts_after_the_others_and_is_healed(modules: Path) -> No
     asyncio.run(test())
 
 
-def test_a_late_child_that_fails_ends_nobody(modules: Path) -> None:
+def test_a_late_child_that_fails_ends_nobody(nursery: Nursery) -> None:
     async def test() -> None:
         door = open_listener("127.0.0.1", 0)
         specs = [
             ChildSpec("gateway", "echo_child", {}, {"door": door}),
             ChildSpec("reader", "broken_child", {}, late=True),
         ]
-        supervisor = Supervisor(specs, CONFIG)
+        supervisor = Supervisor(specs, CONFIG, nursery)
         running = await started(supervisor)
         gateway = await ask(door)
         while supervisor.children_counts()["reader"][0] < 2:

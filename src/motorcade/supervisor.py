@@ -2,9 +2,10 @@
 
 The supervisor opens every listening socket and hands them down, so addresses outlive a process: a
 peer that connects while its process restarts waits in the listen queue instead of being refused.
-Each child holds the read end of a lifeline pipe; when the supervisor dies, however it dies, the
-child reads end-of-file there and drains. A child that does not serve yet has nothing to drain: the
-kernel ends it with its parent. No child outlives its supervisor.
+They are forked from a process that has loaded what all of them need (`nursery.py`), and are its own
+children all the same. Each holds the read end of a lifeline pipe; when the supervisor dies, however
+it dies, the child reads end-of-file there and drains. A child that does not serve yet has nothing
+to drain: the kernel ends it with its parent. No child outlives its supervisor.
 
 The orderly stop: every door closes at once, then the children drain one after the other, the last
 in the list first. The first one, the gateway, goes on serving the peers it has until then, so that
@@ -29,13 +30,15 @@ from typing import Any, Final
 import structlog
 
 from motorcade.config import SupervisorConfig
+from motorcade.nursery import ForkedProcess, Nursery, NurseryError
 
 LISTEN_BACKLOG: Final = 16_384  # connections waiting in one listen queue; cut to net.core.somaxconn
 SHARE_OF_REST: Final = 0.6  # of the drain's time left, for each child but the last
-START_MODULE: Final = "motorcade.child"
 STEADY_S: Final = 30.0  # a child that ran this long starts its restart waits anew
 
 PR_SET_PDEATHSIG: Final = 1  # prctl(2)
+READY: Final = "ready"  # the pipes that are handed to a child beside its sockets
+LIFELINE: Final = "lifeline"
 ENTER_NO_MORE: Final = b"q"  # written into a lifeline: close the doors, serve those who are in
 
 _log = structlog.get_logger("supervisor")
@@ -46,7 +49,7 @@ class ChildSpec:
     """One process to keep running: its role, what it is told, the sockets it is handed."""
 
     name: str  # its role: gateway, api, ...
-    module: str  # run as `python -m motorcade.child module '<json>'`
+    module: str  # run as the main program, with what it is told as its argument
     options: Mapping[str, Any]
     sockets: Mapping[str, socket.socket] = field(default_factory=dict)
     late: bool = False  # nobody waits for it to be ready
@@ -92,10 +95,10 @@ def _bind(opened: socket.socket, host: str, port: int) -> None:
 class Child:
     """One supervised process: started, awaited, started again."""
 
-    def __init__(self, spec: ChildSpec, config: SupervisorConfig) -> None:
+    def __init__(self, spec: ChildSpec, config: SupervisorConfig, nursery: Nursery) -> None:
         self.spec = spec
-        self._config = config
-        self.process: asyncio.subprocess.Process | None = None
+        self._config, self._nursery = config, nursery
+        self.process: ForkedProcess | None = None
         self.spawned = asyncio.Event()
         self._lifeline: int | None = None
         self.restarts = 0
@@ -109,19 +112,14 @@ class Child:
         """
         ready_read, ready_write = os.pipe()
         life_read, self._lifeline = os.pipe()
-        fds = {name: listener.fileno() for name, listener in self.spec.sockets.items()}
-        told = {**self.spec.options, "fds": fds, "ready_fd": ready_write, "lifeline_fd": life_read}
-        told["supervisor_pid"] = os.getpid()
+        handed = {name: listener.fileno() for name, listener in self.spec.sockets.items()}
+        handed |= {READY: ready_write, LIFELINE: life_read}
+        told = {**self.spec.options, "supervisor_pid": os.getpid()}
         try:
-            self.process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                "-m",
-                START_MODULE,
-                self.spec.module,
-                json.dumps(told),
-                pass_fds=[*fds.values(), ready_write, life_read],
-                stdin=asyncio.subprocess.DEVNULL,
-            )
+            self.process = await self._nursery.fork(self.spec.name, self.spec.module, told, handed)
+        except NurseryError as error:
+            os.close(ready_read)
+            raise ChildFailedError(f"{self.spec.name}: {error}") from error
         finally:
             os.close(ready_write)
             os.close(life_read)
@@ -157,8 +155,7 @@ class Child:
         """SIGTERM, then SIGKILL after `limit_s`."""
         if self.process is None or self.process.returncode is not None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
+        self.process.send_signal(signal.SIGTERM)
         try:
             await asyncio.wait_for(self.process.wait(), limit_s)
         except TimeoutError:
@@ -177,10 +174,16 @@ class Supervisor:
     """Runs children until told to stop. See the module's text."""
 
     def __init__(
-        self, specs: Sequence[ChildSpec], config: SupervisorConfig, *, heals: bool = True
+        self,
+        specs: Sequence[ChildSpec],
+        config: SupervisorConfig,
+        nursery: Nursery,
+        *,
+        heals: bool = True,
     ) -> None:
         """Without `heals`, the death of one child is the end of all."""
-        self._children = [Child(spec, config) for spec in specs]
+        self._children = [Child(spec, config, nursery) for spec in specs]
+        self._nursery = nursery
         self._heals = heals
         self._failed = ""
         self._config = config
@@ -204,6 +207,7 @@ class Supervisor:
             ChildFailedError: a child failed at its first start, or later where nothing heals.
         """
         keepers: list[asyncio.Task[None]] = []
+        self._nursery.watch()
         try:
             if await self._started():
                 await on_ready()
@@ -314,7 +318,7 @@ class ChildLink:
 
     def listener(self, name: str) -> socket.socket:
         """The listening socket handed down under `name`."""
-        handed = socket.socket(fileno=self.options["fds"][name])
+        handed = socket.socket(fileno=self.options["handed"][name])
         handed.setblocking(False)
         return handed
 
@@ -329,7 +333,7 @@ class ChildLink:
         """Say that this process serves; from now on the supervisor is listened to."""
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, events.stop)
-        lifeline = self.options["lifeline_fd"]
+        lifeline = self.options["handed"][LIFELINE]
 
         def told() -> None:
             if os.read(lifeline, 1) == ENTER_NO_MORE:
@@ -339,8 +343,9 @@ class ChildLink:
             events.stop()
 
         loop.add_reader(lifeline, told)
-        os.write(self.options["ready_fd"], b"ready")
-        os.close(self.options["ready_fd"])
+        ready = self.options["handed"][READY]
+        os.write(ready, b"ready")
+        os.close(ready)
 
 
 @dataclass(frozen=True, slots=True)

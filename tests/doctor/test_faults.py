@@ -240,13 +240,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
         yield up
 
 
-def child_of(up: Platform, role: str) -> int:
-    for pid in up.children():
-        if f'"role": "{role}"' in Path(f"/proc/{pid}/cmdline").read_bytes().decode():
-            return pid
-    raise AssertionError(f"no {role} runs")
-
-
 def test_a_running_platform_has_no_fault(running: Platform) -> None:
     result = doctor(running.data)
     assert first_line(result).startswith("all well"), result.stdout
@@ -254,7 +247,7 @@ def test_a_running_platform_has_no_fault(running: Platform) -> None:
 
 
 def test_a_stuck_gateway_is_named(running: Platform) -> None:
-    pid = child_of(running, "gateway")
+    pid = running.child("gateway")
     os.kill(pid, signal.SIGSTOP)
     try:
         assert "the gateway process gives no answer" in first_line(doctor(running.data))
@@ -265,7 +258,7 @@ def test_a_stuck_gateway_is_named(running: Platform) -> None:
 def test_a_log_that_cannot_commit_is_named(running: Platform) -> None:
     car = running.data.parent / "car"
     add_vehicles(running.data, [VIN], car)
-    pid = child_of(running, "gateway")
+    pid = running.child("gateway")
     soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
     driving = subprocess.Popen(

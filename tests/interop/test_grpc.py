@@ -113,7 +113,7 @@ def test_what_was_acknowledged_outlives_a_kill_and_the_port_stays(up: Platform) 
     with insecure(up) as channel:
         answers = publish(channel, up.ready["admin_token"], batches(20_000))
         acked = next(ack.batches for ack in answers if ack.batches >= 200)
-        os.kill(_api_pid(up), signal.SIGKILL)
+        os.kill(up.child("api"), signal.SIGKILL)
         acked, error = last_ack(answers, acked)
         assert error.code() is grpc.StatusCode.UNAVAILABLE
     assert acked < 20_000, "killed too late to show anything"
@@ -142,10 +142,3 @@ def sequences(running: Platform) -> list[int]:
     """Of the batches that are stored."""
     lines = stored(running.data, VIN)
     return sorted(line["sender_sequence"] for line in lines if line["sender_stream"] == "g")
-
-
-def _api_pid(running: Platform) -> int:
-    for pid in running.children():
-        if b'"role": "api"' in Path(f"/proc/{pid}/cmdline").read_bytes():
-            return pid
-    raise AssertionError("no api process")

@@ -1,6 +1,5 @@
 """Metrics and health of a whole platform: what they say is what happened to it."""
 
-import contextlib
 import json
 import os
 import resource
@@ -133,25 +132,16 @@ def test_metrics_want_a_token_of_their_scope_and_health_none(
     assert ready(up) == (200, {})
 
 
-def gateway_pid(up: Platform) -> int:
-    """The process that serves the gateway's report."""
-    for pid in up.children():
-        with contextlib.suppress(OSError):
-            if '"role": "gateway"' in Path(f"/proc/{pid}/cmdline").read_bytes().decode():
-                return pid
-    raise AssertionError("no gateway runs")
-
-
 def test_not_ready_while_the_gateway_is_dead_or_stuck(running: tuple[Platform, str]) -> None:
     up, _ = running
     restarts = value(up, "motorcade_process_restarts_total", process="gateway")
-    os.kill(gateway_pid(up), signal.SIGKILL)
+    os.kill(up.child("gateway"), signal.SIGKILL)
     eventually(lambda: ready(up)[0] == 503 and "gateway" in ready(up)[1])
     assert value(up, "motorcade_process_up", process="gateway") == 0
     eventually(lambda: ready(up) == (200, {}))
     assert value(up, "motorcade_process_restarts_total", process="gateway") == restarts + 1
 
-    stuck = gateway_pid(up)
+    stuck = up.child("gateway")
     os.kill(stuck, signal.SIGSTOP)
     try:
         status, reasons = ready(up)
@@ -166,7 +156,7 @@ def test_not_ready_while_the_log_cannot_commit_and_again_by_itself(
 ) -> None:
     """The kernel refuses the gateway's writes, as a full disk does; then no more."""
     up, _ = running
-    pid = gateway_pid(up)
+    pid = up.child("gateway")
     soft, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (0, hard))
     try:

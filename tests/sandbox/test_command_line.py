@@ -15,7 +15,7 @@ import pytest
 from motorcade.cli import sandbox as command
 from motorcade.cli.render import CommandError
 from tests.api.standins import running
-from tests.platform_process import MOTORCADE, descendants, runs
+from tests.platform_process import MOTORCADE, descendants, runs, title
 
 READY_S_MAX = 120.0
 
@@ -52,7 +52,8 @@ def test_one_line_of_json_one_folder_one_process_tree(tmp_path: Path) -> None:
         listed = httpx.get(f"{told['api']['url']}/api/1/vehicles", headers=headers).json()
         assert [row["vin"] for row in listed["response"]] == [world["vehicles"][0]["vin"]]
         deadline_s = time.monotonic() + 30
-        while len(children := descendants(process.pid)) != 4:  # gateway, API, cars; later: reader
+        # The nursery, gateway, API, cars; and later the reader.
+        while len(children := descendants(process.pid)) != 5:
             assert time.monotonic() < deadline_s, children
             time.sleep(0.1)
         busy = subprocess.run(
@@ -71,15 +72,11 @@ def test_a_process_that_dies_ends_the_sandbox(tmp_path: Path) -> None:
     process = start("--data", str(tmp_path / "sandbox"), "--json", "--vehicles", "0")
     assert process.stdout is not None
     json.loads(process.stdout.readline())
-    cars = [pid for pid in descendants(process.pid) if is_garage(pid)]
+    cars = [pid for pid in descendants(process.pid) if title(pid) == "motorcade cars"]
     os.kill(cars[0], signal.SIGKILL)
     assert process.wait(60) == 1
     assert process.stderr is not None
     assert "cars: ended with" in process.stderr.read()
-
-
-def is_garage(pid: int) -> bool:
-    return "motorcade.sandbox.garage" in Path(f"/proc/{pid}/cmdline").read_text()
 
 
 def test_credentials_and_addresses_are_printed(tmp_path: Path) -> None:

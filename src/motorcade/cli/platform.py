@@ -28,6 +28,7 @@ from motorcade.config import Config
 from motorcade.identity.port import OWNER_SUBJECT
 from motorcade.identity.region import fleet_base_url, region_name
 from motorcade.kernel_cache import is_filled
+from motorcade.nursery import Nursery
 from motorcade.supervisor import ChildSpec, Supervisor, open_listener, reserve
 
 if TYPE_CHECKING:
@@ -50,6 +51,15 @@ RPC_PORTS: Final = {"grpc": 50_051, "grpc_tls": 50_052}
 
 CHILD_MODULE = "motorcade.app"
 """What a child runs; the kill audit replaces it by a broken build to prove that it can fail."""
+
+PRELOADED: Final = (
+    "motorcade.app",
+    "motorcade.identity.authority",
+    "motorcade.registry.embedded",
+    "motorcade.signals.decoder",
+    "motorcade.streams.dedup",
+)
+"""What more than one process needs."""
 
 FIRST_EMAIL: Final = "owner@localhost"
 COMPILER_MODULE: Final = "motorcade.compiled"
@@ -122,8 +132,9 @@ def run_platform(options: PlatformOptions, companion: Companion | None = None) -
     logs.configure(log_file, "supervisor", options.log_level)
     with (data / "lock").open("a+") as lock:
         _hold(lock.fileno(), data)
-        _compile_kernels()
-        asyncio.run(_run(options, config, data, companion))
+        with closing(Nursery(PRELOADED)) as nursery:
+            _compile_kernels()
+            asyncio.run(_run(options, config, data, companion, nursery))
 
 
 def _hold(lock_fd: int, data: Path) -> None:
@@ -149,7 +160,11 @@ def _compile_kernels() -> None:
 
 
 async def _run(
-    options: PlatformOptions, config: Config, data: Path, companion: Companion | None
+    options: PlatformOptions,
+    config: Config,
+    data: Path,
+    companion: Companion | None,
+    nursery: Nursery,
 ) -> None:
     from motorcade.metrics.process import supervisor_report
     from motorcade.metrics.report import ReportSocket
@@ -188,7 +203,7 @@ async def _run(
     ]
     further = {} if program is None else program.further
     specs += [ChildSpec(role, name, {**told, "role": role}) for role, name in further.items()]
-    supervisor = Supervisor(specs, config.supervisor, heals=program is None)
+    supervisor = Supervisor(specs, config.supervisor, nursery, heals=program is None)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, supervisor.stop)
