@@ -52,6 +52,7 @@ OPEN_DOORS = {
     ("api", "registry.signing.port"),  # key lists: its third
     ("commands", "registry.signing.port"),
     ("api", "registry.accesses.port"),  # what apps asked
+    ("api", "registry.audit.port"),  # what people did
     ("api", "registry.privacy.port"),  # what owners keep from apps
     ("api", "state.columns"),  # the names of states, judged there
     ("api", "registry.people.names"),  # what a redirect URI is, registered and compared

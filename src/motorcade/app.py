@@ -289,6 +289,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         signing=parts.registry.signing,
         privacy=parts.registry.privacy,
         access_log=parts.registry.access_log,
+        audit_log=parts.registry.audit,
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
         people=parts.registry.people,
         sharing=parts.registry.sharing,
@@ -328,6 +329,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     )
     counter.standing.start()
     counter.accesses.start()
+    counter.audit.start()
     carrying = asyncio.ensure_future(courier.run())
     carrying.add_done_callback(lambda task: None if task.cancelled() else fail(_end_of(task)))
     if front is not None:
@@ -342,6 +344,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     await asyncio.gather(server.stop(), calls_end)
     await counter.standing.stop()
     await counter.accesses.stop()
+    await counter.audit.stop()
     carrying.cancel()
     await asyncio.gather(carrying, return_exceptions=True)
     await commands.stop()

@@ -240,6 +240,7 @@ class DashboardConfig:
     page_vehicles_max: int = 500  # of the list at once
     system_s: float = 1.0  # the platform's own figures are this old at most, for all who look
     system_window_s: float = 300.0  # ... and its percentiles are of so long
+    page_rows_max: int = 500  # the same of other lists: people
     driven_vehicles_max: int = 10_000  # somebody without a role sees so many that they drive
 
 
@@ -374,6 +375,8 @@ class RegistryConfig:
     named_keys_max: int = 20  # of a person, by POST users/keys; more: 422
     access_log_s: int = 90 * 86_400  # what apps asked of a vehicle is kept so long for its owner
     accesses_per_vehicle_max: int = 10_000  # the access log's rows of one vehicle; more: older go
+    audit_s: int = 366 * 86_400  # who did what by page and API is kept so long for admins
+    audit_rows_max: int = 100_000  # ... of each kind of deed the newest: some 10 MB a kind
     privacy_zones_max: int = 20  # of a vehicle; more are refused
     privacy_radius_m_max: int = 50_000  # of a zone; more is refused
     privacy_grid_m_max: int = 100_000  # the width of a precision limit; more is refused

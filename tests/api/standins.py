@@ -91,7 +91,7 @@ def open_registry(directory: Path, clock: Clock) -> EmbeddedRegistry:
 
 
 class FakeTokens:
-    """Bearer `subject:scope+scope[:expired]`, or a short name for one."""
+    """Bearer `subject:scope+scope[:expired]`, or a short name for one; `:page`: the page's own."""
 
     def __init__(self) -> None:
         self.names: dict[str, str] = {}
@@ -107,14 +107,12 @@ class FakeTokens:
             raise TokenExpiredError("over")
         if not scopes:
             raise InvalidTokenError("not ours")
-        return AccessToken(
-            subject, frozenset(scopes.split("+")), 1 << 60, self.clients.get(bearer, "test")
-        )
+        client = self.clients.get(bearer, PAGE_CLIENT if note == "page" else "test")
+        return AccessToken(subject, frozenset(scopes.split("+")), 1 << 60, client)
 
     def page(self, subject: str = "owner", *scopes: str) -> dict[str, str]:
         """The header of a token of the platform's own page, where people have roles."""
         header = bearer(subject, *scopes)["Authorization"] + ":page"
-        self.clients[header.removeprefix("Bearer ")] = PAGE_CLIENT
         return {"Authorization": header}
 
 
@@ -322,6 +320,7 @@ class Platform:
             history=self.history,
             privacy=self.registry.privacy,
             access_log=self.registry.access_log,
+            audit_log=self.registry.audit,
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

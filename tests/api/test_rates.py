@@ -18,7 +18,10 @@ from tests.api.standins import ALL_SCOPES, TOKENS, VINS, Platform, bearer, fetch
 
 PACED = [row for row in RIGHTS.values() if row.pace not in (None, Pace.REGISTRATION)]
 SITES: list[str] = []
-OF_THE_APP = {"/api/2/fleet/timeline", "/api/2/fleet/within"}  # one allowance, whatever the vehicle
+OF_THE_APP = {"/api/2/fleet/timeline", "/api/2/fleet/within"} | {
+    row.path for row in PACED if row.role
+}
+"""One allowance, whatever the vehicle."""
 
 
 def rates(**settings: int) -> Rates:
@@ -115,7 +118,8 @@ def ask(
     site_id = SITES[vin != VINS[0]]
     given = {"tag": vin, "name": "honk_horn", "site_id": site_id}
     path = re.sub(r"\{(\w+)\}", lambda found: given.get(found[1], "1"), row.path)
-    headers = bearer(subject, *ALL_SCOPES, "energy_device_data", "energy_cmds")
+    scopes = (*ALL_SCOPES, "energy_device_data", "energy_cmds")
+    headers = (platform.tokens.page if row.role else bearer)(subject, *scopes)
     return fetch(row.method, platform.url + path, params={"vin": vin}, headers=headers)
 
 

@@ -14,7 +14,16 @@ from websockets.sync.client import connect
 from motorcade.api import rights
 from motorcade.api.build import build_routes
 from motorcade.api.counter import Counter
-from motorcade.api.rights import FIELD_RIGHTS, RIGHTS, RPCS, Right, Token, shown_parameters
+from motorcade.api.rights import (
+    FIELD_RIGHTS,
+    RIGHTS,
+    RPCS,
+    VEHICLE,
+    VEHICLE_2,
+    Right,
+    Token,
+    shown_parameters,
+)
 from motorcade.api.sight import LOCATION_SIGNALS
 from motorcade.api.vehicle_data_table import LOCATION_MEMBERS, SECTIONS
 from motorcade.clock import SystemClock
@@ -26,6 +35,7 @@ from motorcade.state.port import VehicleState
 from tests.api.standins import TOKENS, VINS, Platform, bearer, fetch, running
 
 PERSON, APP = "owner", "test"  # FakeTokens gives every token the client id `test`
+PEOPLE = ("", *ROLES)  # what people may be; each subject is called after it
 PARAMETERS = {"tag": VINS[0], "name": "honk_horn"}
 
 
@@ -35,7 +45,11 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
     with running(tmp_path_factory.mktemp("rights"), *settings) as platform:
         platform.live.states[TOKENS[0]] = VehicleState({}, True, 5)
         asked = AppRequest("Test", ("https://a.example",), ("openid",), client_id=APP)
-        platform.registry.people.add_app(asked)
+        people = platform.registry.people
+        people.add_app(asked)
+        for role in PEOPLE:
+            people.add_person(f"a-{role}@a.example", f"A {role}", subject=f"a-{role}")
+            people.set_role(f"a-{role}", role)
         yield platform
 
 
@@ -102,15 +116,10 @@ def test_each_scope_opens_its_routes_and_no_other(platform: Platform, row: Right
 def test_who_has_less_than_a_routes_role_is_refused_as_is_another_app(
     platform: Platform, row: Right
 ) -> None:
-    people = platform.registry.people
-    for place, role in enumerate(("", *ROLES)):
-        subject = f"is-{role or 'nobody'}"
-        if people.person(subject) is None:
-            people.add_person(f"{subject}@example.org", "Somebody", "correct donkey", subject)
-            people.set_role(subject, role)
+    for place, role in enumerate(PEOPLE):
         allowed = place > ROLES.index(row.role)
         for sign, opens in ((platform.tokens.page, allowed), (bearer, False)):
-            answer = call(platform, row, sign(subject, *SCOPES))
+            answer = call(platform, row, sign(f"a-{role}", *SCOPES))
             assert (answer.status_code != 403) == opens, (role, answer.text)
             if not opens:
                 assert f"the role {row.role}" in answer.json()["error_description"]
@@ -124,6 +133,21 @@ def test_a_token_of_the_wrong_kind_is_refused(platform: Platform, row: Right) ->
     answer = call(platform, row, bearer(wrong, *SCOPES))
     text = "Expected partner account" if row.token is Token.PARTNER else "Unauthorized token type"
     assert (answer.status_code, answer.json()["error"]) == (403, text)
+
+
+@pytest.mark.parametrize("role", PEOPLE)
+def test_who_has_a_role_sees_every_vehicle_and_nobody_else_does(
+    platform: Platform, role: str
+) -> None:
+    for row in GUARDED:
+        if row.token is not Token.PERSON or row.role:
+            continue
+        answer = call(platform, row, platform.tokens.page(f"a-{role}", *SCOPES))
+        if row.path.startswith((VEHICLE, VEHICLE_2)):
+            hidden = answer.status_code == 404 and "or not yours" in answer.text
+            assert hidden == (not role) or row.note.startswith("the owner"), (row, answer.text)
+        else:
+            assert answer.status_code not in (401, 403), (row, answer.text)
 
 
 @pytest.mark.parametrize("scope", SCOPES)

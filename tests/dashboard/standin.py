@@ -620,17 +620,22 @@ class Standin:
                 "certificates": [{"name": "gateway", "ends_us": now_us + 60 * DAY_US}],
             }
         elif parts[0] == "people":
-            answer = [
+            people = [
                 {"subject": "p1", "name": "Mika", "email": "mika@example.com", "role": "admin"},
                 {"subject": "p2", "name": "Aino", "email": "aino@example.com", "role": "operator"},
                 {"subject": "p3", "name": "Veikko", "email": "veikko@example.com", "role": None},
             ]
+            answer, whole = {"response": people, "cursor": None}, True
         elif parts[0] == "audit":
             answer = [
                 {
+                    "id": "1",
                     "time_us": now_us - 9_000_000,
                     "who": "mika",
-                    "what": "acknowledge",
+                    "subject": "p1",
+                    "client_id": "motorcade-page",
+                    "what": "acknowledged",
+                    "outcome": "done",
                     "vehicle": {"id": "10204", "name": "HEL-204"},
                     "text": "",
                 }

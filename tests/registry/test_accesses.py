@@ -9,12 +9,12 @@ import pytest
 
 from motorcade.clock import SimulatedClock
 from motorcade.config import RegistryConfig
-from motorcade.registry.accesses.embedded import FILE_NAME
 from motorcade.registry.accesses.port import HOUR_US, Accesses
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.port import Vehicle
 
+FILE_NAME = "accesses.sqlite"
 START_US = 500_000 * HOUR_US
 CONFIG = RegistryConfig(access_log_s=10 * 3_600, accesses_per_vehicle_max=4, busy_s_max=0.2)
 VINS = ("5YJ3E1EA7KF000001", "5YJ3E1EA7KF000002")
@@ -194,7 +194,7 @@ def test_damage_met_while_writing_costs_what_the_file_held(
         raise error
 
     with monkeypatch.context() as broken:
-        broken.setattr("motorcade.registry.accesses.embedded._transaction", fail)
+        broken.setattr("motorcade.registry.beside.transaction", fail)
         with pytest.raises(RegistryUnavailableError, match="malformed"):
             world.write()
     world.write()

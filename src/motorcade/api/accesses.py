@@ -13,6 +13,7 @@ from typing import Final
 
 import structlog
 
+from motorcade.api.notes import Notes
 from motorcade.clock import Clock
 from motorcade.events import VehicleToken
 from motorcade.identity.port import OPERATOR_CLIENTS, AccessToken
@@ -25,15 +26,14 @@ WAITING_MAX: Final = 100_000  # rows; beyond, which only a registry that fails b
 _log = structlog.get_logger()
 
 
-class AccessNotes:
+class AccessNotes(Notes):
     """On the API's loop. Without a log, nothing is noted."""
 
     def __init__(self, log: AccessLog | None, clock: Clock, flush_s: float) -> None:
+        super().__init__(flush_s)
         self._log = log
         self._clock = clock
-        self._flush_s = flush_s
         self._waiting: dict[Key, tuple[int, int]] = {}  # how often, when last
-        self._task: asyncio.Task[None] | None = None
 
     def note(self, access: AccessToken, vehicle: VehicleToken, kind: str, times: int = 1) -> None:
         """An app asked; tokens of the command line are no app's. 0 `times`: it still hears."""
@@ -55,19 +55,7 @@ class AccessNotes:
             each_hour.cancel()
             self.note(access, vehicle, kind, 0)
 
-    def start(self) -> None:
-        """Write from now on."""
-        self._task = asyncio.create_task(self._run())
-
-    async def stop(self) -> None:
-        """Write what is left."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        await self.flush()
-
     async def flush(self) -> None:
-        """Write; what cannot be written waits for the next time."""
         if self._log is None:
             return
         waiting, self._waiting = self._waiting, {}
@@ -95,8 +83,3 @@ class AccessNotes:
     def _left_s(self) -> float:
         """Of this hour."""
         return (HOUR_US - self._clock.now_us() % HOUR_US) / 1e6
-
-    async def _run(self) -> None:
-        while True:
-            await asyncio.sleep(self._flush_s)
-            await self.flush()

@@ -71,8 +71,10 @@ from motorcade.api.telemetry_config import configure_telemetry
 from motorcade.api.users import backup_key, feature_config, me, name_key, orders, region
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
+from motorcade.api.window.audit import AUDIT_ROUTES
 from motorcade.api.window.fleet import FLEET_ROUTES
 from motorcade.api.window.page import PAGE_ROUTES
+from motorcade.api.window.people import PEOPLE_ROUTES
 from motorcade.api.window.stream import fleet_stream
 from motorcade.api.within import fleet_within
 from motorcade.identity.errors import SecretsError
@@ -138,6 +140,8 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *PAGE_ROUTES,
             fleet_stream,
             *FLEET_ROUTES,
+            *PEOPLE_ROUTES,
+            *AUDIT_ROUTES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),

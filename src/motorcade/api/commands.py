@@ -27,6 +27,8 @@ from motorcade.commands.errors import (
 from motorcade.commands.port import CommandView, Request
 from motorcade.commands.states import State
 from motorcade.commands.table import WAKE_UP, CommandRow, read_parameters, row_of
+from motorcade.identity.port import AccessToken
+from motorcade.registry.audit.port import What
 from motorcade.registry.port import Vehicle
 from motorcade.wire.command.errors import CommandCodecError
 
@@ -60,7 +62,7 @@ async def send_command(
     if not wake and name != WAKE_UP:
         check_awake(counter, vehicle, f"send the header {WAKE_HEADER}: true")
     asked = Request(vehicle.token, name, parameters, access.subject, key, expires_s, wake)
-    view = await carry_out(counter, asked)
+    view = await carry_out(counter, access, asked)
     counter.answered(view.id, begun_us, "http")
     return _answer(view)
 
@@ -108,8 +110,8 @@ def check_awake(counter: Counter, vehicle: Vehicle, waking: str) -> None:
         raise offline(f"asleep: POST wake_up first, or {waking}")
 
 
-async def carry_out(counter: Counter, asked: Request) -> CommandView:
-    """Submit a command and wait for its end, at most `commands.response_s_max`.
+async def carry_out(counter: Counter, access: AccessToken, asked: Request) -> CommandView:
+    """Submit a command and wait for its end, at most `commands.response_s_max`; audited.
 
     Raises:
         ApiError: it was not taken; what was taken has a view, whatever its state.
@@ -119,9 +121,19 @@ async def carry_out(counter: Counter, asked: Request) -> CommandView:
     except (CommandError, CommandCodecError) as error:
         raise refused(error) from error
     try:
-        return await counter.commands.settle(view.id, counter.config.commands.response_s_max)
+        view = await counter.commands.settle(view.id, counter.config.commands.response_s_max)
     except RouterBusyError as error:  # the server stops: the command itself goes on
         raise ApiError(503, "service unavailable", str(error), command_id=view.id) from error
+    finally:
+        note_command(counter, access, asked, view)
+    return view
+
+
+def note_command(counter: Counter, access: AccessToken, asked: Request, view: CommandView) -> None:
+    """For the audit: who sent it, and how far it came."""
+    text = f"{asked.name}: {view.reason}" if view.reason else asked.name
+    what, outcome = What.SENT_COMMAND, view.state.value
+    counter.audit.note(access, what, text, vehicle=asked.vehicle, outcome=outcome)
 
 
 def _read_wake(request: AnyRequest) -> bool:

@@ -10,6 +10,7 @@ from litestar.connection import ASGIConnection
 
 from motorcade.api.accesses import AccessNotes
 from motorcade.api.answers import Answers
+from motorcade.api.audit import Audit
 from motorcade.api.charging_places import ChargingPlace
 from motorcade.api.domain_keys import KeyFetchError
 from motorcade.api.envelope import note_allowance
@@ -44,10 +45,16 @@ from motorcade.counts import Tally
 from motorcade.events import VehicleToken
 from motorcade.history.port import History
 from motorcade.identity.errors import InvalidTokenError, TokenExpiredError
-from motorcade.identity.port import OPERATOR_CLIENTS, PAGE_CLIENT, AccessToken, TokenVerifier
+from motorcade.identity.port import (
+    OPERATOR_CLIENTS,
+    PAGE_CLIENT,
+    AccessToken,
+    TokenVerifier,
+)
 from motorcade.identity.region import fleet_base_url
 from motorcade.meters.port import Meters
 from motorcade.registry.accesses.port import AccessLog
+from motorcade.registry.audit.port import AuditLog
 from motorcade.registry.people.port import People
 from motorcade.registry.port import Registry, Site, Vehicle
 from motorcade.registry.privacy.port import Privacy
@@ -60,6 +67,7 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 TOKENS_CACHED_MAX: Final = 4_096  # a check of the signature costs some 200 µs, a look-up none
 VIN_CHARACTERS: Final = 17
+ROWS_DEFAULT: Final = 100  # of a list that is read in pieces
 
 
 async def no_obstacle(_path: str, _access: AccessToken, _tag: str) -> None:
@@ -94,6 +102,7 @@ class Counter:
     signing: Signing | None = None  # key lists as cars told them
     privacy: Privacy | None = None  # what owners keep from apps
     access_log: AccessLog | None = None  # what apps asked, for owners to read
+    audit_log: AuditLog | None = None  # who did what, for admins to read
     answered: Callable[[str, int, str], None] = lambda _id, _begun_us, _by: None  # for traces
     obstacle: Callable[[str, AccessToken, str], Awaitable[None]] = no_obstacle
     """Before a gRPC call: its path, who calls, which vehicle. Raises `ApiError`. The sandbox's
@@ -107,6 +116,7 @@ class Counter:
     lifetimes: Lifetimes = field(init=False)
     answers: Answers = field(init=False)
     accesses: AccessNotes = field(init=False)
+    audit: Audit = field(init=False)
     viewers: Viewers = field(init=False)
     _book: PrivacyBook = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
@@ -123,6 +133,7 @@ class Counter:
         picture = Picture(self.state, self.registry, self.privacy)
         self.viewers = Viewers(picture, self.past, self.clock, self.config.dashboard)
         self.accesses = AccessNotes(self.access_log, self.clock, flush_s)
+        self.audit = Audit(self.audit_log, self.clock, flush_s)
         poll_s = self.config.api.revocation_poll_ms / 1e3
         self.lifetimes = Lifetimes(self.clock)
         self.standing = Standing(self.people, self.tokens, poll_s)
@@ -250,11 +261,15 @@ class Counter:
             vehicle = self.registry.vehicle_by_vin(tag.upper())
         elif tag.isascii() and tag.isdigit() and len(tag) < VIN_CHARACTERS:
             vehicle = self.registry.vehicle_by_id(int(tag))
-        if vehicle is None or not (
-            access.owns(vehicle.owner) or self._drives(access, vehicle) or self.role(access)
-        ):
+        if vehicle is None or not self.sees(access, vehicle):
             raise not_found("no such vehicle, or not yours")
         return vehicle
+
+    def sees(self, access: AccessToken, vehicle: Vehicle) -> bool:
+        """Whether the vehicle is shown to who holds this token: owned, driven, or by a role."""
+        if access.owns(vehicle.owner) or self._drives(access, vehicle):
+            return True
+        return bool(self.role(access))
 
     def owned(self, access: AccessToken, tag: str) -> Vehicle:
         """The caller's own vehicle. Raises the 404, and the 403 for one that they only drive."""
@@ -385,6 +400,13 @@ def read_whole(text: str | None, name: str, default: int, low: int, high: int) -
     if not (text.isascii() and text.isdigit() and len(text) < 10 and low <= int(text) <= high):
         raise ApiError(400, "invalid_field", f"{name}: must be a whole number {low} to {high}")
     return int(text)
+
+
+def read_piece(request: AnyRequest, counter: Counter) -> tuple[int, int]:
+    """`cursor` (0: from the begin) and `limit` of a list that is read in pieces. Raises the 400."""
+    query, rows_max = request.query_params, counter.config.dashboard.page_rows_max
+    limit = read_whole(query.get("limit"), "limit", min(ROWS_DEFAULT, rows_max), 1, rows_max)
+    return read_whole(query.get("cursor"), "cursor", 0, 0, 999_999_999), limit
 
 
 def told_by(counter: Counter) -> Meters:

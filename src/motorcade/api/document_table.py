@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from motorcade.api.rights import HISTORY, SESSIONS, SITE, VEHICLE, VEHICLE_2, VEHICLES
+from motorcade.identity.port import ROLES
 from motorcade.state.columns import STATES
 
 Schema = Mapping[str, Any]
@@ -49,6 +50,7 @@ def members(*required: str, **properties: Schema) -> Schema:
 
 _PAGE: Final = {"page": whole(1, 10**8), "per_page": whole(1, 1_000)}
 _VIN: Final = {"vin": {"type": "string", "example": VIN}}
+_LISTED: Final = {"cursor": whole(0, 999_999_999), "limit": whole(1, 500)}
 _PERCENT: Final = whole(0, 100)
 _FLAG: Final[Schema] = {"type": "boolean"}
 _EMPTY: Final[Schema] = {"type": "object"}
@@ -232,6 +234,20 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         answers=(400, 503),
     ),
     ("GET", f"{VEHICLE_2}/commands"): Described(query={"limit": whole(1, 200)}),
+    ("GET", "/api/2/people"): Described(query=_LISTED),
+    ("GET", "/api/2/audit"): Described(
+        query={**_LISTED, "who": text(characters_max=200), "vehicle": whole(0, 999_999_999)}
+    ),
+    ("POST", "/api/2/people/{subject}/role"): Described(
+        body={
+            "type": "object",
+            "properties": {"role": {"type": ["string", "null"], "enum": [*ROLES, None]}},
+            "required": ["role"],
+        },
+        body_example={"role": "operator"},
+        body_required=True,
+        answers=(422,),
+    ),
     ("POST", f"{SITE}/backup"): _set(
         {"backup_reserve_percent": 20}, backup_reserve_percent=_PERCENT
     ),

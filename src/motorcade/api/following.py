@@ -50,7 +50,8 @@ def carried(
         asked.resume, lambda feed: feed.is_of(access, vehicle, encode), make, asked.interval_ms
     )
     revoked = partial(holder.finish, End.REVOKED)
-    counter.standing.watch(access, revoked, asked.generation)
+    sees = partial(counter.sees, access, vehicle)
+    counter.standing.watch(access, revoked, asked.generation, sees)
     park = True
     try:
         with (

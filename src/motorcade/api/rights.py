@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Final
 
 from motorcade.api.rates import Pace
-from motorcade.identity.port import VIEWER
+from motorcade.identity.port import ADMIN, VIEWER
 
 DEVICE_DATA: Final = "vehicle_device_data"
 LOCATION: Final = "vehicle_location"
@@ -59,6 +59,8 @@ _OWNER: Final = "the owner's token alone"
 _OWN_VEHICLE: Final = "the person's own: drivers, keys, privacy"
 HISTORY: Final = "/api/1/dx/charging/history"
 SESSIONS: Final = "/api/1/dx/charging/sessions"
+PEOPLE: Final = "/api/2/people"
+AUDIT: Final = "/api/2/audit"
 PRODUCTS: Final = "/api/1/products"
 SITE: Final = "/api/1/energy_sites/{site_id}"
 _ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
@@ -214,6 +216,9 @@ _RIGHTS: Final = (
         pace=Pace.DATA,
         note="and `vehicle_location` besides",
     ),
+    Right("GET", PEOPLE, pace=Pace.DATA, role=ADMIN),
+    Right("POST", f"{PEOPLE}/{{subject}}/role", pace=Pace.DATA, role=ADMIN, note="acts at once"),
+    Right("GET", AUDIT, pace=Pace.DATA, role=ADMIN, note="who did what"),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),

@@ -71,7 +71,7 @@ async def signed_command(
     key, expires_s = read_headers(request, counter)
     parameters = {"routable_message": base64.b64encode(data).decode()}
     asked = Request(vehicle.token, SIGNED_COMMAND, parameters, access.subject, key, expires_s)
-    view = await carry_out(counter, asked)
+    view = await carry_out(counter, access, asked)
     counter.answered(view.id, begun_us, "http")
     return _answer(view)
 

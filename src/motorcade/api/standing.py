@@ -8,7 +8,7 @@ registry has risen, which costs one look-up of one row per request. Open streams
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
@@ -20,6 +20,13 @@ from motorcade.registry.people.port import People
 CACHED_MAX: Final = 4_096
 USES_WRITTEN_S: Final = 60.0  # "last used" is this far behind at most
 Key = tuple[int, str, str]
+Ended = Callable[[], None]
+
+
+class _Watched(NamedTuple):
+    token: AccessToken
+    still: Callable[[], bool]
+
 
 _log = structlog.get_logger()
 
@@ -35,8 +42,8 @@ class Standing:
         self._changes = -1  # what `_held` was true at
         self._held: dict[Key, frozenset[str] | None] = {}
         self._looked = -1  # what every watched token was last looked at; a request moves it not
-        self._watched: dict[Callable[[], None], AccessToken] = {}
-        self._unlooked: dict[Callable[[], None], AccessToken] = {}
+        self._watched: dict[Ended, _Watched] = {}
+        self._unlooked: dict[Ended, _Watched] = {}
         self._used: set[int] = set()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -82,19 +89,27 @@ class Standing:
             self._used.add(token.session)
         return token.scopes & held
 
-    def watch(self, token: AccessToken, ended: Callable[[], None], generation: int) -> None:
+    def watch(
+        self,
+        token: AccessToken,
+        ended: Ended,
+        generation: int,
+        still: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Call `ended` once the token may do less than it says; `generation`: of its keys.
+
+        `still`: whether what no token says, a role above all, is as it was; asked as often.
 
         A stream opens over some turns of the loop, in which a revocation may have come and been
         looked at: this token is looked at once more at the next turn of the watcher, and at once
         where a key was forgotten since.
         """
-        self._watched[ended] = self._unlooked[ended] = token
+        self._watched[ended] = self._unlooked[ended] = _Watched(token, still)
         if generation < self._generation:
             self.unwatch(ended)
             ended()
 
-    def unwatch(self, ended: Callable[[], None]) -> None:
+    def unwatch(self, ended: Ended) -> None:
         self._watched.pop(ended, None)
         self._unlooked.pop(ended, None)
 
@@ -107,10 +122,11 @@ class Standing:
             with _logged():
                 self._look_at_changes(self._people)
 
-    def _look_at(self, watched: Mapping[Callable[[], None], AccessToken], people: People) -> None:
+    def _look_at(self, watched: Mapping[Ended, _Watched], people: People) -> None:
         self._forget_stale(people)
-        for ended, token in list(watched.items()):
+        for ended, (token, still) in list(watched.items()):
             lost = bool(token.token_id) and self._scopes(token, people) != token.scopes
+            lost = lost or not still()
             self._unlooked.pop(ended, None)
             if lost:
                 self.unwatch(ended)

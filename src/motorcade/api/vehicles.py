@@ -82,5 +82,5 @@ async def wake_up(
     if presence_now(counter.state, vehicle.token) != ASLEEP:
         return ok(entry(counter, vehicle, access))
     asked = Request(vehicle.token, WAKE_UP, {}, access.subject)
-    view = await carry_out(counter, asked)
+    view = await carry_out(counter, access, asked)
     return ok(entry(counter, vehicle, access), x_command_id=view.id)

@@ -27,6 +27,7 @@ from motorcade.log.segment import SEGMENT_SUFFIX, segment_path
 COUNTED: Final = {
     "registry.sqlite": ("vehicles", "SELECT count(*) FROM vehicles"),
     "accesses.sqlite": ("access log rows", "SELECT count(*) FROM accesses"),
+    "audit.sqlite": ("audit rows", "SELECT count(*) FROM deeds"),
     "mqtt/sessions.sqlite": ("sessions", "SELECT count(*) FROM sessions"),
     "commands/ledger.sqlite": ("commands", "SELECT count(*) FROM commands"),
 }

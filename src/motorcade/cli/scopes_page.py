@@ -13,7 +13,8 @@ another calls every route with every scope. RPC: a method of gRPC ([grpc.md](grp
 
 A token that holds none of a route's scopes gets 403 `Unauthorized missing scopes ...`; where
 several stand in a row, any one is enough. A partner token is one that an app got for itself (client
-credentials); it owns no vehicle.
+credentials); it owns no vehicle. Where a role is named, it is the least one, and held on the
+platform's own page alone.
 """
 
 

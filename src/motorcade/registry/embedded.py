@@ -24,8 +24,8 @@ from motorcade.config import RegistryConfig
 from motorcade.events import VehicleToken
 from motorcade.identity.port import OWNER_SUBJECT
 from motorcade.registry import changing, migrate, sites, statements
-from motorcade.registry.accesses.embedded import FILE_NAME as ACCESSES_FILE
 from motorcade.registry.accesses.embedded import EmbeddedAccessLog
+from motorcade.registry.audit.embedded import EmbeddedAuditLog
 from motorcade.registry.errors import RegistryUnavailableError
 from motorcade.registry.operators import check_filters, check_name
 from motorcade.registry.passwords import constant_time_equal, hash_password, make_password
@@ -102,7 +102,8 @@ class EmbeddedRegistry:
         self.sharing = EmbeddedSharing(store)
         self.signing = EmbeddedSigning(store)
         self.privacy = EmbeddedPrivacy(store)
-        self.access_log = EmbeddedAccessLog(store, path.with_name(ACCESSES_FILE))
+        self.access_log = EmbeddedAccessLog(store, path.parent)
+        self.audit = EmbeddedAuditLog(store, path.parent)
 
     # Reading.
 
@@ -263,6 +264,7 @@ class EmbeddedRegistry:
             self._counter.close()
             at_rest.seal(self._path, alone=False)
         self.access_log.close()
+        self.audit.close()
 
     # The file.
 

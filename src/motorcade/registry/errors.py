@@ -25,5 +25,9 @@ class TooManyError(RegistryError):
     """The caller's: one more than a limit allows; the text says which and what to do."""
 
 
+class LastAdminError(RegistryError):
+    """The caller's: nobody would be left who may give roles; the text says who it is about."""
+
+
 class RegistryUnavailableError(RegistryError):
     """The machine's: the file is locked, full, damaged or of a newer version."""

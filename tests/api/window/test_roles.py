@@ -10,7 +10,7 @@ import pytest
 from motorcade.api.oauth.first_party import add_page
 from motorcade.api.window.roles import role_of
 from motorcade.identity.port import PAGE_CLIENT, AccessToken
-from motorcade.registry.errors import InvalidNameError, NotFoundError
+from motorcade.registry.errors import InvalidNameError, LastAdminError, NotFoundError
 from tests.api.oauth.house import CHALLENGE, VERIFIER, VIN, Browser, House, claims, housed, told
 
 SCOPE = "openid offline_access vehicle_device_data vehicle_location vehicle_cmds energy_cmds"
@@ -89,6 +89,6 @@ def test_roles_that_cannot_be_are_refused(house: House) -> None:
         house.people.set_role(BOB, "king")
     with pytest.raises(NotFoundError):
         house.people.set_role("nobody", "viewer")
-    with pytest.raises(InvalidNameError, match="owner"):
+    with pytest.raises(LastAdminError, match="owner"):
         house.people.set_role("owner", "viewer")
     assert house.people.role("nobody") == ""

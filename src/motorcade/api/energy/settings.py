@@ -12,19 +12,17 @@ from typing import Any, Final
 
 import msgspec
 
-from motorcade.api.commands import refused
+from motorcade.api.commands import carry_out
 from motorcade.api.counter import Counter
 from motorcade.api.energy.access import OFFLINE
 from motorcade.api.energy.reading import Reading
 from motorcade.api.energy.shapes import Updated
 from motorcade.api.errors import ApiError
-from motorcade.commands.errors import CommandError, RouterBusyError
 from motorcade.commands.port import CommandView, Request
 from motorcade.commands.states import State
 from motorcade.events import fnv1a_64
 from motorcade.identity.port import AccessToken
 from motorcade.registry.port import Site
-from motorcade.wire.command.errors import CommandCodecError
 from motorcade.wire.tariff import TariffError, read_tariff
 
 MODES: Final = ("self_consumption", "autonomous", "backup")
@@ -53,15 +51,8 @@ async def change(
 ) -> tuple[Updated, str]:
     """Set it and wait until it is so; the command's id besides. Raises `ApiError`."""
     parameters = row.read(body)
-    try:
-        asked = Request(site.token, row.name, parameters, access.subject)
-        view = await counter.commands.submit(asked)
-    except (CommandError, CommandCodecError) as error:
-        raise refused(error) from error
-    try:
-        view = await counter.commands.settle(view.id, counter.config.commands.response_s_max)
-    except RouterBusyError as error:
-        raise ApiError(503, "service unavailable", str(error), command_id=view.id) from error
+    asked = Request(site.token, row.name, parameters, access.subject)
+    view = await carry_out(counter, access, asked)
     _require_executed(view)
     left_s = counter.config.energy.confirm_s_max
     while left_s > 0 and not row.shows(Reading(counter.state.read(site.token)), parameters):

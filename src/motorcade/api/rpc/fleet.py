@@ -13,7 +13,7 @@ import grpc
 import structlog
 from google.protobuf.message import DecodeError
 
-from motorcade.api.commands import check_awake, check_key, check_unsigned, refused
+from motorcade.api.commands import check_awake, check_key, check_unsigned, note_command, refused
 from motorcade.api.counter import Counter, check_row, kind_of, require
 from motorcade.api.errors import LOGIN_REQUIRED, TOKEN_EXPIRED, ApiError, unauthorized
 from motorcade.api.following import Asked, carried
@@ -183,15 +183,19 @@ class Fleet:
             raise end_of(holder.end)
 
     async def _send_command(self, access: AccessToken, data: bytes, context: Any) -> None:
-        begun_us = self._counter.clock.now_us()
+        counter = self._counter
+        begun_us = counter.clock.now_us()
         asked = self._read(SendCommandRequest, data)
-        await self._counter.obstacle(SEND_COMMAND.path, access, asked.vehicle)
+        await counter.obstacle(SEND_COMMAND.path, access, asked.vehicle)
         try:
             vehicle, request = self._judge_command(access, asked)
             with self._hearing(vehicle) as news:
-                view = await self._counter.commands.submit(request)
-                await self._tell(news, view, context)
-            self._counter.answered(view.id, begun_us, "grpc")
+                view = await counter.commands.submit(request)
+                try:
+                    await self._tell(news, view, context)
+                finally:
+                    note_command(counter, access, request, counter.commands.find(view.id) or view)
+            counter.answered(view.id, begun_us, "grpc")
         except (CommandError, CommandCodecError) as error:
             raise refused(error) from error
 

@@ -59,7 +59,7 @@ async def _serve(socket: AnySocket, counter: Counter, viewers: Viewers) -> None:
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(expires_s, seat.finish, Close.ENDED, ENDED)
         revoked = partial(seat.finish, Close.ENDED, ENDED)
-        counter.standing.watch(access, revoked, generation)
+        counter.standing.watch(access, revoked, generation, lambda: counter.role(access) == role)
         try:
             welcome = {
                 "type": "welcome",

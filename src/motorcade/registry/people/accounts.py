@@ -6,8 +6,19 @@ from functools import cached_property
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from motorcade.identity.port import OWNER_SUBJECT, PAGE_CLIENT, RESERVED_SUBJECTS, ROLES
-from motorcade.registry.errors import AlreadyExistsError, InvalidNameError, NotFoundError
+from motorcade.identity.port import (
+    ADMIN,
+    OWNER_SUBJECT,
+    PAGE_CLIENT,
+    RESERVED_SUBJECTS,
+    ROLES,
+)
+from motorcade.registry.errors import (
+    AlreadyExistsError,
+    InvalidNameError,
+    LastAdminError,
+    NotFoundError,
+)
 from motorcade.registry.people import statements
 from motorcade.registry.people.names import check_email, check_subject, check_text
 from motorcade.registry.people.port import Person, SignIn
@@ -50,8 +61,9 @@ class Accounts:
             _insert(connection, email, full_name, subject, hashed, store.clock.now_us())
         return password
 
-    def people(self) -> list[Person]:
-        return [Person(*row) for row in self._store.rows(statements.PEOPLE_ALL)]
+    def people(self, after_id: int = 0, limit: int = -1) -> list[Person]:
+        rows = self._store.rows(statements.PEOPLE_PAGE, after_id, limit)
+        return [Person(*row) for row in rows]
 
     def person(self, subject: str) -> Person | None:
         rows = self._store.rows(statements.BY_SUBJECT, subject)
@@ -67,8 +79,8 @@ class Accounts:
         now_us = self._store.clock.now_us()
         with self._store.changing() as connection:
             person = find_person(connection, name)
-            if person.subject == OWNER_SUBJECT and role != ROLES[-1]:
-                raise InvalidNameError("the owner is an admin and stays one")
+            if role != ADMIN:
+                _refuse_last_admin(connection, person)
             mine = PEOPLE.c.id == person.id
             connection.execute(update(PEOPLE).where(mine).values(role=role))
             page = select(APPS.c.id).where(APPS.c.client_id == PAGE_CLIENT).scalar_subquery()
@@ -187,6 +199,18 @@ def find_person(connection: Connection, name: str) -> Person:
         known = "`motorcade person list` shows all"
         raise NotFoundError(f"no person with the e-mail or subject {name[:80]!r}: {known}")
     return Person(*rows[0])  # type: ignore[arg-type]
+
+
+def _refuse_last_admin(connection: Connection, person: Person) -> None:
+    """Raises `LastAdminError`."""
+    if person.subject == OWNER_SUBJECT:
+        raise LastAdminError("the owner is an admin and stays one")
+    if person.role != ADMIN:
+        return
+    admins = (PEOPLE.c.role == ADMIN) | (PEOPLE.c.subject == OWNER_SUBJECT)
+    others = select(PEOPLE.c.id).where(statements.HERE, admins, PEOPLE.c.id != person.id)
+    if connection.execute(others.limit(1)).first() is None:
+        raise LastAdminError(f"{person.email} is the last admin: make somebody else one first")
 
 
 def _insert(

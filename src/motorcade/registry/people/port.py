@@ -29,6 +29,7 @@ class Person:
     email: str  # lower case
     full_name: str
     added_time_us: int
+    role: str = ""  # on the page, of `identity.port.ROLES`; "": none
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +143,8 @@ class People(Protocol):
     def add_first_person(self, email: str, full_name: str, subject: str) -> str:
         """Add the owner and return the password drawn; "" where there ever was anybody."""
 
-    def people(self) -> list[Person]:
-        """Everybody, in the order they were added."""
+    def people(self, after_id: int = 0, limit: int = -1) -> list[Person]:
+        """Everybody, in the order they were added; those after this id, so many at most."""
 
     def person(self, subject: str) -> Person | None:
         """By subject; `None` if there is none or they were removed."""
@@ -154,7 +155,10 @@ class People(Protocol):
     def set_role(self, name: str, role: str) -> Person:
         """Give somebody (e-mail or subject) a role, or none (""). Their page signs in anew.
 
-        Raises `NotFoundError`, `InvalidNameError`.
+        Raises:
+            NotFoundError: there is nobody of this name.
+            InvalidNameError: no such role.
+            LastAdminError: nobody would be left who may give roles; or it is the owner's.
         """
 
     def check_password(self, email: str, password: str) -> Person | None:

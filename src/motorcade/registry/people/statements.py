@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, literal_column, select
 
 from motorcade.registry.people.tables import (
     APPS,
@@ -23,6 +23,7 @@ PERSON_COLUMNS: Final = (
     PEOPLE.c.email,
     PEOPLE.c.full_name,
     PEOPLE.c.added_time_us,
+    PEOPLE.c.role,
 )
 """In the order of `port.Person`'s fields."""
 
@@ -32,7 +33,12 @@ GRANT_STANDS: Final = GRANTS.c.revoked_time_us.is_(None)
 SESSION_STANDS: Final = SESSIONS.c.ended_time_us.is_(None)
 
 PERSON: Final = select(*PERSON_COLUMNS).where(HERE)
-PEOPLE_ALL: Final = text_of(PERSON.order_by(PEOPLE.c.id))
+PEOPLE_PAGE: Final = text_of(
+    PERSON.where(PEOPLE.c.id > bindparam("after_id"))
+    .order_by(PEOPLE.c.id)
+    .limit(bindparam("limit"))
+    .offset(literal_column("0"))  # without one, SQLAlchemy adds a parameter for it
+)
 BY_SUBJECT: Final = text_of(PERSON.where(PEOPLE.c.subject == bindparam("subject")))
 ROLE: Final = text_of(select(PEOPLE.c.role).where(HERE, PEOPLE.c.subject == bindparam("subject")))
 PASSWORD: Final = text_of(

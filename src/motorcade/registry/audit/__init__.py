@@ -1,0 +1,1 @@
+"""Who did what by the page and the API, for admins to read."""
