@@ -53,6 +53,7 @@ OPEN_DOORS = {
     ("commands", "registry.signing.port"),
     ("api", "registry.accesses.port"),  # what apps asked
     ("api", "registry.audit.port"),  # what people did
+    ("api", "registry.work.port"),  # what people noted on the work queue
     ("api", "registry.privacy.port"),  # what owners keep from apps
     ("api", "state.columns"),  # the names of states, judged there
     ("api", "registry.people.names"),  # what a redirect URI is, registered and compared

@@ -290,6 +290,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         privacy=parts.registry.privacy,
         access_log=parts.registry.access_log,
         audit_log=parts.registry.audit,
+        work_notes=parts.registry.work,
         desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
         people=parts.registry.people,
         sharing=parts.registry.sharing,

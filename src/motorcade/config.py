@@ -245,6 +245,27 @@ class DashboardConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkConfig:
+    """The page's work queue."""
+
+    look_s: float = 2.0  # the queue is this old at most, for all who look
+    settle_s: float = 30.0  # after a start nothing closes so long: state may not have caught up
+    fold_s: float = 180.0  # what began within so long, of the same kind, is one item ...
+    fold_cars_min: int = 3  # ... if it is of so many vehicles
+    silent_s_max: int = 30 * 86_400  # a car that has been silent longer is no work any more
+    command_s_max: int = 86_400  # nor is a command that failed so long ago
+    commands_max: int = 1_000  # failed ones that are looked at; the newest
+    items_max: int = 500  # told of at once; the worst
+    members_max: int = 20  # vehicles of a folded item that are named
+    notes_max: int = 200  # on an item; more: 422
+    comment_bytes_max: int = 2_000  # longer: 400
+    snooze_s_max: int = 7 * 86_400  # longer: 400
+    undo_s: float = 10.0  # so long one may undo what one did
+    closed_max: int = 100  # closed items that are told of; those that somebody noted something on
+    closed_s_max: int = 30 * 86_400  # ... and are kept so long
+
+
+@dataclass(frozen=True, slots=True)
 class RpcConfig:
     """gRPC."""
 
@@ -421,6 +442,7 @@ class Config:
     past: PastConfig = field(default_factory=PastConfig)
     api: ApiConfig = field(default_factory=ApiConfig)
     dashboard: DashboardConfig = field(default_factory=DashboardConfig)
+    work: WorkConfig = field(default_factory=WorkConfig)
     rpc: RpcConfig = field(default_factory=RpcConfig)
     rates: RatesConfig = field(default_factory=RatesConfig)
     energy: EnergyConfig = field(default_factory=EnergyConfig)

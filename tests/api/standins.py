@@ -321,6 +321,7 @@ class Platform:
             privacy=self.registry.privacy,
             access_log=self.registry.access_log,
             audit_log=self.registry.audit,
+            work_notes=self.registry.work,
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

@@ -77,6 +77,7 @@ from motorcade.api.window.page import PAGE_ROUTES
 from motorcade.api.window.people import PEOPLE_ROUTES
 from motorcade.api.window.stream import fleet_stream
 from motorcade.api.within import fleet_within
+from motorcade.api.work.routes import WORK_ROUTES
 from motorcade.identity.errors import SecretsError
 from motorcade.registry.errors import RegistryUnavailableError
 
@@ -142,6 +143,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *FLEET_ROUTES,
             *PEOPLE_ROUTES,
             *AUDIT_ROUTES,
+            *WORK_ROUTES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),

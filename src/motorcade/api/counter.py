@@ -38,6 +38,7 @@ from motorcade.api.streams import Streams
 from motorcade.api.window.picture import Picture
 from motorcade.api.window.roles import is_at_least, role_of
 from motorcade.api.window.viewers import Viewers
+from motorcade.api.work.queue import WorkQueue
 from motorcade.clock import Clock
 from motorcade.commands.port import Commands
 from motorcade.config import Config
@@ -60,6 +61,7 @@ from motorcade.registry.port import Registry, Site, Vehicle
 from motorcade.registry.privacy.port import Privacy
 from motorcade.registry.sharing.port import Sharing
 from motorcade.registry.signing.port import Signing, SigningState
+from motorcade.registry.work.port import WorkNotes
 from motorcade.state.port import LiveState, Past
 
 AnyRequest = Request[Any, Any, Any]
@@ -103,6 +105,7 @@ class Counter:
     privacy: Privacy | None = None  # what owners keep from apps
     access_log: AccessLog | None = None  # what apps asked, for owners to read
     audit_log: AuditLog | None = None  # who did what, for admins to read
+    work_notes: WorkNotes | None = None  # what people noted on the work queue
     answered: Callable[[str, int, str], None] = lambda _id, _begun_us, _by: None  # for traces
     obstacle: Callable[[str, AccessToken, str], Awaitable[None]] = no_obstacle
     """Before a gRPC call: its path, who calls, which vehicle. Raises `ApiError`. The sandbox's
@@ -118,6 +121,7 @@ class Counter:
     accesses: AccessNotes = field(init=False)
     audit: Audit = field(init=False)
     viewers: Viewers = field(init=False)
+    work: WorkQueue | None = field(init=False)
     _book: PrivacyBook = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
     _generation: int = 0  # of the keys that verified them
@@ -132,6 +136,10 @@ class Counter:
         flush_s = self.config.api.access_flush_s
         picture = Picture(self.state, self.registry, self.privacy)
         self.viewers = Viewers(picture, self.past, self.clock, self.config.dashboard)
+        self.work = None
+        if self.work_notes is not None:
+            ports = self.work_notes, self.state, self.commands
+            self.work = WorkQueue(*ports, self.config, self.clock)
         self.accesses = AccessNotes(self.access_log, self.clock, flush_s)
         self.audit = Audit(self.audit_log, self.clock, flush_s)
         poll_s = self.config.api.revocation_poll_ms / 1e3

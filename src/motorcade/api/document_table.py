@@ -129,6 +129,15 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         },
         answers=(503,),
     ),
+    ("GET", "/api/2/work"): Described(query={"open": text("true", "false")}, answers=(503,)),
+    ("GET", "/api/2/work/{item}"): Described(answers=(503,)),
+    ("POST", "/api/2/work/{item}/{action}"): Described(
+        body=members(
+            text=text(characters_max=2_000), for_s=whole(1, 604_800), to=text(characters_max=256)
+        ),
+        body_example={"text": "seen by the workshop", "for_s": 3_600},
+        answers=(422, 503),
+    ),
     ("GET", f"{VEHICLE_2}/history"): Described(
         query={
             "signals": {"type": "string", "example": "speed,soc"},
@@ -303,6 +312,8 @@ PATH_PARAMETERS: Final[dict[str, Schema]] = {
         "example": VIN,
     },
     "site_id": {"type": "string", "pattern": "^[1-9][0-9]{0,15}$", "example": "1"},
+    "item": {"type": "string", "example": "command.0b6e1f2a4c5d4e6f8a9b0c1d2e3f4a5b"},
+    "action": text("acknowledge", "assign", "snooze", "comment", "undo"),
     "command_id": {"type": "string", "example": "0b6e1f2a4c5d4e6f8a9b0c1d2e3f4a5b"},
     "invitation_id": {"type": "string", "pattern": "^[1-9][0-9]{0,8}$", "example": "1"},
 }

@@ -10,7 +10,7 @@ from enum import Enum
 from typing import Any, Final
 
 from motorcade.api.rates import Pace
-from motorcade.identity.port import ADMIN, VIEWER
+from motorcade.identity.port import ADMIN, OPERATOR, VIEWER
 
 DEVICE_DATA: Final = "vehicle_device_data"
 LOCATION: Final = "vehicle_location"
@@ -57,6 +57,7 @@ VEHICLE: Final = "/api/1/vehicles/{tag}"
 VEHICLE_2: Final = "/api/2/vehicles/{tag}"  # ours alone: version 1 is Tesla's
 _OWNER: Final = "the owner's token alone"
 _OWN_VEHICLE: Final = "the person's own: drivers, keys, privacy"
+_WORK: Final = "without a role: what is of the person's own vehicles"
 HISTORY: Final = "/api/1/dx/charging/history"
 SESSIONS: Final = "/api/1/dx/charging/sessions"
 PEOPLE: Final = "/api/2/people"
@@ -208,6 +209,9 @@ _RIGHTS: Final = (
     Right("GET", VEHICLE_2, (DEVICE_DATA,), pace=Pace.DATA, note="now, or as of `at`"),
     Right("GET", f"{VEHICLE_2}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("GET", "/api/2/fleet/timeline", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", "/api/2/work", (DEVICE_DATA,), note=_WORK),
+    Right("GET", "/api/2/work/{item}", (DEVICE_DATA,), note=_WORK),
+    Right("POST", "/api/2/work/{item}/{action}", (DEVICE_DATA,), role=OPERATOR),
     Right("GET", "/api/2/system", role=VIEWER),
     Right(
         "GET",

@@ -48,6 +48,20 @@ PRAGMA user_version = {SCHEMA_VERSION};
 _COLUMNS: Final = (
     "id, vehicle, name, parameters, account, idempotency_key, expires_time_us, timeline"
 )
+_BY_FAILURE: Final = """
+CREATE INDEX IF NOT EXISTS by_failure ON commands (requested_time_us)
+WHERE state IN ('refused', 'expired')
+"""
+"""Of a ledger of before, too: it is made where it is missing."""
+
+_FAILED: Final = f"""
+SELECT {_COLUMNS} FROM commands AS failed INDEXED BY by_failure
+WHERE state IN ('refused', 'expired') AND requested_time_us >= ? AND NOT EXISTS (
+    SELECT 1 FROM commands AS later INDEXED BY by_vehicle
+    WHERE later.vehicle = failed.vehicle AND later.requested_time_us > failed.requested_time_us
+    AND later.name = failed.name AND later.state = 'executed'
+) ORDER BY requested_time_us DESC, id DESC LIMIT ?
+"""
 _INSERT: Final = """
 INSERT OR REPLACE INTO commands
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, json_array(json_array(?, ?, ?)))
@@ -67,7 +81,7 @@ _log = structlog.get_logger()
 
 
 class Ledger:
-    """The file, open for one writing thread (`apply`, `purge`) and one reading thread."""
+    """The file, open for one writing thread (`apply`, `purge`), one reading, one for `failed`."""
 
     def __init__(self, path: Path) -> None:
         """Open, or build an empty one in place of a file that is damaged or of another version."""
@@ -82,11 +96,14 @@ class Ledger:
                 fresh.executescript(_SCHEMA)
             self._condemned.unlink(missing_ok=True)
         self._writing = _connect(path)
-        self._reading = _connect(path)
-        self._reading.execute("PRAGMA query_only = ON")
+        self._writing.execute(_BY_FAILURE)
+        self._reading, self._failures = _connect(path), _connect(path)
+        for connection in (self._reading, self._failures):
+            connection.execute("PRAGMA query_only = ON")
 
     def close(self) -> None:
         """Release the file; both threads must be done."""
+        self._failures.close()
         self._reading.close()
         self._writing.close()
         at_rest.seal(self._path, alone=True)
@@ -146,6 +163,10 @@ class Ledger:
         query = f"""SELECT {_COLUMNS} FROM commands WHERE vehicle = ?
             ORDER BY requested_time_us DESC, id DESC LIMIT ?"""
         return [_view(row) for row in self._reading.execute(query, (vehicle, limit))]
+
+    def failed(self, after_us: int, limit: int) -> list[CommandView]:
+        """See `Commands.failed`."""
+        return [_view(row) for row in self._failures.execute(_FAILED, (after_us, limit))]
 
     def not_final(self) -> Iterator[tuple[CommandView, int]]:
         """What a router must go on with: each command and its counter."""

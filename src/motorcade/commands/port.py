@@ -86,6 +86,13 @@ class Commands(Protocol):
     def recent(self, vehicle: VehicleToken, limit: int) -> Sequence[CommandView]:
         """The vehicle's last commands, newest first."""
 
+    def failed(self, after_us: int, limit: int) -> Sequence[CommandView]:
+        """Those requested since, that were refused or expired and not made good: by no later one of
+        the same name and vehicle that was executed. The newest first.
+
+        For any one thread at a time; it may be the ledger's half second behind.
+        """
+
     def watch(self, vehicle: VehicleToken, watcher: Watcher) -> None:
         """Call `watcher` on the loop after each durable transition of the vehicle's commands."""
 

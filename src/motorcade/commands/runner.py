@@ -190,6 +190,10 @@ class CommandRunner:
         newest = sorted(views.values(), key=lambda view: view.id, reverse=True)
         return newest[:limit]
 
+    def failed(self, after_us: int, limit: int) -> Sequence[CommandView]:
+        """See `Commands.failed`."""
+        return self._ledger.failed(after_us, limit)
+
     def watch(self, vehicle: VehicleToken, watcher: Watcher) -> None:
         """See `Commands.watch`."""
         self._watchers.setdefault(vehicle, set()).add(watcher)

@@ -48,6 +48,7 @@ from motorcade.registry.reads import ChangeCounter, Reads
 from motorcade.registry.sharing.embedded import EmbeddedSharing
 from motorcade.registry.signing.embedded import EmbeddedSigning
 from motorcade.registry.vin import check_vins
+from motorcade.registry.work.embedded import EmbeddedWorkNotes
 
 Entropy = Callable[[int], bytes]
 """So many random bytes: `os.urandom` in production, a seeded source in tests."""
@@ -102,6 +103,7 @@ class EmbeddedRegistry:
         self.sharing = EmbeddedSharing(store)
         self.signing = EmbeddedSigning(store)
         self.privacy = EmbeddedPrivacy(store)
+        self.work = EmbeddedWorkNotes(store)
         self.access_log = EmbeddedAccessLog(store, path.parent)
         self.audit = EmbeddedAuditLog(store, path.parent)
 

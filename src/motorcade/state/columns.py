@@ -16,7 +16,13 @@ import numpy.typing as npt
 
 from motorcade.config import DashboardConfig
 from motorcade.signals.catalogue import BY_NAME, HOT_IDS
-from motorcade.state.kernels import judge_fleet
+from motorcade.state.kernels import (
+    CHARGE_ON,
+    CHARGE_STARTING,
+    GEAR_NONE,
+    GEAR_PARK,
+    judge_fleet,
+)
 from motorcade.state.port import FleetColumns
 
 STATES: Final = ("moving", "idle", "parked", "charging", "updating", "silent", "alarm")
@@ -73,3 +79,13 @@ def judged(
     )
     columns: tuple[Any, ...] = (token_high, token_low, *gathered, states, now_us)
     return FleetColumns(*columns)
+
+
+def rested(fleet: FleetColumns, moving_speed_mps: float) -> npt.NDArray[np.bool_]:
+    """Whether each car neither drove nor charged when it was last heard: `judge_fleet`'s rule."""
+    in_park = (fleet.gear == GEAR_PARK) & (fleet.gear_us >= fleet.speed_us)
+    moves = (fleet.speed_mps > moving_speed_mps) & ~in_park
+    in_gear = (fleet.gear > GEAR_PARK) & (fleet.gear < GEAR_NONE)
+    charges = (fleet.charge_state == CHARGE_STARTING) | (fleet.charge_state == CHARGE_ON)
+    rests: npt.NDArray[np.bool_] = fleet.asleep | ~(moves | in_gear | charges)
+    return rests
