@@ -1,5 +1,6 @@
 """The ledger: an index that equals the log up to its cursor, and can always be built anew."""
 
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,3 +139,31 @@ def test_a_condemned_file_is_built_anew_once(path: Path) -> None:
 
 def _fields(record: object) -> dict[str, object]:
     return {name: getattr(record, name) for name in record.__slots__}  # type: ignore[attr-defined]
+
+
+def test_failed_are_those_that_no_later_one_made_good(path: Path) -> None:
+    ledger = Ledger(path)
+    for number, name in enumerate("abcdef"):
+        vehicle = OTHER_CAR if name == "e" else CAR
+        apply(ledger, requested(name, at=number, vehicle=vehicle))
+    for name, state in zip("abcde", ("refused", "executed", "expired", "refused", ""), strict=True):
+        if state:
+            apply(ledger, entered(name, state))
+    apply(ledger, entered("e", "executed"))  # of another car: makes nothing good here
+    assert [view.id for view in ledger.failed(0, 9)] == ["d", "c"]
+    assert [view.id for view in ledger.failed(3, 9)] == ["d"]
+    assert [view.id for view in ledger.failed(0, 1)] == ["d"]
+    apply(ledger, entered("f", "executed"))
+    assert ledger.failed(0, 9) == []
+    ledger.close()
+
+
+def test_a_ledger_of_before_gets_the_index_that_finds_failures(path: Path) -> None:
+    Ledger(path).close()
+    with sqlite3.connect(path) as file:
+        file.execute("DROP INDEX by_failure")
+    file.close()
+    again = Ledger(path)
+    apply(again, requested("a"), entered("a", "refused"))
+    assert [view.id for view in again.failed(0, 9)] == ["a"]
+    again.close()

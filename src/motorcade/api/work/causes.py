@@ -6,7 +6,7 @@ it is of and what began it, so notes find it again: a car's silence began with t
 was heard, a command with its request. An alarm's beginning is not in the columns: it is told.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -159,7 +159,8 @@ def _commands(state: State, before: Before, config: WorkConfig) -> Iterator[Item
         def name(place: int, failed: list[tuple[CommandView, Vehicle]] = failed) -> str:
             return f"command.{failed[place][0].id}"
 
-        for group in fold(times, name, fold_key(subject), before, config):
+        places = range(len(failed))
+        for group in fold(times, name, places, fold_key(subject), before, config):
             chosen = [failed[place] for place in group.places]
             yield Item(
                 group.id,
@@ -197,7 +198,9 @@ def _folded(
         vehicle = state.vehicles[slots[place]]
         return f"{key}.{vehicle.id if vehicle is not None else 0}.{since_us[place] // 1_000_000}"
 
-    for group in fold(since_us, name, key, before, config):
+    seconds = [int(one.rpartition(".")[2]) for one in before.alone if one.startswith(key)]
+    maybe_alone = np.flatnonzero(np.isin(since_us // 1_000_000, seconds)) if seconds else ()
+    for group in fold(since_us, name, map(int, maybe_alone), key, before, config):
         members = [state.vehicles[slot] for slot in slots[group.places].tolist()]
         yield _Found(
             group.id,
@@ -218,10 +221,15 @@ class Group(NamedTuple):
 
 
 def fold(
-    times_us: Times, name: Callable[[int], str], key: str, before: Before, config: WorkConfig
+    times_us: Times,
+    name: Callable[[int], str],
+    maybe_alone: Iterable[int],
+    key: str,
+    before: Before,
+    config: WorkConfig,
 ) -> Iterator[Group]:
     """Groups of what began at `times_us` (ascending) within `fold_s` of each other; `name` gives
-    the id of one alone, by its place.
+    the id of one alone, by its place; `maybe_alone` are the places to look for those of `before`.
 
     A group that was told before stays with its beginning, whoever has left or joined it since. What
     somebody noted on its own stays on its own. The others: from each beginning on, those within
@@ -229,11 +237,10 @@ def fold(
     """
     window_us = int(config.fold_s * 1e6)
     free = np.ones(len(times_us), np.bool_)
-    alone = {one for one in before.alone if one.startswith(key.partition(".")[0])}
-    if alone:
-        free[:] = [name(place) not in alone for place in range(len(times_us))]
-    for place in np.flatnonzero(~free).tolist():
-        yield _single(times_us, name, place)
+    for place in maybe_alone:
+        if name(place) in before.alone:
+            free[place] = False
+            yield _single(times_us, name, place)
     for anchor_us in sorted(before.anchors.get(key, ())):
         first = int(np.searchsorted(times_us, anchor_us))
         end = int(np.searchsorted(times_us, anchor_us + window_us, "right"))

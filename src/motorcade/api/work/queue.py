@@ -7,7 +7,7 @@ noted something on stays the same item until its cause is gone, then it closes b
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import structlog
@@ -83,24 +83,28 @@ class Seen:
     last_closed: Closed | None
 
 
-@dataclass(slots=True)
 class WorkQueue:
     """See the module."""
 
-    notes: WorkNotes
-    state: LiveState
-    commands: Commands
-    config: Config
-    clock: Clock
-    _lock: threading.Lock = field(default_factory=threading.Lock)  # of memory: never held for long
-    _writing: threading.Lock = field(default_factory=threading.Lock)  # of the disk
-    _noted: dict[str, Noted] | None = None
-    _items: dict[str, Item] = field(default_factory=dict)
-    _looked: tuple[int, int] = (0, -1)  # when, of which epoch
-    _begun_us: int = 0  # of the first look
-    _alarms: dict[int, tuple[int, int]] = field(default_factory=dict)  # by vehicle: bits, since
-    _closings: list[tuple[str, int, str]] = field(default_factory=list)  # not on disk yet
-    _last_closed: Closed | None = None
+    def __init__(
+        self,
+        notes: WorkNotes,
+        state: LiveState,
+        commands: Commands,
+        config: Config,
+        clock: Clock,
+    ) -> None:
+        self.notes, self.state, self.commands = notes, state, commands
+        self.config, self.clock = config, clock
+        self._lock = threading.Lock()  # of memory: never held for long
+        self._writing = threading.Lock()  # of the disk
+        self._noted: dict[str, Noted] | None = None  # read at the first look
+        self._items: dict[str, Item] = {}
+        self._looked = (0, -1)  # when, of which epoch
+        self._begun_us = 0  # of the first look
+        self._alarms: dict[int, tuple[int, int]] = {}  # by vehicle: bits, since
+        self._closings: list[tuple[str, int, str]] = []  # not on disk yet
+        self._last_closed: Closed | None = None
 
     def look(self, picture: Picture) -> Seen:
         """Everything that is open; in the picture's thread. Raises `RegistryUnavailableError`."""
