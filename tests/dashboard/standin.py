@@ -40,6 +40,12 @@ SQUEEZE = math.cos(math.radians(49.4))
 METRES_PER_DEGREE = 111_320.0
 DAY_US = 86_400_000_000
 CARS_IN_VIEW_MAX = 20_000
+DONE = {
+    "acknowledge": "acknowledged",
+    "assign": "assigned",
+    "snooze": "snoozed",
+    "comment": "commented",
+}
 ALL_PARTS = frozenset({"work", "system", "timeline", "shares", "people"})
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -346,20 +352,35 @@ class Town:
                 else {"id": str(10_000 + slot), "name": self.names[slot]},
                 "acknowledged_by": "mika" if number in self.done("acknowledge") else None,
                 "assigned_to": "mika" if number in self.done("assign") else None,
-                "snoozed_until_us": None,
+                "snoozed_until_us": now_us + 60 * minute if number in self.done("snooze") else None,
                 "closed_us": None,
                 "log": [
-                    {"time_us": now_us, "who": "mika", "what": what, "text": body.get("text", "")}
+                    {
+                        "time_us": now_us,
+                        "who": "mika",
+                        "what": DONE[what],
+                        "text": body.get("text", ""),
+                    }
                     for path, body in self.posted
                     for who, what in [path.split("/")[-2:]]
-                    if who == number
+                    if who == number and what in DONE
                 ],
             }
             for number, kind, severity, title, detail, slot, minutes in rows
-            if number not in self.done("snooze")
         ]
         closed = {"time_us": now_us - 290 * minute, "who": "mika"}
         return {"items": items if self.queue else [], "last_closed": closed}
+
+    def work_item(self, number: str, now_us: int) -> dict[str, Any] | None:
+        """One item with why it is one."""
+        for item in self.work(now_us)["items"]:
+            if item["id"] == number:
+                vehicle = item["vehicle"] or {"id": "10001", "name": self.names[1]}
+                heard = {"what": "heard last", "text": "", "vehicle": vehicle}
+                evidence = [{"time_us": item["since_us"], **heard}]
+                many = {"vehicles": [vehicle], "count": 1 if item["vehicle"] else 37}
+                return {**item, **many, "cause": "It says so itself.", "evidence": evidence}
+        return None
 
     def done(self, action: str) -> set[str]:
         """Items that `action` was done to, and not undone since."""
@@ -608,11 +629,15 @@ class Standin:
             elif parts[2] == "export":
                 await self._answer(send, 200, b"time,soc\r\n", "text/csv", {})
                 return
+        elif parts[0] == "work" and len(parts) > 1:
+            answer = town.work_item(parts[1], now_us)
         elif parts[0] == "work":
             answer = town.work(now_us)
+            answer["items"] = [one for one in answer["items"] if not one["snoozed_until_us"]]
         elif parts[0] == "system":
             answer = {
                 "lost": 0,
+                "failing": [],
                 "lag_s": 0.02,
                 "ack_ms_p99": 38.0,
                 "records_per_s": 52_310.0,

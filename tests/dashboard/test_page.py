@@ -241,8 +241,10 @@ def test_an_item_is_acknowledged_by_a_key_and_undone(browser: Browser) -> None:
         page.keyboard.type("on my way")
         page.keyboard.press("Enter")
         expect(page.get_by_text("on my way")).to_be_visible()
+        expect(page.get_by_text("Heard last")).to_be_visible()
         page.keyboard.press("z")
-        expect(page.get_by_role("heading", name="No such item")).to_be_visible()
+        expect(page.get_by_text("snoozed until")).to_be_visible()
+        expect(page.get_by_label("Work queue").get_by_text("Battery rising")).to_have_count(0)
         asked = [path for path, _ in seen.town.posted]
         assert [path.rsplit("/", 1)[1] for path in asked] == [
             "acknowledge",

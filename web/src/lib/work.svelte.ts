@@ -26,6 +26,21 @@ export interface WorkItem {
   log: WorkNote[];
 }
 
+export interface Evidence {
+  time_us: number;
+  what: string;
+  text: string;
+  vehicle: { id: string; name: string };
+}
+
+/** One item with why it is one; of a closed one that is no more known. */
+export interface WorkItemWhole extends WorkItem {
+  vehicles: { id: string; name: string }[];
+  count: number;
+  cause: string;
+  evidence: Evidence[];
+}
+
 export interface Queue {
   items: WorkItem[];
   last_closed: { time_us: number; who: string } | null;
@@ -43,8 +58,7 @@ const DONE: Record<Action, string> = {
 class Work extends Loaded<Queue> {
   follow_(): () => void {
     return this.follow(async (signal) => {
-      const told = await read<Queue | WorkItem[]>("/api/2/work?open=true", signal);
-      return Array.isArray(told) ? { items: told, last_closed: null } : told;
+      return await read<Queue>("/api/2/work?open=true", signal);
     }, 5_000);
   }
 
