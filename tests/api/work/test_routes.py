@@ -102,7 +102,7 @@ def test_one_item_tells_its_cause_and_evidence(platform: Platform) -> None:
         assert [one["what"] for one in told["evidence"]] == what
         assert told["cause"]
     url = f"{platform.url}/api/2/work/{ids(platform)['command']}"
-    for absent in (url, f"{platform.url}/api/2/work/nothing"):
+    for absent in (url, f"{platform.url}/api/2/work/1"):
         assert httpx.get(absent, headers=sign).status_code == 404  # nadia's is another car
 
 
