@@ -130,6 +130,14 @@ def test_an_item_is_worked_and_others_read_who_did_what(platform: Platform) -> N
     assert queue(platform, "nadia")["items"][0]["log"] == []  # it is of others' cars too
     for _ in range(3):
         assert do(platform, item, "undo").status_code == 200
+    deeds = httpx.get(
+        f"{platform.url}/api/2/audit", headers=platform.tokens.page("owner", "openid")
+    )
+    told = [(row["who"], row["what"], row["text"]) for row in deeds.json()["response"]]
+    assert told[:4] == [
+        *[("Oscar", "undid", "2 cars silent together")] * 3,
+        ("Oscar", "commented", "2 cars silent together"),
+    ]
     assert queue(platform, "vera")["items"][0]["log"] == []
     assert do(platform, item, "undo").status_code == 422
 

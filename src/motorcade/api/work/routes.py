@@ -31,10 +31,18 @@ from motorcade.api.work.shown import (
     whole,
 )
 from motorcade.identity.port import OPERATOR, AccessToken
+from motorcade.registry.audit.port import What
 from motorcade.registry.work.port import WorkNote
 
 UNDO: Final = "undo"
-ACTIONS: Final = ("acknowledge", "assign", "snooze", "comment", UNDO)
+ACTIONS: Final = {
+    "acknowledge": What.ACKNOWLEDGED,
+    "assign": What.ASSIGNED,
+    "snooze": What.SNOOZED,
+    "comment": What.COMMENTED,
+    UNDO: What.UNDID,
+}
+"""... and what the audit calls each."""
 NO_ITEM: Final = "no such item, or not yours; it may have closed: its cause is gone"
 
 
@@ -119,6 +127,9 @@ async def do_work(
         raise not_found(NO_ITEM) from error
     except NotNotedError as error:
         raise ApiError(422, "not possible", str(error)) from error
+
+    vehicle = None if found.folded else found.vehicles[0].token
+    await counter.audit.tell(access, ACTIONS[action], row_of(found).title, vehicle=vehicle)
 
     def ask(picture: Picture) -> Shown | None:
         return show(found, queue.look(picture).noted.get(item), desk, counter.config.work)
