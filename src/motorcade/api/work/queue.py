@@ -188,7 +188,8 @@ class WorkQueue:
             return
         rows = self.notes.open()
         noted = {row.id: Noted(row, tuple(self.notes.notes(row.id))) for row in rows}
-        last = next((row for row in self.notes.closed(1) if row.closed_us is not None), None)
+        closed = self.notes.closed(self.config.work.closed_max)
+        last = next((row for row in closed if row.closed_by), None)
         with self._lock:
             self._noted = noted
             if last is not None:
@@ -225,6 +226,7 @@ class WorkQueue:
             if vehicle is not None:
                 known = self._alarms.get(vehicle.id, (0, 0))
                 begun_us = known[1] if known[0] == bits else self._alarm_since(vehicle, bits)
+                begun_us = min(begun_us, columns.at_us)  # a car's clock may run ahead
                 alarms[vehicle.id] = bits, begun_us or int(columns.received_us[slot])
                 since_us[slot] = alarms[vehicle.id][1]
         self._alarms = alarms
@@ -262,6 +264,7 @@ class WorkQueue:
             if not settled or len(items) >= self.config.work.items_max:
                 kept = {one.row.id: self._items.get(one.row.id) for one in gone}
                 new |= {item_id: item for item_id, item in kept.items() if item is not None}
+                new = dict(sorted(new.items(), key=lambda one: one[1].rank))
                 gone = []
             for one in gone:
                 self._closings.append((one.row.id, at_us, one.whose))
