@@ -41,6 +41,8 @@ PORTS = {"port", "errors", "topics"}
 OPEN_DOORS = {
     ("state", "streams.dedup"),  # the first operator of every reader is an operator, not an engine
     ("api", "history.buckets"),  # down-sampling is a question of the route's, not an engine's
+    ("api", "history.export"),  # files are written alike for apps and the command line
+    ("api", "history.formats"),
     ("api", "history.area"),  # what a question is about
     ("api", "commands"),  # the counter stands before the router; both run in one process
     ("api", "identity.tokens"),  # bearer tokens are checked where they arrive

@@ -15,9 +15,12 @@ from motorcade.cli.main import main
 from motorcade.clock import SystemClock
 from motorcade.config import Config
 from motorcade.events import Encoding, Flags, Record, RecordBatch, Topic, VehicleToken, partition_of
+from motorcade.history.writer import HistoryWriter
 from motorcade.identity.authority import open_authority
 from motorcade.log.embedded import EmbeddedLog
+from motorcade.log.files import OsFiles
 from motorcade.log.topics import Lane
+from motorcade.streams.dedup import Dedup
 
 VINS = ["5YJ3E1EA7KF000001", "5YJ3E1EA7KF000002"]
 NOW_US = 1_760_000_000_000_000
@@ -232,3 +235,43 @@ def test_what_does_not_exist_is_named(
 def test_a_directory_that_is_none_and_a_format_that_is_none(tmp_path: Path) -> None:
     run("--data", tmp_path, "--vin", VINS[0], "--topic", "telemetry", status=1)
     run("--data", tmp_path, "--vin", VINS[0], "--topic", "media", "--format", "xml", status=2)
+
+
+def test_a_table_holds_what_is_durable_with_history_or_without(
+    data: Path, log: EmbeddedLog, cars: list[VehicleToken], capfdbinary: Any
+) -> None:
+    """The same beside a server, after a stop, and once history has written it."""
+
+    def said(number: int) -> Record:
+        body = json.dumps({"signals": {"soc": number}}).encode()
+        return sent(cars[0], number, body, encoding=Encoding.JSON_SIGNALS)
+
+    def table() -> bytes:
+        run("--data", data, "--vin", VINS[0], "--topic", "telemetry", "--format", "csv")
+        out, told = capfdbinary.readouterr()
+        assert b"the newest record" in told
+        return bytes(out)
+
+    write(log, *map(said, range(3)))
+    first = table()
+    assert first.splitlines()[0] == b"time,soc [%]"
+    assert len(first.splitlines()) == 4
+    config, clock = Config(), SystemClock()
+    history = HistoryWriter(
+        data / "history",
+        config,
+        log,
+        lambda: Dedup(config.dedup),
+        clock,
+        OsFiles(),
+        lambda path: path,
+        failed=lambda error: None,
+    )
+    history.open()
+    history.read_on()
+    history.flush()
+    history.close()
+    assert table() == first
+    write(log, said(3))
+    assert table().splitlines()[:4] == first.splitlines()
+    run("--data", data, "--vin", VINS[0], "--topic", "energy", "--format", "csv", status=2)

@@ -1,6 +1,7 @@
 """What every handler stands on: who asks, for which vehicle, with what body. Holds the ports."""
 
-from collections.abc import Awaitable, Callable, Mapping
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
@@ -122,6 +123,7 @@ class Counter:
     audit: Audit = field(init=False)
     viewers: Viewers = field(init=False)
     work: WorkQueue | None = field(init=False)
+    _exports: int = 0  # downloads under way
     _book: PrivacyBook = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
     _generation: int = 0  # of the keys that verified them
@@ -326,6 +328,18 @@ class Counter:
     def view(self, access: AccessToken, vehicle: Vehicle) -> View:
         """The vehicle's live state as the token may see it: what every answer is made of."""
         return self.sight(access, vehicle).view(self.state.read(vehicle.token))
+
+    @contextlib.contextmanager
+    def export_place(self) -> Iterator[None]:
+        """One of `history.exports_max`, while the block runs. Raises the 503."""
+        if self._exports >= self.config.history.exports_max:
+            text = "as many exports as may be are under way: ask again when one has ended"
+            raise ApiError(503, "too_many_exports", text, headers={"Retry-After": "10"})
+        self._exports += 1
+        try:
+            yield
+        finally:
+            self._exports -= 1
 
     def signing_of(self, vehicle: Vehicle) -> SigningState | None:
         """How the vehicle stands to signed commands; `None` if it never told."""

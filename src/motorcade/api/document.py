@@ -118,6 +118,9 @@ def _operation(
     if described.events:
         told = {"schema": {"type": "string"}, "example": _EVENT}
         responses["200"] = {"description": "OK", "content": {"text/event-stream": told}}
+    if described.file:
+        shown = {"schema": {"type": "string", "format": "binary"}}
+        responses["200"] = {"description": "OK", "content": {described.file: shown}}
     for code in sorted(_answers(row, described)):
         responses[str(code)] = _refusal(code, oauth=described.form)
         if described.plain and code == 503:  # a check says which it is

@@ -28,6 +28,7 @@ class Described:
     body_required: bool = False
     form: bool = False  # the body is form-encoded, and refusals are OAuth's (RFC 6749 §5.2)
     events: bool = False  # the answer is server-sent events, and lasts
+    file: str = ""  # the answer is a file of this media type, or of another
     plain: bool = False  # the answer is a JSON object that no type of ours describes
 
 
@@ -120,6 +121,16 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
     ("GET", "/api/2/fleet/timeline"): Described(
         query={"from_us": _INSTANT, "to_us": _INSTANT, "buckets": whole(1, 10_000)},
         answers=(503,),
+    ),
+    ("GET", f"{VEHICLE_2}/export"): Described(
+        query={
+            "format": text("csv", "gpx", "parquet"),
+            "from_us": _INSTANT,
+            "to_us": _INSTANT,
+            "signals": {"type": "string", "example": "speed,soc"},
+        },
+        answers=(503,),
+        file="text/csv",
     ),
     ("GET", "/api/2/fleet/within"): Described(
         query={

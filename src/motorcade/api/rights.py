@@ -199,6 +199,13 @@ _RIGHTS: Final = (
     Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), pace=Pace.DATA, note="server-sent events"),
     Right("GET", f"{VEHICLE_2}/history", (DEVICE_DATA,), pace=Pace.DATA),
     Right(
+        "GET",
+        f"{VEHICLE_2}/export",
+        (DEVICE_DATA,),
+        pace=Pace.DATA,
+        note="a file; GPX wants `vehicle_location` besides",
+    ),
+    Right(
         "WS",
         "/api/2/fleet/stream",
         token=Token.NONE,
@@ -348,6 +355,7 @@ FIELD_RIGHTS: Final = (
         without="absent",
         note=_SIGNALS,
     ),
+    FieldRight("GET", f"{VEHICLE_2}/export", ("*",), (LOCATION,), "absent", _SIGNALS),
     FieldRight(
         "GET",
         HISTORY,

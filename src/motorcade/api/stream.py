@@ -7,7 +7,8 @@ it and how it ends.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractContextManager
 from typing import Any, Final
 
 import msgspec
@@ -86,26 +87,30 @@ async def _listen(socket: AnySocket) -> None:
         await socket.receive_data(mode="text")
 
 
-class _Placed:
-    """A streamed answer that holds one of the streams' places from its first byte to its last.
+class Placed:
+    """A streamed answer that holds a place, such as one of the streams', from its first byte to its
+    last.
 
     The framework may never begin to read what the answer is made of, when the client is gone by
     then; so neither the place nor what follows the vehicle is taken before, or outlives it.
     """
 
     def __init__(
-        self, streams: Streams, frames: AsyncGenerator[bytes, None], answer: ASGIApp
+        self,
+        place: Callable[[], AbstractContextManager[None]],
+        frames: AsyncGenerator[bytes, None],
+        answer: ASGIApp,
     ) -> None:
-        self._streams, self._frames, self._answer = streams, frames, answer
+        self._place, self._frames, self._answer = place, frames, answer
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        with self._streams.place():
+        with self._place():
             async with contextlib.aclosing(self._frames):
                 await self._answer(scope, receive, send)
 
 
 class _EventStream(Stream):
-    """Server-sent events as a `_Placed` answer."""
+    """Server-sent events as a `Placed` answer."""
 
     def __init__(self, streams: Streams, frames: AsyncGenerator[bytes, None]) -> None:
         super().__init__(
@@ -118,7 +123,7 @@ class _EventStream(Stream):
 
     def to_asgi_response(self, *words: Any, **named: Any) -> Any:
         """The framework's answer, in its place."""
-        return _Placed(self._streams, self._frames, super().to_asgi_response(*words, **named))
+        return Placed(self._streams.place, self._frames, super().to_asgi_response(*words, **named))
 
 
 @get("/api/1/vehicles/{tag:str}/stream")

@@ -1,12 +1,15 @@
 """`motorcade export`: stored records of a vehicle or energy site as JSON lines, in order, no
-duplicates.
+duplicates; or a vehicle's telemetry as a table or a track.
 
-Reads the log's files itself, so it answers the same beside a running server, after a stop and after
-a kill. It reads the whole lane of the topic, because a sender's sequence runs over all its topics,
-and keeps one poll's records in memory, never more. Samples that were published have positions of
-their own: a second reading gives them, after what the vehicle sent itself.
+It reads the files itself, so it answers the same beside a running server, after a stop and after a
+kill. Tables and tracks come from history's files and from the log's tail, so what was acknowledged
+last is in them. Lines come from the log alone: it reads the whole lane of the topic, because a
+sender's sequence runs over all its topics, and keeps one poll's records in memory, never more.
+Samples that were published have positions of their own: a second reading gives them, after what the
+vehicle sent itself.
 """
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterator
@@ -41,6 +44,9 @@ class Format(StrEnum):
     """How records are printed."""
 
     JSONL = "jsonl"
+    CSV = "csv"
+    GPX = "gpx"
+    PARQUET = "parquet"
 
 
 @app.command(epilog="Example: motorcade export --vin 5YJ3E1EA7KF000001 --topic telemetry --decoded")
@@ -49,9 +55,12 @@ def export(
     vin: Annotated[str, typer.Option(help="The vehicle's VIN.")] = "",
     site: Annotated[int, typer.Option(metavar="ID", help="Or the energy_site_id.")] = 0,
     data: DataOption = DEFAULT_DATA,
-    format_: Annotated[Format, typer.Option("--format", help="One JSON object per line.")] = (
-        Format.JSONL
-    ),
+    format_: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="A JSON object per line; or a vehicle's telemetry as a file."
+        ),
+    ] = Format.JSONL,
     decoded: Annotated[
         bool, typer.Option("--decoded", help="Add the signals, where the encoding is known.")
     ] = False,
@@ -61,23 +70,87 @@ def export(
         raise typer.BadParameter("give either --vin VIN or --site ID")
     require_data(data)
     wanted = _topic(topic)
+    if format_ is not Format.JSONL:
+        if topic != "telemetry" or not vin or decoded:
+            raise typer.BadParameter(
+                f"{format_} is of a vehicle's telemetry: --vin, and no --decoded"
+            )
+        _print_file(data, vin, format_)
+        return
     device = _device(data, vin, site)
     damaged = 0
-    try:
+    with _until_nobody_reads():
         for found in _records(data / "log", device, wanted):
             if found is None:
                 damaged += 1
             else:
                 sys.stdout.buffer.write(_line(*found, device, decoded))
         sys.stdout.buffer.flush()
-    except BrokenPipeError:  # `| head` has seen enough; Python would complain again at its exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return
     if damaged:
         raise CommandError(
             f"{damaged} damaged places of the log were left out, see above: restore these files "
             "from a copy to get what they held"
         )
+
+
+def _print_file(data: Path, vin: str, format_: Format) -> None:
+    """History up to what is durable now, on standard output; on the other one, how fresh it is."""
+    import pyarrow
+
+    from motorcade.clock import SystemClock
+    from motorcade.config import Config
+    from motorcade.history.embedded import EmbeddedHistory
+    from motorcade.history.errors import HistoryError
+    from motorcade.history.export import exported
+    from motorcade.history.formats import Format as FileFormat
+    from motorcade.history.port import Series, Span
+    from motorcade.log.embedded import EmbeddedLog
+    from motorcade.log.files import OsFiles
+    from motorcade.streams.dedup import Dedup
+
+    vehicle, config, clock = vehicle_of(data, vin), Config(), SystemClock()
+    log = EmbeddedLog(data / "log", config.log, clock)
+    history = EmbeddedHistory(
+        data / "history",
+        config,
+        log,
+        lambda: Dedup(config.dedup),
+        clock,
+        OsFiles(),
+        lambda path: pyarrow.memory_map(str(path)),
+    )
+    now_us, newest_us = clock.now_us(), 0
+
+    def read(signals: frozenset[str] | None, span: Span) -> dict[str, Series]:
+        nonlocal newest_us
+        found = history.read(vehicle.token, signals, span, received_until_us=now_us)
+        newest_us = max([newest_us, *(int(each.received_us.max()) for each in found.values())])
+        return found
+
+    try:
+        span = history.extent() or Span(0, 0)
+        gap_us = round(config.history.track_gap_s * 1e6)
+        title = vehicle.display_name or vehicle.vin
+        pieces = exported(FileFormat(format_), read, span, None, title=title, gap_us=gap_us)
+        with _until_nobody_reads():
+            for piece in pieces:
+                sys.stdout.buffer.write(piece)
+            sys.stdout.buffer.flush()
+    except HistoryError as error:
+        raise CommandError(str(error)) from error
+    finally:
+        history.close()
+        log.close()
+    age = f"{(now_us - newest_us) / 1e6:.1f} s old" if newest_us else "there is none"
+    print(f"motorcade export: all that is durable; the newest record: {age}", file=sys.stderr)
+
+
+@contextlib.contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:  # `| head` has seen enough; Python would complain again at its exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _device(data: Path, vin: str, site_id: int) -> Device:

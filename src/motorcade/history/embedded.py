@@ -136,6 +136,19 @@ class EmbeddedHistory:
 
         return self._answered(answer)
 
+    def extent(self) -> Span | None:
+        """See `History.extent`."""
+
+        def answer(loaded: Loaded) -> Span | None:
+            parts, _ = self._tail.samples(loaded)
+            spans = [(row.from_us, row.to_us) for row in loaded.manifest.files]
+            spans += [(int(part.time_us.min()), int(part.time_us.max())) for part in parts]
+            if not spans:
+                return None
+            return Span(min(first for first, _ in spans), max(last for _, last in spans) + 1)
+
+        return self._answered(answer)
+
     def timeline(
         self,
         vehicles: Collection[VehicleToken] | None,

@@ -111,6 +111,13 @@ class History(Protocol):
             HistoryDamagedError: a file is damaged.
         """
 
+    def extent(self) -> Span | None:
+        """What span everything that is stored lies in; `None`: nothing is.
+
+        Raises:
+            HistoryBusyError, HistoryBehindError, HistoryDamagedError: as `read`.
+        """
+
     def timeline(
         self,
         vehicles: Collection[VehicleToken] | None,
