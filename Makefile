@@ -10,7 +10,7 @@ PAGE := src/motorcade/dashboard/page/index.html
 .PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean page pictures
 
 KILLS ?= 20
-WORKERS ?= 2
+WORKERS ?= 3
 COMMANDS ?= 10000
 FAULTS ?= 500
 SEED ?= 1
