@@ -221,6 +221,9 @@ class ApiConfig:
     failed_sign_ins_per_email_burst: int = 100  # so many at once
     known_browser_s: int = 180 * 86_400  # a browser's cookie says so long that it signed in before
     access_flush_s: float = 3.0  # so long what apps asked waits in memory; a crash loses it
+    share_token_s: int = 900  # an access token of a shared link is good this long
+    failed_shares_per_address_per_s: float = 0.1  # links that are none, tried from one address; 429
+    failed_shares_per_address_burst: int = 20  # so many at once; IPv6: of one /64
     revocation_poll_ms: int = 50  # another process's revocation ends open streams by then
 
 
@@ -241,6 +244,7 @@ class DashboardConfig:
     system_s: float = 1.0  # the platform's own figures are this old at most, for all who look
     system_window_s: float = 300.0  # ... and its percentiles are of so long
     page_rows_max: int = 500  # the same of other lists: people
+    share_viewers_max: int = 50  # open streams of one shared link; beyond: closed, 1013
     driven_vehicles_max: int = 10_000  # somebody without a role sees so many that they drive
 
 
@@ -394,6 +398,8 @@ class RegistryConfig:
     password_memory_kib: int = 65_536  # the same; so much for each sign-in under way
     apps_per_person_max: int = 100  # registered on the page; the command line has no limit
     redirect_uris_max: int = 20  # per app
+    shares_per_person_max: int = 50  # shared links of one person that are open; more: 422
+    share_days_max: int = 90  # a link that is to be open for longer is refused
     drivers_max: int = 5  # of a vehicle, with pending invitations; more: 422
     invitation_s: int = 86_400  # how long an invitation to drive is good
     named_keys_max: int = 20  # of a person, by POST users/keys; more: 422

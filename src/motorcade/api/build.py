@@ -76,6 +76,7 @@ from motorcade.api.window.audit import AUDIT_ROUTES
 from motorcade.api.window.fleet import FLEET_ROUTES
 from motorcade.api.window.page import PAGE_ROUTES
 from motorcade.api.window.people import PEOPLE_ROUTES
+from motorcade.api.window.shares import SHARE_ROUTES
 from motorcade.api.window.stream import fleet_stream
 from motorcade.api.within import fleet_within
 from motorcade.api.work.routes import WORK_ROUTES
@@ -145,6 +146,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *PEOPLE_ROUTES,
             *AUDIT_ROUTES,
             *WORK_ROUTES,
+            *SHARE_ROUTES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),

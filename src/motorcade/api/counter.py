@@ -21,6 +21,7 @@ from motorcade.api.errors import (
     ApiError,
     missing_scopes,
     not_found,
+    not_shared,
     too_fast,
     unauthorized,
     wrong_role,
@@ -28,6 +29,7 @@ from motorcade.api.errors import (
 )
 from motorcade.api.inside import Inside
 from motorcade.api.lifetimes import Lifetimes
+from motorcade.api.oauth.attempts import Failures
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.privacy import PrivacyBook
 from motorcade.api.rates import Allowance, Rates
@@ -123,6 +125,7 @@ class Counter:
     audit: Audit = field(init=False)
     viewers: Viewers = field(init=False)
     work: WorkQueue | None = field(init=False)
+    wrong_links: Failures = field(init=False)  # by address
     _exports: int = 0  # downloads under way
     _book: PrivacyBook = field(init=False)
     _verified: dict[str, AccessToken] = field(default_factory=dict)
@@ -135,7 +138,10 @@ class Counter:
         if self.people is None and self.desk is not None:
             self.people = self.desk.people
         self._book = PrivacyBook(self.privacy)
-        flush_s = self.config.api.access_flush_s
+        flush_s, guesses = self.config.api.access_flush_s, self.config.api
+        self.wrong_links = Failures(
+            guesses.failed_shares_per_address_per_s, guesses.failed_shares_per_address_burst
+        )
         picture = Picture(self.state, self.registry, self.privacy)
         self.viewers = Viewers(picture, self.past, self.clock, self.config.dashboard)
         self.work = None
@@ -211,7 +217,7 @@ class Counter:
             return
         # All people use the same page: there, each has an allowance of their own.
         who = access.client_id
-        who = f"{who} {access.subject}" if who == PAGE_CLIENT else who
+        who = f"{who} {access.subject}" if access.reads_as == PAGE_CLIENT else who
         allowance = self.rates.take(who, token, pace, self.clock.now_us())
         if note is not None:
             note(allowance)
@@ -267,7 +273,7 @@ class Counter:
         """The caller's vehicle, owned or driven, by VIN or integer id. Raises 404, 412 and 421."""
         self.residence.check(access)
         vehicle = None
-        if len(tag) == VIN_CHARACTERS:
+        if len(tag) == VIN_CHARACTERS and not access.shared:  # who cannot see VINs tries none
             vehicle = self.registry.vehicle_by_vin(tag.upper())
         elif tag.isascii() and tag.isdigit() and len(tag) < VIN_CHARACTERS:
             vehicle = self.registry.vehicle_by_id(int(tag))
@@ -277,6 +283,8 @@ class Counter:
 
     def sees(self, access: AccessToken, vehicle: Vehicle) -> bool:
         """Whether the vehicle is shown to who holds this token: owned, driven, or by a role."""
+        if access.shared:
+            return access.vehicle_id in (0, vehicle.id)
         if access.owns(vehicle.owner) or self._drives(access, vehicle):
             return True
         return bool(self.role(access))
@@ -301,6 +309,15 @@ class Counter:
             return owned
         skipped = max(0, offset - self.registry.vehicle_count(access.subject))
         return owned + self.sharing.driven(access.subject, skipped, room)
+
+    def seen_tokens(self, access: AccessToken, most: int) -> set[VehicleToken] | None:
+        """The vehicles that are shown to who holds this token, at most so many; `None`: all."""
+        if access.vehicle_id:
+            vehicle = self.registry.vehicle_by_id(access.vehicle_id)
+            return set() if vehicle is None else {vehicle.token}
+        if access.sees_all or self.role(access):
+            return None
+        return {vehicle.token for vehicle in self.vehicles(access, 0, most)}
 
     def vehicle_count(self, access: AccessToken) -> int:
         """How many `vehicles` there are."""
@@ -353,6 +370,8 @@ def check_right(connection: Connection, access: AccessToken) -> None:
 
 def check_row(row: Right, access: AccessToken) -> None:
     """Whether this row lets that token pass. Raises the 403."""
+    if access.shared and not row.shared:
+        raise not_shared()
     if row.scopes and access.scopes.isdisjoint(row.scopes):
         raise missing_scopes(row.scopes)
     if row.token is Token.PARTNER and not access.partner:

@@ -254,6 +254,25 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         answers=(400, 503),
     ),
     ("GET", f"{VEHICLE_2}/commands"): Described(query={"limit": whole(1, 200)}),
+    ("GET", "/api/2/shares"): Described(query=_LISTED),
+    ("POST", "/api/2/shares"): Described(
+        body=members(
+            "view",
+            "days",
+            view=text(characters_max=2_000),
+            days=whole(1, 90),
+            location=_FLAG,
+        ),
+        body_example={"view": "/?state=moving", "days": 7, "location": False},
+        body_required=True,
+        answers=(404, 422),
+    ),
+    ("POST", "/api/2/shares/open"): Described(
+        body=members("token", token=text(characters_max=200)),
+        body_example={"token": "0"},
+        body_required=True,
+        answers=(404, 429),
+    ),
     ("GET", "/api/2/people"): Described(query=_LISTED),
     ("GET", "/api/2/audit"): Described(
         query={**_LISTED, "who": text(characters_max=200), "vehicle": whole(0, 999_999_999)}

@@ -138,14 +138,20 @@ def framework_refusal(request: Request[Any, Any, Any], error: HTTPException) -> 
 
 def unavailable(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """The registry or the file of keys cannot be read just now: logged, told in general."""
-    _log.warning("api_unavailable", path=request.url.path, txid=txid_of(request), error=str(error))
+    _log.warning("api_unavailable", path=_path(request), txid=txid_of(request), error=str(error))
     return refusal(request, ApiError(503, "service unavailable", "please try again"))
 
 
 def server_fault(request: Request[Any, Any, Any], error: Exception) -> Response[bytes]:
     """Our fault: logged in full, told in general."""
-    _log.error("api_fault", path=request.url.path, txid=txid_of(request), exc_info=error)
+    _log.error("api_fault", path=_path(request), txid=txid_of(request), exc_info=error)
     return refusal(request, ApiError(500, "internal server error"))
+
+
+def _path(request: Request[Any, Any, Any]) -> str:
+    """As logs may have it: without the token of a shared link."""
+    path = request.url.path
+    return "/s/..." if path.startswith("/s/") else path
 
 
 def note_allowance(request: Connection, allowance: Allowance) -> None:

@@ -66,6 +66,12 @@ def missing_scopes(scopes: tuple[str, ...]) -> ApiError:
     return ApiError(403, f"Unauthorized missing scopes {' or '.join(scopes)}")
 
 
+def not_shared() -> ApiError:
+    """403: a shared link's token, where none opens."""
+    text = "a shared link reads what it shows, and nothing else"
+    return ApiError(403, "Unauthorized token type", text)
+
+
 def wrong_token(error: str, description: str) -> ApiError:
     """403: a good token of the wrong kind."""
     return ApiError(403, error, description)

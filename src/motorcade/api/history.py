@@ -119,10 +119,8 @@ async def fleet_timeline(
     limits = counter.config.history
     span = read_span(request, counter.clock.now_us(), limits)
     buckets = _whole(request, "buckets", BUCKETS_DEFAULT, 1, limits.buckets_max)
-    vehicles: set[VehicleToken] | None = None
-    if not access.sees_all:
-        listed = await asyncio.to_thread(counter.vehicles, access, 0, limits.timeline_vehicles_max)
-        vehicles = {vehicle.token for vehicle in listed}
+    most = limits.timeline_vehicles_max
+    vehicles = await asyncio.to_thread(counter.seen_tokens, access, most)
 
     def question(history: History) -> FleetTimeline:
         moving_mps = counter.config.dashboard.moving_speed_mps

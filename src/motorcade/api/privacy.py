@@ -29,7 +29,7 @@ class PrivacyBook:
         if self._privacy is None or not located or sees_all(access, vehicle):
             return Sight(located)
         limits = self._limits_of(vehicle.id, self._privacy)
-        return Sight(located, limits.zones, limits.grid_m(access.client_id))
+        return Sight(located, limits.zones, limits.grid_m(access.reads_as))
 
     def _limits_of(self, vehicle_id: int, privacy: Privacy) -> Limits:
         changes = privacy.changes()

@@ -47,6 +47,7 @@ class Right:
     scopes: tuple[str, ...] = ()  # any one of them is enough; none: any token of the right kind
     token: Token = Token.PERSON
     pace: Pace | None = None  # what of the app's allowance, mostly for the vehicle, it takes
+    shared: bool = False  # also by a shared link's token
     everywhere: bool = False  # also for accounts of other regions and apps not registered here
     role: str = ""  # on the page, that the person needs at least: `window/roles.py`; "": none
     note: str = ""
@@ -61,13 +62,14 @@ _WORK: Final = "without a role: what is of the person's own vehicles"
 HISTORY: Final = "/api/1/dx/charging/history"
 SESSIONS: Final = "/api/1/dx/charging/sessions"
 PEOPLE: Final = "/api/2/people"
+SHARES: Final = "/api/2/shares"
 AUDIT: Final = "/api/2/audit"
 PRODUCTS: Final = "/api/1/products"
 SITE: Final = "/api/1/energy_sites/{site_id}"
 _ANY_VEHICLE_SCOPE: Final = (COMMANDS, CHARGING, DEVICE_DATA)
 PAGE_ADDRESSES: Final = (
     *("/", "/signed-in", "/vehicles/{id}", "/work", "/work/{id}", "/system", "/people"),
-    "/s/{token}",
+    *("/s/{token}", "/s/{token}/vehicles/{id}"),
 )
 """Each answers with the page, which shows what belongs there."""
 
@@ -197,7 +199,7 @@ _RIGHTS: Final = (
     Right("GET", f"{VEHICLE}/commands/{{command_id}}", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
     Right("WS", f"{VEHICLE}/stream", (DEVICE_DATA,)),
     Right("GET", f"{VEHICLE}/stream", (DEVICE_DATA,), pace=Pace.DATA, note="server-sent events"),
-    Right("GET", f"{VEHICLE_2}/history", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", f"{VEHICLE_2}/history", (DEVICE_DATA,), pace=Pace.DATA, shared=True),
     Right(
         "GET",
         f"{VEHICLE_2}/export",
@@ -209,13 +211,21 @@ _RIGHTS: Final = (
         "WS",
         "/api/2/fleet/stream",
         token=Token.NONE,
+        shared=True,
         note="a person's in the first message, with `vehicle_device_data`: `dashboard.md`",
     ),
-    Right("GET", "/api/2/fleet/cars", (DEVICE_DATA,)),
-    Right("GET", "/api/2/fleet/vehicles", (DEVICE_DATA,)),
-    Right("GET", VEHICLE_2, (DEVICE_DATA,), pace=Pace.DATA, note="now, or as of `at`"),
+    Right("GET", "/api/2/fleet/cars", (DEVICE_DATA,), shared=True),
+    Right("GET", "/api/2/fleet/vehicles", (DEVICE_DATA,), shared=True),
+    Right(
+        "GET",
+        VEHICLE_2,
+        (DEVICE_DATA,),
+        pace=Pace.DATA,
+        shared=True,
+        note="now, or as of `at`",
+    ),
     Right("GET", f"{VEHICLE_2}/commands", _ANY_VEHICLE_SCOPE, pace=Pace.DATA),
-    Right("GET", "/api/2/fleet/timeline", (DEVICE_DATA,), pace=Pace.DATA),
+    Right("GET", "/api/2/fleet/timeline", (DEVICE_DATA,), pace=Pace.DATA, shared=True),
     Right("GET", "/api/2/work", (DEVICE_DATA,), note=_WORK),
     Right("GET", "/api/2/work/{item}", (DEVICE_DATA,), note=_WORK),
     Right("POST", "/api/2/work/{item}/{action}", (DEVICE_DATA,), role=OPERATOR),
@@ -230,6 +240,10 @@ _RIGHTS: Final = (
     Right("GET", PEOPLE, pace=Pace.DATA, role=ADMIN),
     Right("POST", f"{PEOPLE}/{{subject}}/role", pace=Pace.DATA, role=ADMIN, note="acts at once"),
     Right("GET", AUDIT, pace=Pace.DATA, role=ADMIN, note="who did what"),
+    Right("GET", SHARES, pace=Pace.DATA, role=VIEWER, note="one's own; an admin's: everybody's"),
+    Right("POST", SHARES, (DEVICE_DATA,), pace=Pace.DATA, role=VIEWER, note="a link that ends"),
+    Right("DELETE", f"{SHARES}/{{share_id}}", pace=Pace.DATA, role=VIEWER),
+    Right("POST", f"{SHARES}/open", token=Token.NONE, note="the link's token, in the body"),
     Right("GET", PRODUCTS, (DEVICE_DATA, ENERGY_DATA)),
     Right("GET", f"{SITE}/live_status", (ENERGY_DATA,), pace=Pace.DATA),
     Right("GET", f"{SITE}/site_info", (ENERGY_DATA,), pace=Pace.DATA),

@@ -85,7 +85,7 @@ class Standing:
         held = self._held[key]
         if held is None:
             return None
-        if token.session:
+        if token.session and not token.shared:
             self._used.add(token.session)
         return token.scopes & held
 

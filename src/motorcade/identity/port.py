@@ -14,14 +14,20 @@ OPERATOR_CLIENTS: Final = frozenset({"motorcade", "motorcade-cli"})
 """Client ids of tokens that the command line made: no apps, so no app's limits apply."""
 PAGE_CLIENT: Final = "motorcade-page"
 """The platform's own page: people sign in to it without being asked whether they trust it."""
+SHARE_CLIENT: Final = "motorcade-share"
+"""Whoever opened a shared link, on the platform's page: nobody who signed in."""
 FIRST_PARTY: Final = OPERATOR_CLIENTS | {PAGE_CLIENT}
 """Client ids of tokens with which people see what is theirs as it is: no app stands between."""
 VIEWER, OPERATOR, ADMIN = "viewer", "operator", "admin"
 ROLES: Final = (VIEWER, OPERATOR, ADMIN)
 """What people may be on the page; each may do what those before it may."""
+SHARE: Final = "share"
+"""The role of a shared link: it sees what the link shows, and no person can be given it."""
 OWNER_SUBJECT: Final = "owner"  # owns every site, and every vehicle added for nobody else
 ADMIN_SUBJECT: Final = "admin"  # sees every vehicle, holds every scope; made at each start
-RESERVED_SUBJECTS: Final = frozenset({OWNER_SUBJECT, ADMIN_SUBJECT, "motorcade", "motorcade-cli"})
+RESERVED_SUBJECTS: Final = frozenset(
+    {OWNER_SUBJECT, ADMIN_SUBJECT, "motorcade", "motorcade-cli", SHARE_CLIENT}
+)
 """No app is called so, and of people only the owner."""
 VEHICLE_CA_NAME: Final = "Motorcade Vehicle CA"
 
@@ -36,6 +42,7 @@ class AccessToken:
     client_id: str  # the claim `azp`
     session: int = 0  # of an app's token of a person: what revoking ends; 0: none stands behind it
     token_id: str = ""  # the claim `jti`, of tokens that apps got from the token endpoint
+    vehicle_id: int = 0  # the claim `veh`, of a shared link's: the only vehicle; 0: the fleet
 
     @property
     def partner(self) -> bool:
@@ -43,13 +50,23 @@ class AccessToken:
         return self.subject == self.client_id
 
     @property
+    def shared(self) -> bool:
+        """Whether it is a shared link's, whose id is `session` then."""
+        return self.client_id == SHARE_CLIENT
+
+    @property
+    def reads_as(self) -> str:
+        """The app whose limits hold: a shared link's are no wider than the page's."""
+        return PAGE_CLIENT if self.shared else self.client_id
+
+    @property
     def sees_all(self) -> bool:
         """Whether everybody's vehicles are shown."""
-        return self.subject == ADMIN_SUBJECT and not self.partner
+        return self.subject == ADMIN_SUBJECT and not (self.partner or self.shared)
 
     def owns(self, owner: str) -> bool:
         """Whether what this subject owns is the caller's: the caller's own, the admin's all."""
-        return self.subject in (owner, ADMIN_SUBJECT) and not self.partner
+        return self.subject in (owner, ADMIN_SUBJECT) and not (self.partner or self.shared)
 
 
 class TokenVerifier(Protocol):

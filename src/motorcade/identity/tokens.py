@@ -185,6 +185,9 @@ class TokenAuthority:
         session = claims.get("sid", 0)
         if type(session) is not int:
             raise InvalidTokenError("the claim sid is not a number")
+        vehicle_id = claims.get("veh", 0)
+        if type(vehicle_id) is not int:
+            raise InvalidTokenError("the claim veh is not a number")
         return AccessToken(
             subject,
             frozenset(scopes),
@@ -192,6 +195,7 @@ class TokenAuthority:
             str(claims.get("azp", "")),
             session,
             str(claims.get("jti", "")),
+            vehicle_id,
         )
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, inspect, text
 
 from motorcade.registry.errors import RegistryUnavailableError
 
-HEAD: Final = "r0010"  # the last revision in migrations/versions
+HEAD: Final = "r0011"  # the last revision in migrations/versions
 REVISIONS: Final = Path(__file__).parent / "migrations"
 
 

@@ -25,7 +25,7 @@ class TooManyError(Exception):
     """Too many failures lately; the text is for the person."""
 
 
-class _Failures:
+class Failures:
     """When each will have all its attempts again, as the generic cell rate algorithm counts."""
 
     def __init__(self, per_s: float, burst: int) -> None:
@@ -61,16 +61,16 @@ class SignIns:
         self._waiting_max = config.sign_ins_waiting_max
         self._strangers = asyncio.Semaphore(config.sign_ins_concurrent_max)
         self._known = asyncio.Semaphore(1)  # past those who wait
-        self._pairs = _Failures(
+        self._pairs = Failures(
             config.failed_sign_ins_per_pair_per_s, config.failed_sign_ins_per_pair_burst
         )
-        self._browsers = _Failures(
+        self._browsers = Failures(
             config.failed_sign_ins_per_pair_per_s, config.failed_sign_ins_per_pair_burst
         )
-        self._emails = _Failures(
+        self._emails = Failures(
             config.failed_sign_ins_per_email_per_s, config.failed_sign_ins_per_email_burst
         )
-        self._addresses = _Failures(
+        self._addresses = Failures(
             config.failed_sign_ins_per_address_per_s, config.failed_sign_ins_per_address_burst
         )
 
@@ -106,10 +106,10 @@ class SignIns:
 
     def _budgets(
         self, address: str, email: str, known_browser: str
-    ) -> list[tuple[_Failures, Hashable]]:
+    ) -> list[tuple[Failures, Hashable]]:
         if known_browser:
             return [(self._browsers, known_browser)]
-        name, place = hash(email.strip().lower()), _place(address)
+        name, place = hash(email.strip().lower()), place_of(address)
         return [
             (self._pairs, (place, name)),
             (self._addresses, place),
@@ -117,7 +117,7 @@ class SignIns:
         ]
 
 
-def _place(address: str) -> str:
+def place_of(address: str) -> str:
     """What counts as one address: of IPv6 a whole network."""
     if ":" not in address:
         return address

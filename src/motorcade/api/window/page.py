@@ -42,7 +42,7 @@ SAFE: Final = {
     "Content-Security-Policy": POLICY,
     "X-Frame-Options": "DENY",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",  # addresses carry the codes of sign-ins
+    "Referrer-Policy": "no-referrer",  # addresses carry codes of sign-ins and tokens of links
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 

@@ -1,7 +1,8 @@
 """What people may do on the page, by their role. No IO.
 
 `viewer` sees every vehicle, `operator` sees where they are, sends commands and works the queue,
-`admin` everything. Somebody without a role sees their own vehicles and those they drive. A role
+`admin` everything. Somebody without a role sees their own vehicles and those they drive. A shared
+link has a role of its own, `share`: it sees every vehicle, or the one that it names. A role
 holds for the platform's own page alone: no other app gets more by it than its person owns.
 """
 
@@ -16,6 +17,7 @@ from motorcade.identity.port import (
     FIRST_PARTY,
     OWNER_SUBJECT,
     ROLES,
+    SHARE,
     VIEWER,
     AccessToken,
 )
@@ -27,6 +29,8 @@ RoleOf = Callable[[str], str]
 
 def role_of(access: AccessToken, registered: RoleOf) -> str:
     """The role of who holds this token; "" for none."""
+    if access.shared:
+        return SHARE
     if access.partner or access.client_id not in FIRST_PARTY:
         return ""
     if access.subject in (OWNER_SUBJECT, ADMIN_SUBJECT):
@@ -48,13 +52,13 @@ def looker_of(access: AccessToken, role: str, driven: frozenset[int]) -> Looker:
     """Who looks, as the stream knows them."""
     trusted = access.client_id in FIRST_PARTY
     return Looker(
-        subject="" if access.partner else access.subject,
-        client_id=access.client_id,
-        sees_all=bool(role) or access.sees_all,
+        subject="" if access.partner or access.shared else access.subject,
+        client_id=access.reads_as,
+        sees_all=(bool(role) and not access.vehicle_id) or access.sees_all,
         owns_all=access.sees_all and trusted,
         trusted=trusted,
         located=LOCATION in access.scopes,
-        driven=driven,
+        driven=frozenset({access.vehicle_id}) if access.vehicle_id else driven,
     )
 
 

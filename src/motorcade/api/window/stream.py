@@ -51,10 +51,13 @@ async def _serve(socket: AnySocket, counter: Counter, viewers: Viewers) -> None:
     if viewers.full:
         raise _RefusedError(Close.FULL, "too many pages are open on this server")
     access = await _hello(socket, counter)
+    share_id = access.session if access.shared else 0
+    if share_id and viewers.is_crowded(share_id):
+        raise _RefusedError(Close.FULL, "too many watch by this link")
     generation = counter.generation
     role = counter.role(access)
     looker = looker_of(access, role, await asyncio.to_thread(counter.driven_ids, access, role))
-    with viewers.seat(looker, by_vin=role in (OPERATOR, ADMIN)) as seat:
+    with viewers.seat(looker, by_vin=role in (OPERATOR, ADMIN), share_id=share_id) as seat:
         expires_s = max(0.0, (access.expires_time_us - counter.clock.now_us()) / 1e6)
         loop = asyncio.get_running_loop()
         expiry = loop.call_later(expires_s, seat.finish, Close.ENDED, ENDED)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import math
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from enum import IntEnum
@@ -106,6 +107,7 @@ class Viewers:
         self._picture, self._clock, self._config = picture, clock, config
         self.past = past
         self._seats: set[Seat] = set()
+        self._guests: Counter[int] = Counter()  # by shared link
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="fleet")
         self._past_thread = ThreadPoolExecutor(1, thread_name_prefix="fleet-past")
         self._ticking: asyncio.Task[None] | None = None
@@ -121,9 +123,32 @@ class Viewers:
     def full(self) -> bool:
         return len(self._seats) >= self._config.viewers_max
 
+    def is_crowded(self, share_id: int) -> bool:
+        """Whether as many watch by this shared link as may: it may be known to everybody."""
+        return self._guests[share_id] >= self._config.share_viewers_max
+
     @contextlib.contextmanager
-    def seat(self, looker: Looker, *, by_vin: bool) -> Iterator[Seat]:
-        """A place while the block runs; the ticker runs while anybody sits."""
+    def seat(self, looker: Looker, *, by_vin: bool, share_id: int = 0) -> Iterator[Seat]:
+        """A place while the block runs; the ticker runs while anybody sits. `share_id`: of the
+        shared link by which they watch."""
+        with self._guest(share_id), self._seat(looker, by_vin) as seat:
+            yield seat
+
+    @contextlib.contextmanager
+    def _guest(self, share_id: int) -> Iterator[None]:
+        if not share_id:
+            yield
+            return
+        self._guests[share_id] += 1
+        try:
+            yield
+        finally:
+            self._guests[share_id] -= 1
+            if not self._guests[share_id]:
+                del self._guests[share_id]
+
+    @contextlib.contextmanager
+    def _seat(self, looker: Looker, by_vin: bool) -> Iterator[Seat]:
         seat = Seat(Viewer(looker, self._config, by_vin), self._config.rate_default_hz)
         self._seats.add(seat)
         if self.closing:

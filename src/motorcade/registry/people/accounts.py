@@ -22,6 +22,7 @@ from motorcade.registry.errors import (
 from motorcade.registry.people import statements
 from motorcade.registry.people.names import check_email, check_subject, check_text
 from motorcade.registry.people.port import Person, SignIn
+from motorcade.registry.people.shares import end_shares
 from motorcade.registry.people.store import Store, shrink
 from motorcade.registry.people.stretching import SALT_BYTES, fits, stretch
 from motorcade.registry.people.tables import APPS, CODES, GRANTS, PEOPLE, SESSIONS, SIGN_INS
@@ -83,6 +84,8 @@ class Accounts:
                 _refuse_last_admin(connection, person)
             mine = PEOPLE.c.id == person.id
             connection.execute(update(PEOPLE).where(mine).values(role=role))
+            if not role:
+                end_shares(connection, person.id)
             page = select(APPS.c.id).where(APPS.c.client_id == PAGE_CLIENT).scalar_subquery()
             held = (GRANTS.c.person_id == person.id, GRANTS.c.app_id == page)
             ended = update(GRANTS).where(*held, statements.GRANT_STANDS)
@@ -125,6 +128,7 @@ class Accounts:
             )
             # The subject may be given to somebody else, who was never invited.
             connection.execute(delete(DRIVERS).where(DRIVERS.c.subject == person.subject))
+            end_shares(connection, person.id)
             self._end_sessions(connection, person)
         return person
 

@@ -5,11 +5,13 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
+from motorcade.identity.port import SHARE_CLIENT
 from motorcade.identity.scopes import OFFLINE_ACCESS
 from motorcade.registry.errors import NotFoundError
 from motorcade.registry.people import statements
 from motorcade.registry.people.port import App, Code, CodeRequest, Grant, Person, Session
-from motorcade.registry.people.store import Store, shrink, words
+from motorcade.registry.people.shares import Shares
+from motorcade.registry.people.store import shrink, words
 from motorcade.registry.people.tables import (
     APPS,
     CODES,
@@ -27,11 +29,8 @@ TURNS_MAX: Final = 500  # of one session whose refresh tokens are known as used;
 _SWEPT_TURNS: Final = 100  # older ones are deleted once in so many
 
 
-class Grants:
-    """The part of `People` that is about grants."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
+class Grants(Shares):
+    """The part of `People` that is about grants, and whose tokens stand."""
 
     def grants(self, person_id: int) -> list[Grant]:
         return [
@@ -183,6 +182,8 @@ class Grants:
             shrink(connection)
 
     def standing(self, session_id: int, token_id: str, client_id: str) -> frozenset[str] | None:
+        if client_id == SHARE_CLIENT:
+            return self.share_scopes(session_id)
         if token_id and self._store.rows(statements.TOKEN_REVOKED, token_id):
             return None
         if not session_id:

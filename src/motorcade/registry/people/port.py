@@ -17,7 +17,13 @@ disk: call them from a thread of their own.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
+
+from motorcade.identity.port import ADMIN, OPERATOR, OWNER_SUBJECT
+
+LOCATION: Final = "vehicle_location"
+SHARED: Final = frozenset({"vehicle_device_data", LOCATION})
+"""The scopes of a shared link, with positions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +131,41 @@ class SignIn:
     id: str  # what a code that is allowed in it names; opens nothing
 
 
+@dataclass(frozen=True, slots=True)
+class ShareRequest:
+    """What a link is to show."""
+
+    person_id: int  # who makes it
+    view: str  # path and query of the page
+    vehicle_id: int | None  # the only vehicle in it; `None`: the fleet
+    located: bool  # with positions
+    ends_time_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A link that somebody without an account opens."""
+
+    id: int
+    person_id: int
+    subject: str  # who made it
+    full_name: str
+    role: str  # that they have now
+    view: str
+    vehicle_id: int | None
+    located: bool
+    made_time_us: int
+    ends_time_us: int
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """What its tokens may do: never more than who made it may see now."""
+        trusted = self.subject == OWNER_SUBJECT or self.role in (OPERATOR, ADMIN)
+        return SHARED if self.located and trusted else SHARED - {LOCATION}
+
+
 class People(Protocol):
-    """People, apps, grants, sessions."""
+    """People, apps, grants, sessions, shared links."""
 
     # People.
 
@@ -273,8 +312,29 @@ class People(Protocol):
     def standing(self, session_id: int, token_id: str, client_id: str) -> frozenset[str] | None:
         """The scopes that a token's session still holds, `None` when it was ended or revoked.
 
-        Of a partner token (session 0): the app's. Answers from the registry at each call.
+        Of a partner token (session 0): the app's. Of a shared link's (its id in place of the
+        session): what its maker's role leaves. Answers from the registry at each call.
         """
+
+    # Shared links.
+
+    def make_share(self, asked: ShareRequest) -> tuple[Share, str]:
+        """Make a link; returns its token, which is kept as a hash alone.
+
+        Raises:
+            TooManyError: they have `registry.shares_per_person_max`.
+            NotFoundError: they have no role.
+        """
+
+    def shares(self, person_id: int, before_id: int, limit: int) -> list[Share]:
+        """Those that somebody (0: anybody) made and that are open, the newest first; with
+        `before_id`, older ones than that."""
+
+    def end_share(self, share_id: int, person_id: int) -> Share:
+        """End a link of theirs (0: anybody's). Raises `NotFoundError`."""
+
+    def share(self, token: str) -> Share | None:
+        """The link with this token; `None`: it never was, or has ended."""
 
     def people_changes(self) -> int:
         """A number that rises when a token may have lost something: cached standings are stale."""

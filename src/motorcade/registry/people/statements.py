@@ -13,6 +13,7 @@ from motorcade.registry.people.tables import (
     REFRESH_TOKENS,
     REVOKED_TOKENS,
     SESSIONS,
+    SHARES,
     SIGN_INS,
 )
 from motorcade.registry.statements import text_of
@@ -151,6 +152,40 @@ REFRESHABLE: Final = (
         GRANTS.c.app_id == bindparam("app_id"),
     )
 )
+_share: Final = (
+    select(
+        SHARES.c.id,
+        SHARES.c.person_id,
+        PEOPLE.c.subject,
+        PEOPLE.c.full_name,
+        PEOPLE.c.role,
+        SHARES.c.view,
+        SHARES.c.vehicle_id,
+        SHARES.c.located,
+        SHARES.c.made_time_us,
+        SHARES.c.ends_time_us,
+    )
+    .select_from(SHARES.join(PEOPLE))
+    .where(HERE)
+)
+"""In the order of `port.Share`'s fields."""
+
+_good: Final = SHARES.c.ends_time_us > bindparam("now_us")
+SHARE: Final = _share.where(SHARES.c.id == bindparam("id"))
+SHARE_STANDING: Final = text_of(SHARE.where(_good))
+SHARE_BY_HASH: Final = text_of(_share.where(SHARES.c.hash == bindparam("hash"), _good))
+SHARES_PAGE: Final = text_of(
+    _share.where(
+        _good,
+        SHARES.c.person_id >= bindparam("lowest"),
+        SHARES.c.person_id <= bindparam("highest"),
+        SHARES.c.id < bindparam("before_id"),
+    )
+    .order_by(SHARES.c.id.desc())
+    .limit(bindparam("limit"))
+    .offset(literal_column("0"))
+)
+
 CHANGE_COUNT: Final = text_of(select(PEOPLE_CHANGES.c.value))
 CODE_TEXT: Final = text_of(CODE)
 REFRESHABLE_TEXT: Final = text_of(REFRESHABLE)

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     ForeignKey,
     Index,
@@ -135,6 +136,21 @@ SIGN_INS: Final = Table(
     Column("expires_time_us", BigInteger, nullable=False),
 )
 Index("sign_ins_person", SIGN_INS.c.person_id)
+
+SHARES: Final = Table(
+    "shares",  # links that are open: one that is ended goes
+    METADATA,
+    Column("id", Integer, primary_key=True),
+    Column("hash", String, nullable=False, unique=True),
+    Column("person_id", Integer, ForeignKey("people.id"), nullable=False),  # who made it
+    Column("view", String, nullable=False),  # path and query of the page
+    Column("vehicle_id", Integer, ForeignKey("vehicles.id")),  # the only one; NULL: all
+    Column("located", Boolean, nullable=False),
+    Column("made_time_us", BigInteger, nullable=False),
+    Column("ends_time_us", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+Index("shares_person", SHARES.c.person_id)
 
 PEOPLE_CHANGES: Final = Table(
     "people_changes",  # apart from `changes`, on which every car's connection is looked at again
