@@ -97,6 +97,7 @@ def token_in(share: dict[str, Any]) -> str:
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     directory = tmp_path_factory.mktemp("shares")
     settings = ("dashboard.share_viewers_max=2", "api.failed_shares_per_address_per_s=0.001")
+    settings += ("rates.data_per_minute=0",)  # a test moves the clock
     with fleet(directory, *settings) as (platform, live):
         for number, token in enumerate(TOKENS[:2]):
             tell(platform, live, token, speed=20.0, latitude=60.0 + number, longitude=24.0)
