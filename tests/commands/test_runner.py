@@ -307,6 +307,7 @@ def test_a_broken_log_ends_the_runner_and_what_was_told_stays_true(tmp_path: Pat
             assert isinstance(opened.failures[0], LogWriteError)
             with pytest.raises(RouterBusyError):
                 await opened.runner.submit(HONK)
+            await asyncio.sleep(0.2)  # its timer goes on until it is stopped
             return told
 
     async def after(told: CommandView) -> None:

@@ -346,8 +346,12 @@ class CommandRunner:
                 del self._waiters[command_id]
 
     def _note_cursor(self) -> None:
-        """All that followed from the answers read so far is durable: a restart may skip them."""
-        if not self._outbox and not self._commits and not self.hold():
+        """All that followed from the answers read so far is durable: a restart may skip them.
+
+        Not so of a runner that has failed: what it could not commit waits nowhere.
+        """
+        durable = self._refusal is None and not self._outbox and not self._commits
+        if durable and not self.hold():
             self._follower.answers_cursor = self._answers.cursor
 
     def _refuse(self, refusal: RouterBusyError) -> None:
