@@ -548,6 +548,18 @@ class Standin:
             await self._json(send, 200, tokens)
         elif path == "/oauth2/v3/revoke":
             await self._json(send, 200, {})
+        elif path == "/api/2/shares/open":
+            if json.loads(body)["token"] != "good":
+                await self._json(send, 404, {"error": "not_found"})
+                return
+            opened = {
+                "access_token": "shared",
+                "expires_in": 900,
+                "view": "/vehicles/10204?state=moving",
+                "ends_us": self.town.now_us() + DAY_US,
+                "location": True,
+            }
+            await self._json(send, 200, {"response": opened})
         elif path.startswith("/api/"):
             if not headers.get("authorization", "").startswith("Bearer "):
                 await self._json(send, 401, {"error": "invalid_token"})

@@ -395,3 +395,26 @@ def test_the_picture_is_there_soon(browser: Browser) -> None:
         seen.cars()
         ms = seen.page.evaluate("performance.now()")
         assert ms < 4_000
+
+
+# --- shared links ---
+
+
+def test_a_shared_link_opens_its_view_to_read_alone(browser: Browser) -> None:
+    with window(browser, town(role="viewer")) as seen:
+        page = seen.page
+        page.goto(seen.served.url + "/s/good")
+        expect(page.get_by_role("heading", name="HD-204")).to_be_visible()
+        expect(page.get_by_text("Read-only, until")).to_be_visible()
+        assert "/s/good/vehicles/10204?state=moving" in page.url
+        expect(page.get_by_role("link", name="People")).to_have_count(0)
+        page.keyboard.press("Escape")
+        page.wait_for_url("**/s/good?**")
+        page.reload()
+        expect(page.get_by_text("Read-only, until")).to_be_visible()
+
+
+def test_a_link_that_has_ended_says_so(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        seen.page.goto(seen.served.url + "/s/over")
+        expect(seen.page.get_by_text("This link has ended")).to_be_visible()

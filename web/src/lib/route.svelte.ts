@@ -12,7 +12,7 @@ export interface Query {
   tab: string;
 }
 
-export type Section = "live" | "work" | "system" | "people" | "share" | "unknown";
+export type Section = "live" | "work" | "system" | "people" | "unknown";
 
 function instant(text: string | null): number | null {
   if (text === null) return null;
@@ -59,8 +59,19 @@ export function queryText(query: Query): string {
   return parts.length ? `?${parts.join("&")}` : "";
 }
 
+/** What the addresses of a shared link begin with, `/s/{token}`; "" on the page of people. */
+const BASE = /^\/s\/[^/]+/.exec(location.pathname)?.[0] ?? "";
+
+function pathHere(): string {
+  return location.pathname.slice(BASE.length) || "/";
+}
+
+function address(path: string): string {
+  return BASE && path === "/" ? BASE : BASE + path;
+}
+
 class Route {
-  path = $state(location.pathname);
+  path = $state(pathHere());
   query = $state<Query>(parseQuery(location.search));
   /** Counts up when somebody else than the map moved it: back, forward, a link. */
   jumps = $state(0);
@@ -69,14 +80,14 @@ class Route {
     const first = this.path.split("/")[1];
     if (first === "" || first === "vehicles") return "live";
     if (first === "work" || first === "system" || first === "people") return first;
-    return first === "s" ? "share" : "unknown";
+    return "unknown";
   });
-  /** The id in `/vehicles/{id}`, `/work/{id}` or `/s/{token}`; "" without one. */
+  /** The id in `/vehicles/{id}`, or `/work/{id}`; "" without one. */
   id = $derived(decodeURIComponent(this.path.split("/")[2] ?? ""));
 
   constructor() {
     addEventListener("popstate", () => {
-      this.path = location.pathname;
+      this.path = pathHere();
       Object.assign(this.query, parseQuery(location.search));
       this.jumps += 1;
     });
@@ -86,19 +97,29 @@ class Route {
   go(path: string, changes: Partial<Query> = {}): void {
     Object.assign(this.query, { tab: "" }, changes);
     this.path = path;
-    history.pushState(null, "", path + queryText(this.query));
+    history.pushState(null, "", address(path) + queryText(this.query));
   }
 
   /** Change the query where one is. `replace`: no new entry for the back button. */
   set(changes: Partial<Query>, replace = false): void {
     Object.assign(this.query, changes); // member by member: a map that moves wakes no filter
-    const url = this.path + queryText(this.query);
+    const url = address(this.path) + queryText(this.query);
     if (replace) history.replaceState(null, "", url);
     else history.pushState(null, "", url);
   }
 
   href(path: string): string {
-    return path + queryText({ ...this.query, tab: "" });
+    return address(path) + queryText({ ...this.query, tab: "" });
+  }
+
+  /** Show the view of a shared link, where its address names none itself. */
+  take(view: string): void {
+    if (location.search || this.path !== "/") return;
+    const { pathname, search } = new URL(view, location.origin);
+    this.path = pathname;
+    Object.assign(this.query, parseQuery(search));
+    history.replaceState(null, "", address(pathname) + queryText(this.query));
+    this.jumps += 1;
   }
 }
 

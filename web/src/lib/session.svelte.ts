@@ -3,10 +3,13 @@
  * The access token lives in memory alone. The refresh token, which each use replaces, lies in
  * sessionStorage, so that a reload signs nobody out; closing the tab does. */
 
+import { route } from "./route.svelte";
+
 const CLIENT_ID = "motorcade-page";
 const OAUTH = "/oauth2/v3";
 const REFRESH = "motorcade.refresh";
 const PENDING = "motorcade.pending";
+const ENDED = "This link has ended, or there never was one. Ask whoever sent it for another.";
 const EARLY_MS = 60_000; // a token is replaced so long before it ends
 const SCOPES =
   "openid offline_access email profile user_data vehicle_device_data vehicle_location vehicle_cmds " +
@@ -33,6 +36,7 @@ class Session {
   status = $state<"starting" | "signed_out" | "signed_in">("starting");
   problem = $state("");
   share = ""; // the token of a shared link, in place of a person's
+  shareEndsUs = $state(0);
   #access = "";
   #endsMs = 0;
   #renewing: Promise<void> | null = null;
@@ -43,13 +47,9 @@ class Session {
       await this.#comeBack();
       return;
     }
-    const shared = /^\/s\/([^/]+)$/.exec(location.pathname);
-    if (shared) {
-      this.share = decodeURIComponent(shared[1]);
-      this.status = "signed_in";
-      return;
-    }
-    if (sessionStorage.getItem(REFRESH) === null) {
+    const shared = /^\/s\/([^/]+)/.exec(location.pathname);
+    if (shared) this.share = decodeURIComponent(shared[1]);
+    else if (sessionStorage.getItem(REFRESH) === null) {
       this.status = "signed_out";
       return;
     }
@@ -65,7 +65,7 @@ class Session {
   async signIn(): Promise<void> {
     const verifier = chance(48);
     const state = chance(18);
-    const back = location.pathname === "/signed-in" ? "/" : location.pathname + location.search;
+    const back = location.pathname === "/signed-in" || this.share ? "/" : location.pathname + location.search;
     sessionStorage.setItem(PENDING, JSON.stringify({ verifier, state, back }));
     const query = new URLSearchParams({
       response_type: "code",
@@ -96,15 +96,14 @@ class Session {
     try {
       await this.token();
     } catch {
-      this.#forget();
-      this.problem = "You were signed out: the session has ended or was revoked.";
+      if (!this.share) this.#forget();
+      this.problem = this.share ? ENDED : "You were signed out: the session has ended or was revoked.";
       this.status = "signed_out";
     }
   }
 
   /** A token that is good for a while. Raises when nobody is signed in any more. */
   async token(): Promise<string> {
-    if (this.share) return this.share;
     if (Date.now() > this.#endsMs - EARLY_MS) {
       // one at a time: a refresh token that is used twice ends the whole session
       this.#renewing ??= this.#renew().finally(() => (this.#renewing = null));
@@ -113,7 +112,27 @@ class Session {
     return this.#access;
   }
 
+  /** Exchange the link's token for one that reads what it shows. */
+  async #openShare(): Promise<void> {
+    const answer = await fetch("/api/2/shares/open", {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify({ token: this.share }),
+    });
+    if (!answer.ok) {
+      this.problem = answer.status === 404 ? ENDED : "The link cannot be opened now: wait a minute, then load it anew.";
+      throw new Error(this.problem);
+    }
+    const { response } = (await answer.json()) as { response: Tokens & { view: string; ends_us: number } };
+    const first = this.shareEndsUs === 0;
+    this.#access = response.access_token;
+    this.#endsMs = Date.now() + response.expires_in * 1000;
+    this.shareEndsUs = response.ends_us;
+    if (first) route.take(response.view);
+  }
+
   async #renew(): Promise<void> {
+    if (this.share) return this.#openShare();
     const refresh = sessionStorage.getItem(REFRESH);
     if (refresh === null) throw new Error("nobody is signed in");
     const answer = await fetch(`${OAUTH}/token`, {
