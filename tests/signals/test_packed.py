@@ -100,6 +100,8 @@ def test_fuzzed_payloads_raise_nothing_else(place: int, patch: bytes) -> None:
         [(0, "", 1.0)],
         [(0, "n" * 129, 1.0)],
         [(0, "a", "t" * 65_536)],
+        [(-1, "a", 1.0)],
+        [((1 << 62) + 1, "a", 1.0)],
     ],
 )
 def test_what_does_not_fit_is_refused_when_packing(bad: list[tuple[int, str, Scalar]]) -> None:

@@ -44,6 +44,7 @@ from motorcade.signals.values import read_stored
 MAGIC: Final = b"MSMP"
 VERSION: Final = 1
 SPAN_US_MAX: Final = (1 << 32) - 1  # 71 minutes: a longer backlog takes several payloads
+BASE_US_MAX: Final = 1 << 62
 NAMED: Final = 1 << 15
 _HEADER: Final = struct.Struct("<4sBBHIIq")
 _SAMPLE_BYTES: Final = 14
@@ -65,11 +66,14 @@ def encode(samples: Sequence[tuple[int, str, Scalar]]) -> bytes:
     Enums may be given by name; `None` means unavailable.
 
     Raises:
-        ValueError: no samples, over 71 minutes between them, or a name or text over long.
+        ValueError: no samples, none of an instant from 1970 on, over 71 minutes between them, or a
+            name or text over long.
     """
     if not samples:
         raise ValueError("a payload needs at least one sample; send nothing instead")
     base = min(sample[0] for sample in samples)
+    if not 0 <= base <= BASE_US_MAX:
+        raise ValueError(f"{base} µs is no instant that a payload can have")
     if max(sample[0] for sample in samples) - base > SPAN_US_MAX:
         raise ValueError(f"samples span more than {SPAN_US_MAX} µs: send them in several payloads")
     names: dict[str, int] = {}
@@ -168,7 +172,7 @@ def _check_columns(
     texts: list[str],
 ) -> None:
     """Refuse places beyond the lists; make every NaN of an unknown kind the ordinary one."""
-    if base_us < 0 or base_us > (1 << 62):
+    if not 0 <= base_us <= BASE_US_MAX:
         raise MalformedPayloadError(f"base time {base_us} is no instant")
     if len(signal) and int(signal.max()) >= NAMED + len(names):
         raise MalformedPayloadError("a sample names a signal that the payload does not list")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from motorcade.events import Encoding, Flags, Record
 from motorcade.signals.decoder import Decoder
 from motorcade.signals.errors import MalformedPayloadError
+from motorcade.signals.json.kernels import read_value
 from motorcade.signals.plain import Columns, PlainRules, Row
 from motorcade.signals.samples import Dictionary, SampleBatch, unbox
 from tests.signals.batches import FUTURE_US, RECEIVED_US, decode, decoder, record
@@ -194,3 +195,9 @@ def test_names_are_known_to_the_kernel_from_the_next_batch_on_and_after_a_restor
     restored.dictionary.restore(fresh.dictionary.snapshot())
     restored.learn()
     assert first == seen(decode(fresh, body)) == seen(decode(restored, body))
+
+
+def test_a_document_that_ends_before_a_value_is_not_read_beyond() -> None:
+    """Found by fuzzing: compiled, the byte behind the buffer was looked at."""
+    nothing = np.zeros(0, np.uint8)
+    assert read_value.py_func(nothing, 0, 0, 0, 0, (nothing, nothing))[0] == -1

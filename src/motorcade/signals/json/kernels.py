@@ -88,6 +88,8 @@ def read_time(data, position, end):
 @kernel
 def read_value(data, position, end, kind, enum, enums):
     """(position after it, value, where its text starts or -1) of a scalar; position -1: slow."""
+    if position >= end:
+        return -1, 0.0, -1
     byte = data[position]
     if byte == QUOTE:
         stop = string_end(data, position + 1, end)
