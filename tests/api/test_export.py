@@ -12,6 +12,7 @@ import pytest
 
 from motorcade.events import RecordBatch
 from motorcade.log.topics import Lane
+from motorcade.registry.audit.port import DeedsAsked, What
 from tests.api.standins import TOKENS, VINS, Platform, bearer, running
 from tests.state.records import START_US, signals
 
@@ -67,6 +68,13 @@ def test_a_file_has_a_name_and_a_type(
     assert answer.headers["content-disposition"] == name
     assert answer.content.startswith(begin)
     assert answer.headers["transfer-encoding"] == "chunked"
+
+
+def test_who_took_a_file_is_in_the_audit(platform: Platform) -> None:
+    assert ask(platform, format="gpx").status_code == 200
+    (deed,) = platform.registry.audit.deeds(DeedsAsked(limit=1))
+    assert (deed.what, deed.subject, deed.vehicle_id) == (What.EXPORTED, "owner", 1000)
+    assert deed.text == "vehicle-1000-20251009T085320Z.gpx"
 
 
 def test_places_want_the_scope(platform: Platform) -> None:

@@ -27,6 +27,7 @@ from motorcade.events import VehicleToken
 from motorcade.history.errors import HistoryBusyError
 from motorcade.history.formats import MEDIA_TYPES, Format
 from motorcade.history.port import History, Series, Span
+from motorcade.registry.audit.port import What
 
 BUSY_S: Final = 0.05  # until history is asked again
 BUSY_TRIES: Final = 600
@@ -95,6 +96,7 @@ async def export_vehicle(
     )
     begin = datetime.fromtimestamp(span.from_us // 1_000_000, UTC)
     name = f"vehicle-{vehicle.id}-{begin:%Y%m%dT%H%M%SZ}"
+    await counter.audit.tell(access, What.EXPORTED, f"{name}.{format_}", vehicle=vehicle.token)
     return _Download(counter.export_place, _frames(counter, pieces), format_, name)
 
 
