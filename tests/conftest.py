@@ -1,8 +1,10 @@
 """What all tests share: nothing of a finished module stays open."""
 
+import functools
 import gc
 from collections.abc import Iterator
 
+import httpx._transports.default
 import pytest
 import structlog
 
@@ -23,3 +25,13 @@ def _plain_tracebacks() -> None:
     where `rich` is installed: seconds, in which a server under test answers nobody."""
     plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _authorities_loaded_once() -> Iterator[None]:
+    """httpx loads all certificate authorities for each request that is made without a client, a
+    plain one too: 46 ms of CPU of 50, and the suite makes thousands of them."""
+    where = httpx._transports.default
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(where, "create_ssl_context", functools.cache(where.create_ssl_context))
+        yield

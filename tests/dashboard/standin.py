@@ -275,6 +275,10 @@ class Town:
 
     def listed(self, query: dict[str, list[str]], at_us: int) -> dict[str, Any]:
         fits = self.chosen(query.get("state", []), query.get("q", [""])[0])
+        if "bounds" in query:
+            west, south, east, north = map(float, query["bounds"][0].split(","))
+            lon, lat, _, _ = self.at(self.now_us())
+            fits &= (lon >= west) & (lon <= east) & (lat >= south) & (lat <= north)
         limit = int(query.get("limit", ["50"])[0])
         slots = np.flatnonzero(fits)
         rows = [self.named(int(slot), at_us) for slot in slots[:limit]]

@@ -57,6 +57,21 @@ def test_a_reload_signs_nobody_out_and_keeps_the_address(browser: Browser) -> No
         )
 
 
+def test_a_duplicated_tab_signs_in_anew(browser: Browser) -> None:
+    """It is given a copy of the refresh token; to use it would end the session of both."""
+    with window(browser, town()) as seen:
+        page = seen.go()
+        with page.context.expect_page() as opened:
+            page.evaluate("void window.open('/?state=alarm')")
+        copy = opened.value
+        expect(copy.get_by_label("Vehicles by state")).to_be_visible()
+        kept = "sessionStorage['motorcade.refresh']"
+        assert copy.evaluate(kept) != page.evaluate(kept)
+        assert "/?state=alarm" in copy.url
+        copy.reload()
+        expect(copy.get_by_label("Vehicles by state")).to_be_visible()
+
+
 def test_one_signs_in_at_the_platform_and_comes_back(browser: Browser) -> None:
     with window(browser, town()) as seen:
         page = seen.go("/?state=alarm", signed_in=False)
@@ -146,6 +161,23 @@ def test_the_list_says_what_the_map_says(browser: Browser) -> None:
         name = rows.nth(1).locator(".clip").inner_text()
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name=name, exact=True)).to_be_visible()
+
+
+def test_the_list_is_of_what_the_map_shows(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        seen.cars()
+        page.keyboard.press("v")
+        told = page.get_by_label("Vehicles in view").locator("header .small")
+        expect(told).to_have_text(re.compile("[0-9]"))
+        all_of_them = told.inner_text()
+        page.keyboard.press("Escape")
+        for _ in range(6):
+            page.keyboard.press("+")
+            page.wait_for_timeout(400)
+        page.keyboard.press("v")
+        expect(told).not_to_have_text(all_of_them)
+        expect(told).to_have_text(re.compile("[0-9]"))
 
 
 # --- the drawer ---

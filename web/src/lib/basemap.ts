@@ -21,18 +21,18 @@ interface Colours {
 }
 
 const COLOURS: Record<Theme, Colours> = {
-  dark: { sea: "#0b1016", land: "#111821", border: "#2a3747", park: "#121d22", rail: "#1c2732", street: "#222e3b", artery: "#2e3d4f", label: "#8494a5", halo: "#111821" },
-  light: { sea: "#edf3f9", land: "#f4f6f9", border: "#c3ced9", park: "#e7efe8", rail: "#dde3ea", street: "#dfe5ec", artery: "#cbd5df", label: "#5b6a79", halo: "#f4f6f9" },
+  dark: { sea: "#0b1016", land: "#111821", border: "#2a3747", park: "#121d22", rail: "#1c2732", street: "#293747", artery: "#3a4d63", label: "#8494a5", halo: "#111821" },
+  light: { sea: "#edf3f9", land: "#f4f6f9", border: "#c3ced9", park: "#e7efe8", rail: "#dde3ea", street: "#d6dee7", artery: "#bdc9d6", label: "#5b6a79", halo: "#f4f6f9" },
 };
 
 /** Widths in px at zooms 10, 13 and 16, by class: motorway first. */
 const WIDTHS = [
+  [2.2, 6, 13],
+  [2, 5.4, 12],
+  [1.7, 4.6, 11],
   [1.4, 4, 10],
-  [1.3, 3.6, 9],
-  [1.1, 3, 8],
-  [0.9, 2.6, 7],
-  [0.6, 2, 6],
-  [0.25, 1, 4.5],
+  [0.9, 3, 8.5],
+  [0.4, 1.6, 6],
 ];
 const ARTERIES = 4; // so many classes are drawn stronger
 const MINOR_ZOOM = 12;
@@ -48,27 +48,38 @@ export function emptyStyle(theme: Theme): StyleSpecification {
   };
 }
 
-/** Add what there is below the layer `below`. A file that is missing leaves its part out. */
+/** Add what there is below the layer `below`. A file that is missing leaves its part out.
+ *
+ * Part by part, with a pause for the cars between: they are what one came to see. */
 export async function addBasemap(map: MapLibre, theme: () => Theme, below: string): Promise<void> {
-  const [countries, streets, cities] = await Promise.all([
-    load<Countries>("countries"),
-    load<Streets>("streets"),
-    load<Cities>("cities"),
-  ]);
-  const put = (id: string, data: GeoJson): void => {
-    map.addSource(id, { type: "geojson", data, tolerance: 0.3, buffer: 32 });
-  };
-  if (countries) put("countries", land(countries));
-  if (streets) {
-    put("streets", ways(streets));
-    put("parks", parks(streets));
+  const parts: [Promise<unknown>, (told: never) => [string, GeoJson][]][] = [
+    [load<Streets>("streets"), (told: Streets) => [["streets", ways(told)], ["parks", parks(told)]]],
+    [load<Countries>("countries"), (told: Countries) => [["countries", land(told)]]],
+    [load<Cities>("cities"), (told: Cities) => [["cities", towns(told)]]],
+  ];
+  for (const [loading, read] of parts) {
+    const told = await loading;
+    await pause();
+    if (told === null) continue;
+    for (const [id, data] of read(told as never)) {
+      map.addSource(id, { type: "geojson", data, tolerance: 0.3, buffer: 32 });
+    }
+    addLayers(map, theme(), below);
   }
-  if (cities) put("cities", towns(cities));
-  for (const layer of layers(theme())) {
+}
+
+/** Add the layers whose source is there, each in its place among those that are. */
+function addLayers(map: MapLibre, theme: Theme, below: string): void {
+  let above = map.getLayer(below) ? below : undefined;
+  for (const layer of layers(theme).reverse()) {
     if ("source" in layer && map.getSource(layer.source) === undefined) continue;
-    if (map.getLayer(layer.id) === undefined) map.addLayer(layer, map.getLayer(below) ? below : undefined);
+    if (map.getLayer(layer.id) === undefined) map.addLayer(layer, above);
+    above = layer.id;
   }
-  paintBasemap(map, theme());
+}
+
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve));
 }
 
 export function paintBasemap(map: MapLibre, theme: Theme): void {

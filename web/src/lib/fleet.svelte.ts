@@ -50,6 +50,8 @@ class Fleet {
   /** The instant of the last frame or counts, µs of the server's clock. */
   atUs = $state(0);
   dense = $state(false);
+  /** What the map shows: [west, south, east, north] in degrees. */
+  bounds = $state<View["bounds"]>([-180, -85, 180, 85]);
   /** Called after each frame. */
   onframe: ((info: FrameInfo) => void) | null = null;
   /** Time that decoding took, ms, newest last; read by tests. */
@@ -94,6 +96,7 @@ class Fleet {
 
   look(view: View): void {
     this.#view = view;
+    this.bounds = view.bounds;
     this.#sendView();
   }
 

@@ -1,7 +1,8 @@
 /** Who is signed in: OAuth code with PKCE (RFC 7636) against the platform that serves the page.
  *
  * The access token lives in memory alone. The refresh token, which each use replaces, lies in
- * sessionStorage, so that a reload signs nobody out; closing the tab does. */
+ * sessionStorage, so that a reload signs nobody out; closing the tab does. A duplicated tab is given a
+ * copy of it, and a refresh token that is used twice ends the session: such a tab signs in anew. */
 
 import { route } from "./route.svelte";
 
@@ -9,6 +10,8 @@ const CLIENT_ID = "motorcade-page";
 const OAUTH = "/oauth2/v3";
 const REFRESH = "motorcade.refresh";
 const PENDING = "motorcade.pending";
+const TAB = "motorcade.tab";
+const TAB_WAIT_MS = 500; // a page that is left lets go of its name by then
 const ENDED = "This link has ended, or there never was one. Ask whoever sent it for another.";
 const EARLY_MS = 60_000; // a token is replaced so long before it ends
 const SCOPES =
@@ -32,6 +35,30 @@ function chance(bytes: number): string {
   return base64url(crypto.getRandomValues(new Uint8Array(bytes)));
 }
 
+/** Take the name that this tab remembers; whether another one, which it is a copy of, has it. */
+async function isCopy(): Promise<boolean> {
+  if (!("locks" in navigator)) return false; // plain HTTP from another machine: nobody signs in there
+  const known = sessionStorage.getItem(TAB);
+  if (known !== null && (await holds(known))) return false;
+  const name = chance(12);
+  sessionStorage.setItem(TAB, name);
+  await holds(name);
+  return known !== null;
+}
+
+/** Hold the lock of this name for as long as the page lives; whether it could be had. */
+function holds(name: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const signal = AbortSignal.timeout(TAB_WAIT_MS);
+    navigator.locks
+      .request(`motorcade.tab.${name}`, { signal }, () => {
+        resolve(true);
+        return new Promise(() => undefined);
+      })
+      .catch(() => resolve(false));
+  });
+}
+
 class Session {
   status = $state<"starting" | "signed_out" | "signed_in">("starting");
   problem = $state("");
@@ -43,6 +70,8 @@ class Session {
 
   /** Take up what the URL or the tab remembers. */
   async start(): Promise<void> {
+    const copied = await isCopy();
+    if (copied) sessionStorage.removeItem(REFRESH);
     if (location.pathname === "/signed-in") {
       await this.#comeBack();
       return;
@@ -50,6 +79,7 @@ class Session {
     const shared = /^\/s\/([^/]+)/.exec(location.pathname);
     if (shared) this.share = decodeURIComponent(shared[1]);
     else if (sessionStorage.getItem(REFRESH) === null) {
+      if (copied) return this.signIn(); // the browser knows the person: nothing is asked
       this.status = "signed_out";
       return;
     }
