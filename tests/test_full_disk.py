@@ -27,7 +27,8 @@ from tests.audit.senders import envelope, number_of, v_payload
 from tests.gateway.mqtt.wire_client import Client
 from tests.http_link import Answer as HttpAnswer
 from tests.http_link import HttpLink
-from tests.platform_process import Platform, add_vehicles, stored
+from tests.metrics.watching import eventually
+from tests.platform_process import Platform, add_vehicles, stored, title
 
 DISK_BYTES = 64 << 20
 SETTINGS = ("log.segment_allocate_bytes=1048576",)
@@ -156,6 +157,7 @@ def town(disk: Path, tmp_path_factory: pytest.TempPathFactory) -> Town:
 def play(town: Town) -> None:
     """Room, none for bulk, none at all, room again."""
     seen = town.seen
+    eventually(lambda: "motorcade reader" in map(title, town.platform.children()))  # the last one
     seen["processes"] = sorted(town.platform.children())
     new, old = town.mqtt(NEW), town.mqtt(OLD, ProtocolLevel.V3_1_1)
     link = town.telemetry()

@@ -256,7 +256,6 @@ def test_a_late_child_starts_after_the_others_and_is_healed(nursery: Nursery) ->
             ready.set()
 
         running = asyncio.create_task(supervisor.run(on_ready))
-        await asyncio.wait_for(supervisor.spawned(), 20)
         await asyncio.wait_for(ready.wait(), 20)
         first = await ask(slow)
         os.kill(first, signal.SIGKILL)

@@ -99,7 +99,6 @@ class Child:
         self.spec = spec
         self._config, self._nursery = config, nursery
         self.process: ForkedProcess | None = None
-        self.spawned = asyncio.Event()
         self._lifeline: int | None = None
         self.restarts = 0
         self.ready_s = 0.0  # loop time; 0: it is not ready
@@ -123,7 +122,6 @@ class Child:
         finally:
             os.close(ready_write)
             os.close(life_read)
-        self.spawned.set()
         try:
             said = await asyncio.wait_for(_read_all(ready_read), self._config.ready_s_max)
         except TimeoutError as error:
@@ -192,12 +190,6 @@ class Supervisor:
     def stop(self) -> None:
         """Begin the orderly stop; `run` returns after it. Safe in a signal handler of the loop."""
         self._stopping.set()
-
-    async def spawned(self) -> None:
-        """Wait until every child's process is there but the late ones'; ready it is much later."""
-        for child in self._children:
-            if not child.spec.late:
-                await child.spawned.wait()
 
     async def run(self, on_ready: Callable[[], Awaitable[None]]) -> None:
         """Start all children at once, call `on_ready`, then start the late ones; heal until `stop`,

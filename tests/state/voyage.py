@@ -139,8 +139,13 @@ class Voyage:
             if step.restart:
                 self.reader.close()
                 self._follow()
+            # A stream comes by one writer. By two, with other contents under one number, which of
+            # them counts is the order of reading, and a restarted reader has another: 0033.
+            stream = f"s-{step.writer}".encode()
             records = [
-                msgspec.structs.replace(record, received_time_us=self._now_us)
+                msgspec.structs.replace(
+                    record, received_time_us=self._now_us, stream=record.stream and stream
+                )
                 for record in step.records
             ]
             batch = RecordBatch.of(records)

@@ -51,7 +51,7 @@ def told(sight: Sight, histories: Histories, coordinates: Histories) -> dict[str
 def told_places(sight: Sight, latitudes: Values, longitudes: Values) -> tuple[Values, Values]:
     """Of these fixes in degrees, the places that may be told; NaN in both for none."""
     latitude, longitude = latitudes.copy(), longitudes.copy()
-    asked = ~(np.isfinite(latitude) & np.isfinite(longitude))
+    asked = ~((np.abs(latitude) <= 90) & np.isfinite(longitude))  # beyond a pole is no such place
     for zone in sight.zones:  # so far north or south is so far away: most are told as they are
         north_deg = np.abs(latitude - zone.latitude_deg)
         asked |= ~(north_deg > zone.radius_m / DEGREE_M * (1 + ROUNDING))

@@ -169,6 +169,8 @@ async def _run(
     from motorcade.metrics.process import supervisor_report
     from motorcade.metrics.report import ReportSocket
 
+    first = companion is None or options.owner_password_file is not None
+    keys = _open_keys(data, options.listen, config, first)  # while the nursery loads
     sockets = {
         name: open_listener(options.listen, 0 if options.ports_auto else port)
         for name, port in PORTS.items()
@@ -210,41 +212,26 @@ async def _run(
     seen = ReportSocket(data, "supervisor", lambda: supervisor_report(supervisor))
     await seen.start()
 
-    async def open_keys() -> Keys:
-        """Beside the children's start, which takes longer and opens the same keys, by a lock."""
-        await supervisor.spawned()
-        try:
-            first = companion is None or options.owner_password_file is not None
-            return await asyncio.to_thread(_open_keys, data, options.listen, config, first)
-        except Exception:
-            supervisor.stop()
-            raise
-
-    keys = asyncio.create_task(open_keys())
     companions: list[asyncio.Task[None]] = []
 
     async def on_ready() -> None:
-        opened = await keys
         opens = (sockets | held).items()
         addresses = {name: opened.getsockname()[:2] for name, opened in opens}
-        ready = _ready(addresses, opened, config)
+        ready = _ready(addresses, keys, config)
         for path in (data / READY_FILE, options.ready_file):
             if path is not None:
                 write_private(path, json.dumps(ready, indent=2) + "\n")
-        if options.owner_password_file is not None and opened.owner_password:
-            write_private(options.owner_password_file, opened.owner_password + "\n")
+        if options.owner_password_file is not None and keys.owner_password:
+            write_private(options.owner_password_file, keys.owner_password + "\n")
         if companion is not None:
             companions.append(asyncio.create_task(companion(ready)))
             companions[0].add_done_callback(lambda _: supervisor.stop())
         else:
-            _announce(ready, opened.owner_password, options.open_broker)
+            _announce(ready, keys.owner_password, options.open_broker)
 
     try:
         await supervisor.run(on_ready)
-        if keys.done():
-            keys.result()  # raises what is wrong with them: then that is why it stopped
     finally:
-        keys.cancel()
         seen.close()
         (data / READY_FILE).unlink(missing_ok=True)
         for task in companions:
@@ -256,7 +243,7 @@ async def _run(
 
 
 class Keys(NamedTuple):
-    """What is made at a start beside the processes."""
+    """What is made at a start before the processes."""
 
     ca_file: str
     admin_token: str

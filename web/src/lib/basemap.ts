@@ -21,7 +21,7 @@ interface Colours {
 }
 
 const COLOURS: Record<Theme, Colours> = {
-  dark: { sea: "#0b1016", land: "#111821", border: "#2a3747", park: "#121d22", rail: "#1c2732", street: "#293747", artery: "#3a4d63", label: "#8494a5", halo: "#111821" },
+  dark: { sea: "#0b1016", land: "#111821", border: "#2a3747", park: "#121d22", rail: "#1c2732", street: "#222e3b", artery: "#34465a", label: "#8494a5", halo: "#111821" },
   light: { sea: "#edf3f9", land: "#f4f6f9", border: "#c3ced9", park: "#e7efe8", rail: "#dde3ea", street: "#d6dee7", artery: "#bdc9d6", label: "#5b6a79", halo: "#f4f6f9" },
 };
 

@@ -62,7 +62,7 @@ function holds(name: string): Promise<boolean> {
 class Session {
   status = $state<"starting" | "signed_out" | "signed_in">("starting");
   problem = $state("");
-  share = ""; // the token of a shared link, in place of a person's
+  share = $state(""); // the token of a shared link, in place of a person's
   shareEndsUs = $state(0);
   #access = "";
   #endsMs = 0;
