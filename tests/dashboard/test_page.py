@@ -153,6 +153,10 @@ def test_search_finds_a_vehicle_by_its_name(browser: Browser) -> None:
 def test_the_list_says_what_the_map_says(browser: Browser) -> None:
     with window(browser, town()) as seen:
         page = seen.go("/?state=alarm")
+        seen.cars()
+        page.wait_for_timeout(
+            1_000
+        )  # the list is of what the map shows: let it have found the cars
         page.keyboard.press("v")
         rows = page.get_by_label("Vehicles in view").get_by_role("link")
         expect(rows.first).to_contain_text("in alarm")
