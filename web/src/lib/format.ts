@@ -80,12 +80,14 @@ const UNITS: Record<string, (value: number) => Shown> = {
   },
 };
 
-export function shown(value: unknown, unit: string): Shown {
+/** `name`: the signal's, where it says more than its unit: a place is told to the metre, a heading is not. */
+export function shown(value: unknown, unit: string, name = ""): Shown {
   if (value === null || value === undefined) return { value: "–", unit: "" };
   if (typeof value === "boolean") return { value: value ? "yes" : "no", unit: "" };
   if (typeof value !== "number") {
     return { value: typeof value === "object" ? JSON.stringify(value) : String(value), unit };
   }
+  if (/latitude$|longitude$/.test(name)) return { value: value.toFixed(5), unit: "°" };
   const known = UNITS[unit];
   if (known) return known(value);
   const digits = Number.isInteger(value) ? 0 : Math.abs(value) < 1 ? 3 : Math.abs(value) < 1000 ? 2 : 0;
