@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from motorcade.api.past_sight import told_places
@@ -143,6 +143,7 @@ near = st.one_of(
 
 @settings(deadline=None)
 @given(st.lists(near, max_size=10), st.sampled_from([0, 1_000]))
+@example([(180.0, 0.0)], 0)  # over the pole, in the zone
 def test_columns_of_places_are_told_as_each_place_is(
     places: list[tuple[float, float]], grid_m: int
 ) -> None:

@@ -433,6 +433,7 @@ class Standin:
         self.town = town
         self.sockets: set[asyncio.Event] = set()
         self.refresh = 0
+        self.used: list[str] = []  # refresh tokens, each time that one was
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -543,6 +544,7 @@ class Standin:
             await self._answer(send, 302, b"", "text/plain", {"location": back})
         elif path == "/oauth2/v3/token":
             self.refresh += 1
+            self.used += parse_qs(body.decode()).get("refresh_token", [])
             tokens = {
                 "access_token": f"a{self.refresh}",
                 "refresh_token": f"r{self.refresh}",

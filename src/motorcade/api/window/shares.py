@@ -114,9 +114,7 @@ async def make_share(
         raise not_found(str(error)) from error
     about = None if vehicle is None else vehicle.token
     await counter.audit.tell(access, What.MADE_SHARE, _told(share), vehicle=about)
-    return Response(
-        Envelope(_shown(share, url + token)), status_code=200, headers={"Cache-Control": "no-store"}
-    )
+    return Response(Envelope(_shown(share, url + token)), status_code=200, headers=NO_STORE)
 
 
 def _told(share: Share) -> str:
