@@ -2,9 +2,10 @@
 
 Wanted: p50 <= 10 ms and p99 <= 50 ms, idle and with ingest that keeps the machine 60 % busy, at 1
 and 10 messages per segment (`docs/measurements.md` has what is missed). A run counts only on a
-quiet machine: steal <= 2 %, other load <= 5 %, and by the load alone the machine is busy within 5
-points of 60 %, before and after; all of it is printed, and a disturbed run is repeated. The
-vehicles are `motorcade drive`, the real agent: signature, counter, expiry and journal included.
+quiet machine: steal <= 2 %, other load <= 5 %, and by the load alone the machine is busy for at
+least 60 % less 5 points, before and after (history writes in bursts, so a share moves; more load
+only makes it harder); all of it is printed, and a disturbed run is repeated. The vehicles are
+`motorcade drive`, the real agent: signature, counter, expiry and journal included.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from tests.platform_process import MOTORCADE, Platform, add_vehicles
 
 CARS = 4
 BUSY = 0.6  # of the machine, by the load alone
-BUSY_NEAR = 0.05  # before and after the commands it may differ by so much; beyond, nothing counts
+BUSY_MIN = 0.55  # before and after the commands; with less, the run does not count
 LOADERS = 100
 STEAL_MAX = 0.02
 OTHER_MAX = 0.05
@@ -296,13 +297,13 @@ def run_load(
             quiet = measure(title, platform.ready, vins, options, [*pids, loader.pid])
             print("stop", file=loader.stdin, flush=True)
             after = json.loads(loader.stdout.readline())["busy"]
-            near = max(abs(found["busy"] - BUSY), abs(after - BUSY)) <= BUSY_NEAR
+            loaded = min(found["busy"], after) >= BUSY_MIN
             print(
                 f"    by the load alone busy {found['busy']:.0%} before, {after:.0%} after"
-                f"{'' if near else '  DISTURBED, not counted'}",
+                f"{'' if loaded else '  TOO LITTLE LOAD, not counted'}",
                 flush=True,
             )
-            if quiet and near:
+            if quiet and loaded:
                 return
         finally:
             loader.kill()
