@@ -85,7 +85,8 @@ def test_a_crash_in_any_call_loses_and_doubles_nothing(deployment: Deployment, e
         known = deployment.history_writer().manifest
         named = {row.number for row in known.files} | {number for number, _ in known.retired}
         left = disk.names(deployment.directory / "history")
-        assert sum(name.endswith(".parquet") for name in left) == len(named)
+        for ending in (".parquet", ".index", ".runs"):
+            assert sum(name.endswith(ending) for name in left) == len(named)
         assert not any(name.endswith(".tmp") for name in left)
     assert call > 10
 
@@ -122,7 +123,7 @@ def test_damage_is_told_and_names_the_file(deployment: Deployment) -> None:
     deployment.append(RECORDS)
     write(deployment)
     directory = deployment.directory / "history"
-    names = [name for name in disk.names(directory) if not name.endswith(".reading")]
+    names = [name for name in disk.names(directory) if not name.endswith((".reading", ".runs"))]
     assert NAME in names
     for name in names:
         whole = disk.content(directory / name)

@@ -17,36 +17,14 @@ import pyarrow as pa
 
 from motorcade.config import HistoryConfig
 from motorcade.events import VehicleToken, unpack_token
-from motorcade.history.errors import HistoryDamagedError, HistorySlowError
+from motorcade.history.errors import HistoryDamagedError, too_slow
 from motorcade.history.layout import NUMBER, TIME, VEHICLE, column_name
 from motorcade.history.port import Span, Timeline
 from motorcade.history.reading import LogReading
+from motorcade.history.runs import ALARMS, SPEED
 from motorcade.history.samples import Samples
-from motorcade.signals.catalogue import BY_NAME
 
-SPEED: Final = "vehicle_speed"
 AGAIN_S: Final = 0.05
-
-
-def _fault(name: str, word: str) -> tuple[str, float]:
-    enum = BY_NAME[name].enum
-    assert enum is not None
-    return name, float(enum.numbers[word])
-
-
-ALARMS: Final = dict(
-    (
-        _fault("sentry_mode", "Panic"),
-        _fault("bms_state", "Fault"),
-        _fault("hvil", "Fault"),
-        *(
-            (f"tpms_hard_warning_{end}_{side}", 1.0)
-            for end in ("front", "rear")
-            for side in ("left", "right")
-        ),
-    )
-)
-"""Signals by which a car's own supervision raises an alarm, and the value that does."""
 
 _LONG: Final = pa.schema(
     [(VEHICLE, pa.string()), (TIME, pa.int64()), ("moving", pa.bool_()), ("alarm", pa.bool_())]
@@ -123,10 +101,7 @@ def connected(limits: HistoryConfig) -> Iterator[Any]:
     try:
         yield connection
     except (duckdb.InterruptException, duckdb.OutOfMemoryException) as error:
-        raise HistorySlowError(
-            f"the question takes more than {limits.query_s_max:g} s or "
-            f"{limits.query_bytes_max >> 20} MiB: ask for less time"
-        ) from error
+        raise too_slow(limits) from error
     except duckdb.IOException as error:
         raise FileNotFoundError(str(error)) from error  # merged meanwhile: asked again
     except duckdb.Error as error:

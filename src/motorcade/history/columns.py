@@ -7,6 +7,7 @@ a dictionary, any other is split by bytes: zstd finds more in it then (measured 
 
 from collections.abc import Callable
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +20,7 @@ from motorcade.durable import Files
 from motorcade.events import unpack_token
 from motorcade.history import index as indices
 from motorcade.history.errors import HistoryDamagedError
-from motorcade.history.files import NewFile, read_file, write_file
+from motorcade.history.files import NewFile, read_file, read_summed, write_file, write_summed
 from motorcade.history.index import Index
 from motorcade.history.layout import (
     FIXED,
@@ -33,6 +34,7 @@ from motorcade.history.layout import (
     VEHICLE,
     Rows,
 )
+from motorcade.history.runs import COLUMNS, Runs, RunsMaker, What, unpack
 
 GROUP_ROWS: Final = 4_096  # a vehicle's hour at 1 Hz; 16,384 read 2.1 times slower, 18 % smaller
 WIDE_COLUMNS: Final = 64  # a file with more has longer groups: each column costs 100 bytes in each
@@ -42,13 +44,14 @@ PROBED: Final = 16_384  # values looked at for that
 LEVEL: Final = 3  # zstd
 ENDING: Final = ".parquet"
 INDEX_ENDING: Final = ".index"
+RUNS_ENDING: Final = ".runs"
 
 
 class Written(NamedTuple):
     """What a file holds."""
 
     rows: int
-    bytes: int  # with its index
+    bytes: int  # with what lies beside it
     vehicles: int
     from_us: int
     to_us: int  # its last row's time
@@ -57,8 +60,9 @@ class Written(NamedTuple):
 class ColumnWriter:
     """Writes one file; rows come sorted over all calls. Raises `OSError`."""
 
-    def __init__(self, files: Files, path: Path, schema: pa.Schema) -> None:
+    def __init__(self, files: Files, path: Path, schema: pa.Schema, moving_mps: float) -> None:
         self._files, self._path, self._schema = files, path, schema
+        self._runs = RunsMaker(moving_mps)
         signals = [field.name for field in schema if field.name not in FIXED]
         wider = min(WIDER_MAX, max(1, len(signals) // WIDE_COLUMNS))
         self._group_rows = GROUP_ROWS * wider
@@ -99,8 +103,8 @@ class ColumnWriter:
             )
         )
         write_file(self._files, index_path(self._path), packed)
-        vehicles = len(self._high)
-        return Written(rows, size + len(packed), vehicles, min(self._from), max(self._to))
+        size += len(packed) + write_summed(self._files, runs_path(self._path), self._runs.pack())
+        return Written(rows, size, len(self._high), min(self._from), max(self._to))
 
     def abandon(self) -> None:
         """Leave what is written beside."""
@@ -134,7 +138,7 @@ class ColumnWriter:
         )
         ends = np.append(starts[1:], len(high))
         times = table.column(TIME).to_numpy()
-        tokens = []
+        tokens, numbers = [], []
         extremes = _extremes(table, starts)
         spans = zip(starts.tolist(), ends.tolist(), extremes, strict=True)
         for first, end, extreme in spans:
@@ -143,13 +147,15 @@ class ColumnWriter:
             if self._high and (self._high[-1], self._low[-1]) == token:
                 self._to[-1] = int(times[end - 1])
                 self._extremes[-1] = np.fmin(self._extremes[-1], extreme)
-                continue
-            self._high.append(token[0])
-            self._low.append(token[1])
-            self._first.append(self._groups[-1] + first)
-            self._from.append(int(times[first]))
-            self._to.append(int(times[end - 1]))
-            self._extremes.append(extreme)
+            else:
+                self._high.append(token[0])
+                self._low.append(token[1])
+                self._first.append(self._groups[-1] + first)
+                self._from.append(int(times[first]))
+                self._to.append(int(times[end - 1]))
+                self._extremes.append(extreme)
+            numbers.append(len(self._high) - 1)
+        self._runs.add(np.repeat(np.array(numbers), ends - starts), table)
         places = np.repeat(np.arange(len(starts), dtype=np.int32), ends - starts)
         vehicle = pa.DictionaryArray.from_arrays(pa.array(places), pa.array(tokens, pa.string()))
         table = table.add_column(0, VEHICLE, vehicle)
@@ -213,6 +219,10 @@ def index_path(path: Path) -> Path:
     return path.with_suffix(INDEX_ENDING)
 
 
+def runs_path(path: Path) -> Path:
+    return path.with_suffix(RUNS_ENDING)
+
+
 Open = Callable[[Path], Any]
 """Opens a column file for Arrow: `pyarrow.memory_map` for a disk. Raises `OSError`."""
 
@@ -222,7 +232,7 @@ class ColumnFile:
 
     def __init__(self, files: Files, path: Path, open_: Open) -> None:
         """Raises `OSError` and `HistoryDamagedError`."""
-        self.path, self._open = path, open_
+        self.path, self._files, self._open = path, files, open_
         beside = index_path(path)
         self.index = indices.unpack(read_file(files, beside), beside.name)
 
@@ -251,6 +261,32 @@ class ColumnFile:
         except (pa.ArrowException, OSError) as error:
             raise self._damaged(error) from error
         return table.slice(first - start, end - first)
+
+    def runs(self, gap_us: int, moving_mps: float) -> dict[What, Runs]:
+        """The vehicles' runs, with one of the `GAPS_US`.
+
+        Raises:
+            FileNotFoundError: there are none for this speed; a newer manifest knows of it.
+            HistoryDamagedError, OSError: they cannot be read.
+        """
+        path = runs_path(self.path)
+        try:
+            counted_mps, found = unpack(read_summed(self._files, path), gap_us)
+        except pa.ArrowException as error:
+            raise HistoryDamagedError(f"{path.name} is damaged: {error}") from error
+        if counted_mps != moving_mps:
+            raise FileNotFoundError(path)
+        return found
+
+    def write_runs(self, moving_mps: float) -> int:
+        """Make the runs of what is in it, put them beside; their bytes. Raises as `rows`."""
+        maker, names = RunsMaker(moving_mps), sorted(COLUMNS & self.columns)
+        groups = self.index.group_row.tolist()
+        for first, end in pairwise(groups):
+            rows = np.arange(first, end)
+            vehicle = np.searchsorted(self.index.first_row, rows, "right") - 1
+            maker.add(vehicle, self.rows(first, end, names))
+        return write_summed(self._files, runs_path(self.path), maker.pack())
 
     def schema(self) -> pa.Schema:
         """Of everything but `vehicle`."""

@@ -3,7 +3,7 @@
 ::
 
     manifest               what counts: files, the log's cursor, what reading on needs
-    000000000012.parquet   column files, and beside each its .index (`columns.py`)
+    000000000012.parquet   column files, and beside each its .index (`columns.py`) and .runs
     000000000012.reading   duplicates' memory and names at the cursor
 
 Written by `writer.py` in one process, read here in any. A file that vanishes while a question is
@@ -46,6 +46,7 @@ from motorcade.history.port import Kept, Series, Span, Timeline, Visits
 from motorcade.history.reading import LogReading, MakeDedup
 from motorcade.history.samples import Samples
 from motorcade.history.tail import Tail
+from motorcade.history.timeline import Counting, gap_for
 from motorcade.history.within import Search
 from motorcade.log.port import Log
 from motorcade.signals.samples import BOOLEAN_BITS, TEXT_BITS
@@ -158,13 +159,22 @@ class EmbeddedHistory:
         moving_mps: float,
     ) -> Timeline:
         """See `History.timeline`."""
-        from motorcade.history import across  # loads DuckDB
+        limits, gap_us = self._config.history, gap_for(span, buckets)
 
         def answer(loaded: Loaded) -> Timeline:
             tail = self._tail.samples(loaded)
-            paths = self._paths(loaded, span)
-            limits = self._config.history
-            return across.timeline(paths, tail, vehicles, span, buckets, moving_mps, limits)
+            rows = [row for row in loaded.manifest.files if _overlaps(row, span)]
+            if gap_us is None or any(row.moving_mps != moving_mps for row in rows):
+                from motorcade.history import across  # loads DuckDB
+
+                paths = [column_path(self._directory, row.number) for row in rows]
+                return across.timeline(paths, tail, vehicles, span, buckets, moving_mps, limits)
+            counting = Counting(vehicles, span, buckets, limits, self._clock)
+            counting.add_tail(*tail, moving_mps)
+            for row in rows:
+                with self._open_files.borrowed(row.number) as file:
+                    counting.add_file(file.index, file.runs(gap_us, moving_mps))
+            return counting.counted()
 
         with _held(self._across):
             return self._answered(answer)
@@ -195,13 +205,6 @@ class EmbeddedHistory:
 
         with _held(self._across):
             return self._answered(answer)
-
-    def _paths(self, loaded: Loaded, span: Span) -> list[Path]:
-        return [
-            column_path(self._directory, row.number)
-            for row in loaded.manifest.files
-            if _overlaps(row, span)
-        ]
 
     def close(self) -> None:
         """See `History.close`."""

@@ -1,5 +1,7 @@
 """What history raises. Whose fault it is stands in each name's text."""
 
+from motorcade.config import HistoryConfig
+
 
 class HistoryError(Exception):
     """History cannot answer; the text says why and what to do."""
@@ -23,3 +25,11 @@ class HistorySlowError(HistoryError):
 
 class HistoryDamagedError(HistoryError):
     """A file of the history does not say what was written into it; the text names it."""
+
+
+def too_slow(limits: HistoryConfig) -> HistorySlowError:
+    """A question across vehicles that came to its limits."""
+    return HistorySlowError(
+        f"the question takes more than {limits.query_s_max:g} s or "
+        f"{limits.query_bytes_max >> 20} MiB: ask for less time"
+    )

@@ -1,8 +1,7 @@
 """How a file of history comes to last.
 
-A file is written beside under a name
-that ends in `.tmp`, synced in steps (one long sync would hold up the log's), renamed, and its
-directory synced; what names it is written after that.
+A file is written beside under a name that ends in `.tmp`, synced in steps (one long sync would hold
+up the log's), renamed, and its directory synced; what names it is written after that.
 """
 
 from pathlib import Path
@@ -10,11 +9,14 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+import xxhash
 
 from motorcade.durable import Files
+from motorcade.history.errors import HistoryDamagedError
 
 STEP_BYTES: Final = 4 << 20  # synced at once
 BESIDE: Final = ".tmp"
+SUM_BYTES: Final = 8
 
 
 class NewFile:
@@ -76,6 +78,21 @@ def write_file(files: Files, path: Path, body: bytes) -> None:
     except BaseException:
         new.abandon()
         raise
+
+
+def write_summed(files: Files, path: Path, body: bytes) -> int:
+    """`write_file` with the body's xxh3-64 before it; bytes written."""
+    write_file(files, path, xxhash.xxh3_64_digest(body) + body)
+    return SUM_BYTES + len(body)
+
+
+def read_summed(files: Files, path: Path) -> bytes:
+    """The body. Raises `HistoryDamagedError` and `OSError`."""
+    data = read_file(files, path)
+    body = data[SUM_BYTES:]
+    if len(data) < SUM_BYTES or data[:SUM_BYTES] != xxhash.xxh3_64_digest(body):
+        raise HistoryDamagedError(f"{path.name} is damaged: restore the folder from a backup")
+    return body
 
 
 def read_file(files: Files, path: Path, bytes_max: int | None = None) -> bytes:

@@ -14,9 +14,9 @@ import msgspec
 import xxhash
 
 from motorcade.durable import Files
-from motorcade.history.columns import ENDING, INDEX_ENDING
+from motorcade.history.columns import ENDING, INDEX_ENDING, RUNS_ENDING
 from motorcade.history.errors import HistoryDamagedError
-from motorcade.history.files import read_file, write_file
+from motorcade.history.files import read_file, read_summed, write_file, write_summed
 
 NAME: Final = "manifest"
 READING_ENDING: Final = ".reading"
@@ -29,11 +29,12 @@ class FileRow(msgspec.Struct, array_like=True, frozen=True):
 
     number: int
     rows: int
-    bytes: int  # with its index
+    bytes: int  # with what lies beside it
     vehicles: int
     from_us: int
     to_us: int  # its last row's time
     tier: int = 0  # how often it was merged
+    moving_mps: float | None = None  # what its runs count as moving; None: it has none yet
 
 
 class Manifest(msgspec.Struct, array_like=True, frozen=True):
@@ -70,7 +71,7 @@ def reading_path(directory: Path, number: int) -> Path:
 def number_of(name: str) -> int | None:
     """The number that a file's name bears; `None`: it is none of history's numbered files."""
     stem, dot, ending = name.partition(".")
-    known = dot + ending in (ENDING, INDEX_ENDING, READING_ENDING)
+    known = dot + ending in (ENDING, INDEX_ENDING, RUNS_ENDING, READING_ENDING)
     return int(stem) if known and stem.isascii() and stem.isdigit() else None
 
 
@@ -110,14 +111,9 @@ def store(files: Files, directory: Path, manifest: Manifest, serial: int) -> Loa
 
 def load_reading(files: Files, directory: Path, number: int) -> Reading:
     """Raises `HistoryDamagedError` and `OSError`."""
-    path = reading_path(directory, number)
-    data = read_file(files, path)
-    if len(data) < 8 or data[:8] != xxhash.xxh3_64_digest(data[8:]):
-        raise HistoryDamagedError(f"{path} is damaged: restore the folder from a backup")
-    return msgspec.msgpack.decode(data[8:], type=Reading)
+    return msgspec.msgpack.decode(read_summed(files, reading_path(directory, number)), type=Reading)
 
 
 def store_reading(files: Files, directory: Path, number: int, reading: Reading) -> None:
     """Durable but for the directory's sync. Raises `OSError`."""
-    body = msgspec.msgpack.encode(reading)
-    write_file(files, reading_path(directory, number), xxhash.xxh3_64_digest(body) + body)
+    write_summed(files, reading_path(directory, number), msgspec.msgpack.encode(reading))

@@ -77,7 +77,13 @@ def expired(rows: Sequence[FileRow], now_us: int, limits: HistoryConfig) -> set[
 
 
 def merge(
-    directory: Path, files: Files, open_: Open, todo: Merge, first_number: int, window_s: int
+    directory: Path,
+    files: Files,
+    open_: Open,
+    todo: Merge,
+    first_number: int,
+    window_s: int,
+    moving_mps: float,
 ) -> list[FileRow]:
     """Write the merged files, numbered from `first_number` on. Raises as files do.
 
@@ -98,7 +104,8 @@ def merge(
             for window in np.unique(place).tolist():
                 at = np.flatnonzero(place == window)
                 if window not in outputs:
-                    outputs[window] = _Output(directory, files, first_number + len(outputs), schema)
+                    number = first_number + len(outputs)
+                    outputs[window] = _Output(directory, files, number, schema, moving_mps)
                 outputs[window].add(Rows(rows.high[at], rows.low[at], rows.table.take(at)))
         return [output.finish(todo.tier) for output in outputs.values()]
     except BaseException:
@@ -111,15 +118,18 @@ def merge(
 
 
 class _Output:
-    def __init__(self, directory: Path, files: Files, number: int, schema: pa.Schema) -> None:
-        self._number = number
-        self._writer = ColumnWriter(files, column_path(directory, number), schema)
+    def __init__(
+        self, directory: Path, files: Files, number: int, schema: pa.Schema, moving_mps: float
+    ) -> None:
+        self._number, self._moving_mps = number, moving_mps
+        path = column_path(directory, number)
+        self._writer = ColumnWriter(files, path, schema, moving_mps)
 
     def add(self, rows: Rows) -> None:
         self._writer.add(rows)
 
     def finish(self, tier: int) -> FileRow:
-        return FileRow(self._number, *self._writer.finish(), tier)
+        return FileRow(self._number, *self._writer.finish(), tier, self._moving_mps)
 
     def abandon(self) -> None:
         self._writer.abandon()

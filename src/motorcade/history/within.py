@@ -14,11 +14,12 @@ from motorcade.events import VehicleToken, pack_token, unpack_token
 from motorcade.history.area import Area
 from motorcade.history.buckets import owned
 from motorcade.history.columns import ColumnFile
-from motorcade.history.kernels import match, pair_up, visits
+from motorcade.history.kernels import pair_up, visits
 from motorcade.history.layout import LATITUDE, LONGITUDE, TIME, Tokens
 from motorcade.history.port import Kept, Span, Times, Values, Visit
 from motorcade.history.reading import LogReading
 from motorcade.history.samples import Samples
+from motorcade.history.tokens import SortedTokens, changes
 
 READ_ROWS: Final = 262_144  # at once, whole row groups: 6 MB
 APART_US: Final = 1_000_000  # coordinates of one fix that came one by one
@@ -27,21 +28,6 @@ WAITING_MAX: Final = 200_000  # finds that are put together then
 Flags = npt.NDArray[np.uint8]
 Finds = npt.NDArray[np.int64]
 """Rows of token high and low (as bits), first and last time, fixes."""
-
-
-class _Sorted:
-    """Tokens, sorted, in columns."""
-
-    def __init__(self, tokens: Collection[VehicleToken]) -> None:
-        packed = sorted(map(pack_token, tokens))
-        self.high = np.array([high for high, _ in packed], np.uint64)
-        self.low = np.array([low for _, low in packed], np.uint64)
-
-    def places(self, high: Tokens, low: Tokens) -> Times:
-        """Where each of these, sorted, stands among them; -1: nowhere."""
-        found = np.empty(len(high), np.int64)
-        match(owned(high), owned(low), self.high, self.low, found)
-        return found
 
 
 class Search:
@@ -56,8 +42,8 @@ class Search:
     ) -> None:
         self._area = area
         self._span_us = np.array([span.from_us, span.until_us], np.int64)
-        self._wanted = None if vehicles is None else _Sorted(vehicles)
-        self._kept_tokens = _Sorted(kept)
+        self._wanted = None if vehicles is None else SortedTokens.of(vehicles)
+        self._kept_tokens = SortedTokens.of(kept)
         self._kept = [kept[token] for token in sorted(kept, key=pack_token)]
         self._moves = np.array([one.moves for one in self._kept], np.bool_)
         self._finds: list[Finds] = []
@@ -119,7 +105,7 @@ class Search:
             by_row = np.lexsort((record, part.time_us[at], part.low[record], part.high[record]))
             at, record = at[by_row], record[by_row]
             times = part.time_us[at]
-            begins = _changes(record) | _changes(times)  # of rows, as a file has them
+            begins = changes(record, times)  # of rows, as a file has them
             row = np.cumsum(begins) - 1
             record, times = record[begins], times[begins]
             latitudes, longitudes = (np.full(len(times), np.nan) for _ in range(2))
@@ -127,7 +113,7 @@ class Search:
                 own = is_one[at]
                 column[row[own]] = part.value[at[own]]
             high, low = part.high[record], part.low[record]
-            starts = np.append(np.flatnonzero(_changes(high) | _changes(low)), len(times))
+            starts = np.append(np.flatnonzero(changes(high, low)), len(times))
             tokens = high[starts[:-1]], low[starts[:-1]]
             wanted = np.ones(len(starts) - 1, np.bool_)
             if self._wanted is not None:
@@ -179,7 +165,7 @@ class Search:
         if len(finds):
             high, low = finds[:, 0].view(np.uint64), finds[:, 1].view(np.uint64)
             finds = finds[np.lexsort((low, high))]
-            starts = np.flatnonzero(_changes(finds[:, 0]) | _changes(finds[:, 1]))
+            starts = np.flatnonzero(changes(finds[:, 0], finds[:, 1]))
             columns = (
                 finds[starts, 0],
                 finds[starts, 1],
@@ -208,10 +194,3 @@ def _pieces(
         else:
             pieces.append((begin, stop))
     return pieces
-
-
-def _changes(column: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
-    """Which entries are the first or differ from the one before."""
-    found = np.ones(len(column), np.bool_)
-    found[1:] = column[1:] != column[:-1]
-    return found

@@ -6,9 +6,11 @@ cursor: whoever is killed in between has written nothing that counts. Nothing is
 to go on from the log costs the same as after a kill, and a drain need not wait.
 """
 
+import contextlib
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import structlog
@@ -17,7 +19,14 @@ from motorcade.clock import Clock
 from motorcade.config import Config
 from motorcade.durable import Files
 from motorcade.history import manifest as manifests
-from motorcade.history.columns import GROUP_ROWS, ColumnWriter, Open, index_path
+from motorcade.history.columns import (
+    GROUP_ROWS,
+    ColumnFile,
+    ColumnWriter,
+    Open,
+    index_path,
+    runs_path,
+)
 from motorcade.history.errors import HistoryDamagedError
 from motorcade.history.files import BESIDE
 from motorcade.history.layout import Pivot
@@ -26,6 +35,8 @@ from motorcade.history.merging import expired, merge, next_merge
 from motorcade.history.reading import LogReading, MakeDedup, reading_after
 from motorcade.history.samples import Samples, joined
 from motorcade.log.port import Log
+
+RUNS_AT_ONCE: Final = 4  # after a flush: the log waits meanwhile
 
 _log = structlog.get_logger()
 
@@ -49,6 +60,7 @@ class HistoryWriter:
         self._directory, self._config, self._log = directory, config, log
         self._make_dedup, self._clock, self._files = make_dedup, clock, files
         self._open_file, self._failed = open_, failed
+        self._moving_mps = config.dashboard.moving_speed_mps
         self._loaded = Loaded(0, Manifest())
         self._reading: LogReading | None = None
         self._waiting: list[Samples] = []
@@ -224,10 +236,13 @@ class HistoryWriter:
         self.flushes += 1
 
     def try_maintain(self) -> None:
-        """Merge what is to be merged, drop what is too old. What fails is tried again later."""
+        """Merge and drop what is due, make a few missing runs. What fails is tried again later."""
         try:
             while not self._stopping.is_set() and self.maintain():
                 pass
+            for _ in range(RUNS_AT_ONCE):
+                if self._stopping.is_set() or not self.make_runs():
+                    break
         except HistoryDamagedError as error:
             self.merge_failures += 1
             hint = "restore the file from a backup, or remove it from the folder: see 0032"
@@ -250,7 +265,13 @@ class HistoryWriter:
         todo = None if gone else next_merge(known.files, now_us, limits)
         if todo is not None:
             made = merge(
-                self._directory, self._files, self._open_file, todo, number, limits.window_s
+                self._directory,
+                self._files,
+                self._open_file,
+                todo,
+                number,
+                limits.window_s,
+                self._moving_mps,
             )
             gone = {row.number for row in todo.rows}
             self.merges += 1
@@ -271,12 +292,38 @@ class HistoryWriter:
             path = column_path(self._directory, each)
             for name in (path, index_path(path)):
                 self._files.unlink(name)
+            with contextlib.suppress(FileNotFoundError):  # it may be older than runs are
+                self._files.unlink(runs_path(path))
+        return True
+
+    def make_runs(self) -> bool:
+        """Make the newest runs that are missing; whether any were.
+
+        The file is older than runs are, or another speed counts as moving now. Raises as
+        `maintain`.
+        """
+        known, moving_mps = self.manifest, self._moving_mps
+        without = [row for row in known.files if row.moving_mps != moving_mps]
+        if not without:
+            return False
+        row = max(without, key=lambda row: row.to_us)
+        file = ColumnFile(self._files, column_path(self._directory, row.number), self._open_file)
+        try:
+            size = file.write_runs(moving_mps)
+        finally:
+            file.close()
+        had = row.moving_mps is not None  # then they are counted already, about
+        made = msgspec.structs.replace(
+            row, bytes=row.bytes if had else row.bytes + size, moving_mps=moving_mps
+        )
+        rows = [made if each is row else each for each in known.files]
+        self._commit(msgspec.structs.replace(known, files=rows))
         return True
 
     def _write(self, samples: Samples, number: int) -> FileRow:
         pivot = Pivot(samples, self._opened().name_of)
         path = column_path(self._directory, number)
-        writer = ColumnWriter(self._files, path, pivot.schema)
+        writer = ColumnWriter(self._files, path, pivot.schema, self._moving_mps)
         try:
             for rows in pivot.chunks(GROUP_ROWS):
                 writer.add(rows)
@@ -284,7 +331,7 @@ class HistoryWriter:
         except BaseException:
             writer.abandon()
             raise
-        return FileRow(number, *written)
+        return FileRow(number, *written, moving_mps=self._moving_mps)
 
     def _commit(self, manifest: Manifest) -> None:
         serial = self._loaded.serial + 1 + self._spent  # never one that a failed commit may bear
