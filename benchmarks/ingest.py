@@ -9,7 +9,6 @@ printed too. Run it by `make bench`.
 import argparse
 import contextlib
 import resource
-import shutil
 import socket
 import statistics
 import subprocess
@@ -25,6 +24,7 @@ import numpy as np
 
 from benchmarks.load_kernels import blast
 from benchmarks.machine import MachineTimes, cpu_of, describe, name_of, tree
+from tests.engines.install import mosquitto as install_mosquitto
 from tests.platform_process import Platform, add_vehicles
 
 CONNECTIONS = 100
@@ -121,8 +121,7 @@ def drive(server: Server, per_segment: int, rate_per_s: float, messages: int) ->
 @contextlib.contextmanager
 def mosquitto(directory: Path) -> Iterator[Server]:
     """Debian's Mosquitto without persistence, on a free port of loopback."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
-    assert program, "mosquitto is missing: apt-get install mosquitto"
+    program = str(install_mosquitto())
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     config = directory / "mosquitto.conf"

@@ -10,7 +10,6 @@ import argparse
 import asyncio
 import os
 import select
-import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +17,8 @@ import tempfile
 import time
 from dataclasses import replace
 from pathlib import Path
+
+from tests.engines.install import mosquitto as install_mosquitto
 
 TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -207,7 +208,7 @@ def mosquitto(directory: Path) -> tuple[subprocess.Popen[str], int]:
         port = probe.getsockname()[1]
     config = directory / "mosquitto.conf"
     config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
-    program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    program = str(install_mosquitto())
     process = subprocess.Popen(
         [program, "-c", str(config)], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )

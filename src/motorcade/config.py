@@ -27,7 +27,8 @@ class LogConfig:
     segment_age_s_max: int = 3_600  # ... or after this long, so that retention by age can act
     segment_allocate_bytes: int = 16 << 20  # reserved ahead on disk; given back when it is sealed
     housekeeping_s: float = 1.0  # an idle writer looks this often at ages and retention
-    batch_records_max: int = 65_536  # one bulk buffer: rows
+    # One bulk buffer: rows. It bounds a turn of the gateway's loop, and so a command's wait (0010).
+    batch_records_max: int = 8_192
     batch_bytes_max: int = 32 << 20  # one bulk buffer: bytes; above the largest record (16 MB)
     queue_bytes_max: int = 64 << 20  # waiting in one writer; append then fails with LogBusyError
     inline_bytes_max: int = 0  # a commit up to this its caller makes: for a log that is in memory

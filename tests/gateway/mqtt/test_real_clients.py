@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import shutil
 import ssl
 import subprocess
 import threading
@@ -22,13 +21,19 @@ from motorcade.events import Encoding, Topic
 from motorcade.identity.authority import Authority, open_authority
 from motorcade.identity.tls import mqtts_context
 from motorcade.wire.mqtt.publish import Puback
+from tests.engines.install import mosquitto as install_mosquitto
 from tests.gateway.mqtt.harness import OPERATOR, OTHER, PASSWORD, TOKEN, RunningDoor
 from tests.gateway.mqtt.wire_client import Client
 
 TELEMETRY = f"v/{TOKEN}/telemetry"
 COMMANDS = f"v/{TOKEN}/commands"
 JSON = b'{"time_us": 1700000000000000, "signals": {"vehicle_speed": 12.5}}'
-PROGRAMS = [name for name in ("mosquitto_pub", "mosquitto_sub") if shutil.which(name)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _programs() -> None:
+    """Debian's mosquitto-clients: where they cannot be had, all fails here and skips nothing."""
+    install_mosquitto()
 
 
 @dataclass
@@ -85,11 +90,6 @@ def mosquitto(secured: Secured, program: str, version: str, tls: bool, *more: st
 
 def as_car(*more: str) -> list[str]:
     return ["-i", TOKEN, "-u", TOKEN, "-P", PASSWORD, *more]
-
-
-def test_the_programs_are_here() -> None:
-    """Debian's mosquitto-clients: a missing program fails here and skips nothing."""
-    assert PROGRAMS == ["mosquitto_pub", "mosquitto_sub"]
 
 
 @MATRIX

@@ -39,6 +39,7 @@ from motorcade.gateway.mqtt.slots import Slots
 from motorcade.log.errors import LogError, LogFullError
 from motorcade.log.topics import TOPICS, Lane
 
+SCRATCH_BYTES: Final = 4_096  # little: who is parked keeps a copy of what was read so
 EVENTS_MAX: Final = 4_096  # noted by one call of `scan`; more make it return early
 REJOIN_BYTES_MAX: Final = 16 << 10  # a longer spill is completed apart, not copied at each read
 HEADER_BYTES_MAX: Final = 5
@@ -106,7 +107,7 @@ class Ingest:
         arena = np.zeros(3 * self.read_bytes + self.packet_bytes_max, np.uint8)
         self._arena = arena
         self.view = memoryview(arena)  # type: ignore[arg-type]
-        self.scratch = memoryview(bytearray(self.read_bytes // 4))  # what nobody takes now
+        self.scratch = memoryview(bytearray(SCRATCH_BYTES))  # what nobody takes now
         self._segments = np.zeros(len(arena), np.int64)  # no segment is empty
         self.notes = memoryview(self._segments)  # type: ignore[arg-type]
         self.count = 0  # segments noted
