@@ -44,6 +44,7 @@ OPEN_DOORS = {
     ("api", "history.export"),  # files are written alike for apps and the command line
     ("api", "history.formats"),
     ("api", "history.area"),  # what a question is about
+    ("api", "streams.chain"),  # why a value is so: the command line tells the same
     ("api", "commands"),  # the counter stands before the router; both run in one process
     ("api", "identity.tokens"),  # bearer tokens are checked where they arrive
     ("api", "identity.region"),  # tokens and answers name the same region

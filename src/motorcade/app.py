@@ -207,6 +207,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
     from motorcade.state.kept import KeptSnapshots
     from motorcade.state.past import Past
     from motorcade.state.snapshots import SnapshotStore
+    from motorcade.streams.chain import ByArrival
     from motorcade.streams.dedup import Dedup
     from motorcade.traces.switch import span_out
 
@@ -299,6 +300,7 @@ async def run_api(parts: Parts, ends: StopEvents, make_front: MakeFront | None =
         fetch_key=keys.fetch,
         history=_history(parts),
         past=past,
+        records=ByArrival(log, config, clock),
     )
     lanes = {"api-fast": writer}
     report = ApiReporter(config, clock, state, follower, commands, counter, lanes)

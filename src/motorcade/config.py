@@ -337,6 +337,9 @@ class HistoryConfig:
     within_s_max: float = 5.0  # who was in an area is told, as far as found, after this
     within_vehicles_max: int = 10_000  # told in one answer, the latest
     area_corners_max: int = 500  # of one question; more: 400
+    explain_s: float = 3_600.0  # a value is explained by the records of so long before it ...
+    explain_s_max: float = 2.0  # ... as far as they are found in the log within so long
+    explains_max: int = 2  # explained at once; more: 503
     exports_max: int = 4  # downloads under way; more: 503
     export_s_max: float = 3_600.0  # a download that takes longer, for a slow reader, is broken off
     track_gap_s: float = 120.0  # without a fix for longer, a track's next segment begins

@@ -48,6 +48,7 @@ from motorcade.log.writer import EmbeddedWriter
 from motorcade.meters.embedded import EmbeddedMeters
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.state.port import ONLINE, Callback, Handle, SignalValue, VehicleState
+from motorcade.streams.chain import ByArrival
 from motorcade.streams.dedup import Dedup
 from motorcade.wire.command.answers import write_up
 from motorcade.wire.command.messages import Answer, Command, UpMessage
@@ -322,6 +323,7 @@ class Platform:
             access_log=self.registry.access_log,
             audit_log=self.registry.audit,
             work_notes=self.registry.work,
+            records=ByArrival(self.log, self.config, self.clock),
         )
         self.runner.start()
         bell = self.gateway._reader.doorbell_fd

@@ -250,6 +250,8 @@ class Town:
                 ("latitude", float(lat), "deg", 0.8, None, None),
                 ("longitude", float(lon), "deg", 0.8, None, None),
             ]
+            if slot == 204:  # the others do not tell how exact they are
+                rows.append(("gps_accuracy", 40.0, "m", 0.8, None, None))
         signals = [
             {
                 "name": name,
@@ -262,7 +264,35 @@ class Town:
             }
             for name, value, unit, age_s, low, high in rows
         ]
-        return {**self.named(slot, at_us), "online": True, "signals": signals}
+        model = None if slot == 205 else "Model Y"
+        return {**self.named(slot, at_us), "model": model, "online": True, "signals": signals}
+
+    def explained(self, slot: int, signal: str, at_us: int) -> dict[str, Any]:
+        """What the platform says of a value: two records, the older one late."""
+        (said,) = [row for row in self.vehicle(slot, at_us)["signals"] if row["name"] == signal]
+        where = {"topic": "telemetry", "partition": 2, "writer": "gateway", "encoding": "x"}
+        fates = ["is the value", "late by 3.000 s: a newer value stood already"]
+        records = [
+            {
+                "received_us": at_us - 100_000 - 1_000_000 * place,
+                "time_us": said["time_us"] - 3_000_000 * place,
+                "value": said["value"],
+                "fate": fate,
+                "position": 4_711 - place,
+                **where,
+            }
+            for place, fate in enumerate(fates)
+        ]
+        return {
+            "signal": signal,
+            "has_value": True,
+            "value": said["value"],
+            "unit": said["unit"],
+            "time_us": said["time_us"],
+            "why": [f"the value is {said['value']}: it has the newest time"],
+            "records": records,
+            "missing": 0,
+        }
 
     def named(self, slot: int, at_us: int) -> dict[str, Any]:
         return {
@@ -639,6 +669,8 @@ class Standin:
                 answer = town.vehicle(slot, at_us)
             elif parts[2] == "history":
                 answer = town.history(query)
+            elif parts[2] == "explain":
+                answer = town.explained(slot, query["signal"][0], at_us)
             elif parts[2] == "commands":
                 answer = town.commands(now_us)[: int(query["limit"][0])]
             elif parts[2] == "export" and "format" not in query:

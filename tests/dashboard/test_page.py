@@ -199,6 +199,59 @@ def test_an_over_range_signal_is_marked_not_only_coloured(browser: Browser) -> N
         expect(page.get_by_role("img", name=re.compile("hottest cell: between"))).to_be_visible()
 
 
+def test_the_ring_is_as_wide_as_the_fix_is_exact(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        expect(page.get_by_text("Model Y · software 2026.44.3 · id 10204")).to_be_visible()
+        expect(page.get_by_text(re.compile("fix .* ago, ±40\u2009m"))).to_be_visible()
+        ring = "Number(document.querySelector('canvas.overlay').dataset.ring)"
+        seen.cars()
+        seen.until("motorcadeMap.getZoom() === 13")  # an address that was opened shows its car
+        page.get_by_role("button", name="Follow", exact=True).click()
+        page.evaluate("void motorcadeMap.jumpTo({zoom: 16})")
+        # 40 m at 49.4 degrees north: 512 * 2^16 px / (40,075,017 m * cos 49.4 degrees)
+        seen.until(f"Math.abs({ring} - 51.5) < 1")
+        page.keyboard.press("+")
+        seen.until(f"Math.abs({ring} - 103) < 2")
+
+
+def test_where_nobody_knows_how_exact_a_fix_is_it_says_so(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10205")
+        expect(page.get_by_text(re.compile("^model not known · software"))).to_be_visible()
+        expect(page.get_by_text(re.compile("fix .* ago, accuracy not told"))).to_be_visible()
+        seen.until("document.querySelector('canvas.overlay').dataset.ring === 'unknown'")
+
+
+def test_a_signals_last_hour_shows_while_it_is_pointed_at(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        row = page.get_by_role("button", name=re.compile("^Power"))
+        row.hover()
+        line = row.get_by_role("img", name="the last hour").locator("path")
+        expect(line).to_have_attribute("d", re.compile(r"^M0\.0 .*L.*M.*L"))  # two parts: a gap
+        page.get_by_role("heading", name="HD-204").hover()
+        expect(page.get_by_role("img", name="the last hour")).to_have_count(0)
+        page.get_by_role("button", name=re.compile("^Locked")).hover()
+        page.wait_for_timeout(400)
+        expect(page.get_by_role("img", name="the last hour")).to_have_count(0)
+
+
+def test_a_number_is_explained_by_its_records(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        page.get_by_role("button", name=re.compile("Battery, hottest cell")).click()
+        page.get_by_role("button", name="explain", exact=True).click()
+        told = page.get_by_label("Explanation of Battery, hottest cell")
+        expect(told.get_by_text("the value is 52.4")).to_be_visible()
+        rows = told.locator("tbody tr")
+        expect(rows).to_have_count(2)
+        expect(rows.nth(0)).to_contain_text("52.4\u2009°C")
+        expect(rows.nth(0)).to_contain_text("is the value")
+        expect(rows.nth(0)).to_contain_text("telemetry\u20092/4711, gateway")
+        expect(rows.nth(1)).to_contain_text("late by 3.000 s")
+
+
 def test_a_command_is_sent_and_its_timeline_shown(browser: Browser) -> None:
     with window(browser, town()) as seen:
         page = seen.go("/vehicles/10204?tab=commands")

@@ -46,6 +46,7 @@ from motorcade.api.envelope import (
     unavailable,
 )
 from motorcade.api.errors import ApiError
+from motorcade.api.explain import explain_signal
 from motorcade.api.export import export_vehicle
 from motorcade.api.fleet import (
     fleet_status,
@@ -150,7 +151,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
             recent_alerts,
             *(charging_history, charging_sessions, charge_history),
-            *(vehicle_history, export_vehicle, fleet_timeline, fleet_within),
+            *(vehicle_history, export_vehicle, explain_signal, fleet_timeline, fleet_within),
             *(list_drivers, remove_driver, list_invitations, invite),
             *(revoke_invitation, redeem_invitation),
             *(options, subscriptions_eligibility, upgrades_eligibility, warranty),

@@ -66,6 +66,7 @@ from motorcade.registry.sharing.port import Sharing
 from motorcade.registry.signing.port import Signing, SigningState
 from motorcade.registry.work.port import WorkNotes
 from motorcade.state.port import LiveState, Past
+from motorcade.streams.chain import ByArrival
 
 AnyRequest = Request[Any, Any, Any]
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -102,6 +103,7 @@ class Counter:
     meters: Meters | None = None  # the past of energy sites
     history: Callable[[], History] | None = None  # of vehicles; opened at the first question
     past: Past | None = None  # live state as it was
+    records: ByArrival | None = None  # those that a value was computed from
     inside: Inside | None = None  # what the platform says of itself
     desk: Desk | None = None  # OAuth: people, apps and their tokens
     signing: Signing | None = None  # key lists as cars told them

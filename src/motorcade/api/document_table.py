@@ -132,6 +132,14 @@ DESCRIBED: Final[dict[tuple[str, str], Described]] = {
         answers=(503,),
         file="text/csv",
     ),
+    ("GET", f"{VEHICLE_2}/explain"): Described(
+        query={
+            "signal": text(characters_max=128),
+            "at": _PAST_INSTANT,
+            "mode": text("arrived", "corrected"),
+        },
+        answers=(422, 503),
+    ),
     ("GET", "/api/2/fleet/within"): Described(
         query={
             "area": {"type": "string", "example": "24.9,60.1;25.0,60.1;25.0,60.2"},

@@ -208,6 +208,13 @@ _RIGHTS: Final = (
         note="a file; GPX wants `vehicle_location` besides",
     ),
     Right(
+        "GET",
+        f"{VEHICLE_2}/explain",
+        (DEVICE_DATA,),
+        pace=Pace.DATA,
+        note="of what tells of places: `vehicle_location` besides, and nothing kept back",
+    ),
+    Right(
         "WS",
         "/api/2/fleet/stream",
         token=Token.NONE,

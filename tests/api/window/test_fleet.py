@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from motorcade.api.window.model import model_of
 from motorcade.identity.port import PAGE_CLIENT
 from motorcade.state.embedded import EmbeddedLiveState
 from tests.api.standins import TOKENS, VINS, Platform, bearer
@@ -144,3 +145,10 @@ def test_the_owners_page_sees_all_that_is_theirs(running: Fleet) -> None:
                 time.sleep(0.05)
     finally:
         platform.registry.privacy.remove_zone(vehicle.id, zone.id)
+
+
+def test_the_model_is_what_the_car_says_else_what_its_vin_says() -> None:
+    assert model_of("5YJ3E1EA7KF000001") == "Model 3"
+    assert model_of("5YJ3E1EA7KF000001", "ModelY") == "Model Y"
+    assert model_of("7SAYE1EA7KF000001", "Unknown") == "Model Y"
+    assert model_of("WVW3E1EA7KF000001") is None  # another maker's code

@@ -13,11 +13,31 @@ export interface Signal {
 export interface Vehicle {
   id: string;
   name: string;
+  model: string | null;
   slot: number;
   state: string;
   online: boolean | string;
   last_received_us: number;
   signals: Signal[];
+}
+
+/** When a vehicle was where it is shown, and how exactly. */
+export interface Fix {
+  timeUs: number; // of the older of its two coordinates
+  accuracyM: number | null; // null: the vehicle never said
+  accuracyUs: number;
+}
+
+/** Null: no position is known, or none may be told. */
+export function fixOf(vehicle: Vehicle): Fix | null {
+  const said = (name: string): Signal | undefined => vehicle.signals.find((signal) => signal.name === name && typeof signal.value === "number");
+  const [lat, lon, accuracy] = [said("latitude"), said("longitude"), said("gps_accuracy")];
+  if (!lat || !lon) return null;
+  return {
+    timeUs: Math.min(lat.time_us, lon.time_us),
+    accuracyM: accuracy ? (accuracy.value as number) : null,
+    accuracyUs: accuracy?.time_us ?? 0,
+  };
 }
 
 export interface Step {

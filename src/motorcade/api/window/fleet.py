@@ -20,6 +20,7 @@ from motorcade.api.errors import ApiError
 from motorcade.api.past import past_state, read_instant
 from motorcade.api.shapes import CommandShown, Envelope, shown
 from motorcade.api.window.index import inside
+from motorcade.api.window.model import model_of
 from motorcade.api.window.picture import E7, Looker, Picture
 from motorcade.api.window.roles import looker_of
 from motorcade.api.window.views import FilterAsked, View, ViewAsked, ViewError
@@ -68,6 +69,7 @@ class VehicleShown(Struct, kw_only=True):
 
     id: str
     name: str
+    model: str | None  # null: it does not tell, and its VIN is of no maker that we know
     slot: int | None
     state: str
     online: bool
@@ -234,6 +236,7 @@ async def show_car(
         past = await past_state(counter, instant)
         view = counter.sight(access, vehicle).view(past.read(vehicle.token))
         state = await asyncio.to_thread(_state_then, past, vehicle)
+    car_type = view.state.signals.get("car_type")
     signals = [
         _signal(name, said.value, said.unit, said.time_us)
         for name, said in sorted(view.state.signals.items())
@@ -242,6 +245,7 @@ async def show_car(
         VehicleShown(
             id=str(vehicle.id),
             name=vehicle.display_name,
+            model=model_of(vehicle.vin, car_type.value if car_type is not None else None),
             slot=slot if slot >= 0 else None,
             state=STATES[state],
             online=view.state.online,
