@@ -47,6 +47,36 @@ DONE = {
     "comment": "commented",
 }
 ALL_PARTS = frozenset({"work", "system", "timeline", "shares", "people"})
+CONSENT: dict[str, Any] = {
+    "people": [
+        {"name": "Olga Owner", "why": "owner", "location": True},
+        {"name": "Veikko", "why": "viewer", "location": False},
+    ],
+    "people_count": 2,
+    "apps": [
+        {
+            "client_id": "a1",
+            "name": "Charge planner",
+            "granted_by": "Olga Owner",
+            "scopes": ["vehicle_device_data", "vehicle_location"],
+            "location": True,
+            "grid_m": 500,
+            "granted_us": 1_795_000_000_000_000,
+            "used_us": None,
+        }
+    ],
+    "links": [
+        {
+            "id": "7",
+            "alone": False,
+            "location": False,
+            "made_by": "Mika",
+            "ends_us": 1_796_000_000_000_000,
+        }
+    ],
+    "zones": 1,
+    "grid_m": 0,
+}
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -243,6 +273,8 @@ class Town:
             ("gear", "D" if speed else "P", "", 30, None, None),
             ("odometer", 48_214_000.0, "m", 3, None, None),
             ("version", "2026.44.3", "", 3_600, None, None),
+            ("software_update_version", "2026.46.1", "", 3_600, None, None),
+            ("software_update_download_percent_complete", 40.0, "%", 60, 0, 100),
             *((f"cell_voltage_{i:02}", 3.71 + i / 1e3, "V", 5, 2.8, 4.25) for i in range(8)),
         ]
         if self.location:
@@ -330,6 +362,10 @@ class Town:
         )
         means: list[float | None] = [round(float(value), 2) for value in line]
         means[20:26] = [None] * 6  # a tunnel
+        if query["signals"] == ["version"]:
+            words = ["2026.40.1"] * (buckets // 2) + ["2026.44.3"] * (buckets - buckets // 2)
+            told = {"unit": "", "last": words, "count": [1] * buckets}
+            return {"time_us": [int(us) for us in times], "signals": {"version": told}}
         columns = {
             "min": means,
             "max": means,
@@ -669,6 +705,8 @@ class Standin:
                 answer = town.vehicle(slot, at_us)
             elif parts[2] == "history":
                 answer = town.history(query)
+            elif parts[2] == "consent":
+                answer = CONSENT
             elif parts[2] == "explain":
                 answer = town.explained(slot, query["signal"][0], at_us)
             elif parts[2] == "commands":

@@ -23,6 +23,8 @@ ROUTES = {
     "/vehicles/10204": ("Live", "HD-204"),
     "/vehicles/10204?tab=commands": ("Live", "Set charge limit"),
     "/vehicles/10204?tab=export": ("Live", "PARQUET"),
+    "/vehicles/10204?tab=software": ("Live", "2026.46.1"),
+    "/vehicles/10204?tab=consent": ("Live", "Charge planner"),
     "/work": ("Work", "Battery rising"),
     "/work/1": ("Work", "Nobody has touched it."),
     "/system": ("System", "Ledger"),
@@ -250,6 +252,36 @@ def test_a_number_is_explained_by_its_records(browser: Browser) -> None:
         expect(rows.nth(0)).to_contain_text("is the value")
         expect(rows.nth(0)).to_contain_text("telemetry\u20092/4711, gateway")
         expect(rows.nth(1)).to_contain_text("late by 3.000 s")
+
+
+def test_the_software_it_runs_is_to_get_and_ran_before(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        page.get_by_role("tab", name="Software").click()
+        panel = page.get_by_role("tabpanel", name="Software")
+        expect(panel.get_by_text("Download")).to_be_visible()
+        expect(panel.get_by_text("2026.46.1")).to_be_visible()
+        ran = panel.get_by_role("listitem")
+        expect(ran).to_have_count(2)
+        expect(ran.nth(0)).to_contain_text("2026.44.3 since")
+        expect(ran.nth(1)).to_contain_text("2026.40.1 since")
+
+
+def test_admins_are_told_who_sees_a_vehicle_and_where_it_is(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204")
+        page.get_by_role("tab", name="Consent").click()
+        panel = page.get_by_role("tabpanel", name="Consent")
+        expect(panel.get_by_text("No position inside a zone.")).to_be_visible()
+        rows = panel.get_by_role("listitem")
+        expect(rows.filter(has_text="Veikko")).to_contain_text("no position")
+        expect(rows.filter(has_text="Charge planner")).to_contain_text("position to 500\u2009m")
+        expect(rows.filter(has_text="Charge planner")).to_contain_text("vehicle_location")
+        expect(rows.filter(has_text="the whole fleet, by Mika")).to_contain_text("no position")
+    with window(browser, town(role="operator")) as seen:
+        page = seen.go("/vehicles/10204?tab=consent")
+        expect(page.get_by_role("heading", name="Signals")).to_be_visible()
+        expect(page.get_by_role("tab", name="Consent")).to_have_count(0)
 
 
 def test_a_command_is_sent_and_its_timeline_shown(browser: Browser) -> None:

@@ -74,6 +74,7 @@ from motorcade.api.users import backup_key, feature_config, me, name_key, orders
 from motorcade.api.vehicle_data import vehicle_data
 from motorcade.api.vehicles import list_vehicles, show_vehicle, wake_up
 from motorcade.api.window.audit import AUDIT_ROUTES
+from motorcade.api.window.consent import show_consent
 from motorcade.api.window.fleet import FLEET_ROUTES
 from motorcade.api.window.page import PAGE_ROUTES
 from motorcade.api.window.people import PEOPLE_ROUTES
@@ -146,6 +147,7 @@ def build_routes(counter: Counter, extras: Extras = PLAIN) -> Litestar:
             *FLEET_ROUTES,
             *PEOPLE_ROUTES,
             *AUDIT_ROUTES,
+            show_consent,
             *WORK_ROUTES,
             *SHARE_ROUTES,
             *(mobile_enabled, nearby_charging_sites, release_notes, service_data),
