@@ -46,7 +46,9 @@ DONE = {
     "snooze": "snoozed",
     "comment": "commented",
 }
-ALL_PARTS = frozenset({"work", "system", "timeline", "shares", "people"})
+ALL_PARTS = frozenset({"work", "system", "timeline", "shares", "people", "within"})
+ALL_PARTS |= {"export", "explain", "consent"}
+ADMINS = frozenset({"people", "consent"})
 CONSENT: dict[str, Any] = {
     "people": [
         {"name": "Olga Owner", "why": "owner", "location": True},
@@ -188,6 +190,12 @@ class Town:
         lon = roads.lon[i] + share * dlon + side * np.sin(right) / SQUEEZE
         lat = roads.lat[i] + share * dlat + side * np.cos(right)
         return lon, lat, self._speed, heading % 360
+
+    def parts_for(self, token: str) -> frozenset[str]:
+        """What this server has for who holds the token."""
+        if token == "shared":
+            return self.parts & {"timeline"}
+        return self.parts - (frozenset() if self.role == "admin" else ADMINS)
 
     def chosen(self, states: list[str], q: str) -> np.ndarray:
         """Which cars match a filter."""
@@ -551,6 +559,7 @@ class Standin:
                         "states": STATES,
                         "rights": rights,
                         "role": town.role,
+                        "parts": sorted(town.parts_for(told["token"])),
                     }
                     await send({"type": "websocket.send", "text": json.dumps(welcome)})
                 elif told["type"] == "view":

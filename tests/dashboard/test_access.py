@@ -16,6 +16,8 @@ VIEWS = {
     "/vehicles/10204": "Battery, hottest cell",
     "/vehicles/10204?tab=commands": "Flash lights",
     "/vehicles/10204?tab=export": "PARQUET",
+    "/vehicles/10204?tab=software": "2026.46.1",
+    "/vehicles/10204?tab=consent": "Charge planner",
     "/work/1": "Nobody has touched it.",
     "/system": "Ledger",
     "/people": "veikko@example.com",

@@ -91,6 +91,20 @@ def test_what_the_server_has_not_is_absent(browser: Browser) -> None:
         expect(page.get_by_role("slider")).to_have_count(0)
 
 
+def test_nothing_is_tried_to_find_out_what_the_server_has(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        refused: list[str] = []
+        seen.page.on(
+            "response",
+            lambda answer: refused.append(answer.url) if answer.status >= 400 else None,
+        )
+        page = seen.go("/vehicles/10204")
+        expect(page.get_by_role("tab", name="Export")).to_be_visible()
+        expect(page.get_by_role("slider")).to_be_visible()
+        seen.cars()
+        assert [url for url in refused if "/api/" in url] == []
+
+
 def test_signing_out_forgets_the_session(browser: Browser) -> None:
     with window(browser, town()) as seen:
         page = seen.go()
@@ -540,3 +554,29 @@ def test_a_link_that_has_ended_says_so(browser: Browser) -> None:
     with window(browser, town()) as seen:
         seen.page.goto(seen.served.url + "/s/over")
         expect(seen.page.get_by_text("This link has ended")).to_be_visible()
+
+
+def test_a_view_is_shared_by_a_button(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go("/vehicles/10204?state=alarm")
+        page.get_by_role("button", name="Share this view").click()
+        page.get_by_role("button", name="Make the link").click()
+        expect(page.get_by_label("The link")).to_have_value(re.compile("/s/s1$"))
+        path, body = seen.town.posted[-1]
+        assert path == "/api/2/shares"
+        assert body["view"].startswith("/vehicles/10204?state=alarm")
+        page.get_by_role("button", name="Close", exact=True).last.click()
+        page.get_by_role("link", name="Work", exact=True).click()
+        expect(page.get_by_role("button", name="Share this view")).to_have_count(0)
+
+
+def test_the_timeline_reaches_the_right_edge_live_and_in_replay(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        page = seen.go()
+        track = page.get_by_role("slider")
+        live = track.bounding_box()
+        assert live is not None
+        assert DESK[0] - (live["x"] + live["width"]) <= 16
+        page.keyboard.press("ArrowLeft")
+        expect(page.get_by_role("group", name="Replay")).to_be_visible()
+        assert track.bounding_box() == live

@@ -22,6 +22,7 @@ interface Welcome {
   states: string[];
   rights: { location: boolean; commands: boolean; people: boolean };
   role: string;
+  parts: string[];
 }
 interface Counts {
   type: "counts";
@@ -47,6 +48,8 @@ class Fleet {
   counts = $state<number[]>(STATES.map(() => 0));
   rights = $state({ location: true, commands: false, people: false });
   role = $state("");
+  /** What the server has for this person; `has.svelte.ts`. */
+  parts = $state<string[]>([]);
   /** The instant of the last frame or counts, µs of the server's clock. */
   atUs = $state(0);
   dense = $state(false);
@@ -168,6 +171,7 @@ class Fleet {
       this.#order = STATES.map((state) => told.states.indexOf(state));
       this.rights = told.rights;
       this.role = told.role;
+      this.parts = told.parts;
       this.link = "open";
       this.problem = null;
       this.#againMs = AGAIN_MS_MIN;

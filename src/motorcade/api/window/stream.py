@@ -14,6 +14,7 @@ from motorcade.api.counter import Counter
 from motorcade.api.errors import ApiError
 from motorcade.api.following import until_either_ends
 from motorcade.api.rights import DEVICE_DATA
+from motorcade.api.window.parts import parts_of
 from motorcade.api.window.replay import AtAsked
 from motorcade.api.window.roles import looker_of, rights_shown
 from motorcade.api.window.viewers import Close, Seat, Viewers
@@ -71,6 +72,7 @@ async def _serve(socket: AnySocket, counter: Counter, viewers: Viewers) -> None:
                 "states": STATES,
                 "rights": rights_shown(access, role),
                 "role": role,
+                "parts": parts_of(access, role, _absent(counter)),
             }
             await socket.send_data(_JSON.encode(welcome), mode="text")
             await _converse(socket, viewers, seat)
@@ -79,6 +81,19 @@ async def _serve(socket: AnySocket, counter: Counter, viewers: Viewers) -> None:
             expiry.cancel()
         if seat.end is not None:
             await _close(socket, *seat.end)
+
+
+def _absent(counter: Counter) -> set[str]:
+    """Parts that stand on what this deployment was not given."""
+    behind = {
+        "work": counter.work,
+        "system": counter.inside,
+        **dict.fromkeys(("timeline", "within", "export"), counter.history),
+        "explain": counter.records,
+        **dict.fromkeys(("shares", "people", "consent"), counter.people),
+        "audit": counter.audit_log,
+    }
+    return {name for name, port in behind.items() if port is None}
 
 
 async def _hello(socket: AnySocket, counter: Counter) -> AccessToken:
