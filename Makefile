@@ -3,9 +3,14 @@
 PYTHON ?= $(shell /usr/bin/python3.11 -c "import ensurepip, venv" 2>/dev/null && echo /usr/bin/)python3.11
 BIN := .venv/bin
 
+# Some machines forbid Python to keep what it compiled; then each of the suite's processes compiles the
+# whole program anew, twice the work of its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 # The page is built into the package, anew when its sources changed; `hatch_build.py` says how.
 WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
 PAGE := src/motorcade/dashboard/page/index.html
+KERNELS := $(shell find src/motorcade -name kernels.py) src/motorcade/compiled.py
 
 .PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean page pictures
 
@@ -16,12 +21,15 @@ FAULTS ?= 500
 SEED ?= 1
 FUZZ_S ?= 600
 
-setup: .venv/.installed $(PAGE)
+setup: .venv/.compiled $(PAGE)
 
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	touch $@
+
+.venv/.compiled: .venv/.installed $(KERNELS)
 	$(BIN)/python -m motorcade.compiled
 	touch $@
 
@@ -36,11 +44,11 @@ up: setup
 test: setup
 	$(BIN)/pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
 
-lint: setup
+lint: .venv/.installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: setup web/node_modules/.checked
+types: .venv/.installed web/node_modules/.checked
 	$(BIN)/mypy
 
 web/node_modules/.checked: .venv/.installed $(WEB)

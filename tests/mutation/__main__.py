@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="only those of the gate")
     parser.add_argument("words", nargs="*", help="only mutants with one of these in their text")
+    parser.add_argument("--jobs", type=int, default=2, help="mutants tried at once")
     chosen = parser.parse_args(arguments)
     mutants = [
         mutant
@@ -32,12 +34,11 @@ def main(arguments: list[str] | None = None) -> int:
         and (not chosen.words or any(word in mutant.bug for word in chosen.words))
     ]
     survived = 0
-    for mutant in mutants:
-        caught, by = try_mutant(mutant)
-        survived += not caught
-        print(
-            f"{'caught  ' if caught else 'SURVIVED'}  {mutant.bug}\n          by {by}", flush=True
-        )
+    with ThreadPoolExecutor(chosen.jobs) as pool:
+        for mutant, (caught, by) in zip(mutants, pool.map(try_mutant, mutants), strict=True):
+            survived += not caught
+            word = "caught  " if caught else "SURVIVED"
+            print(f"{word}  {mutant.bug}\n          by {by}", flush=True)
     print(f"{len(mutants)} mutants, {len(mutants) - survived} caught, {survived} survived")
     return 1 if survived else 0
 
