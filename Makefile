@@ -63,6 +63,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.log
 	$(BIN)/python -m benchmarks.start
 	$(BIN)/python -m benchmarks.vehicle_data
+	$(BIN)/python -m benchmarks.history
 
 bench-short: setup
 	$(BIN)/python -m benchmarks.ingest --seconds 2 --rounds 1 --check

@@ -210,7 +210,8 @@ def _parquet_writer(file: NewFile, table: pa.Table) -> Any:
         compression_level=LEVEL,
         use_dictionary=[name for name in dictionary if name in table.schema.names],
         column_encoding=encodings,
-        write_statistics=[TIME],
+        write_statistics=[VEHICLE, TIME],  # for others: we have the index
+        write_page_checksum=True,
         store_schema=False,
     )
 
@@ -240,7 +241,9 @@ class ColumnFile:
     def _file(self) -> Any:
         """Opened when a row is wanted: most questions want none of most files."""
         try:
-            return pq.ParquetFile(self._open(self.path), pre_buffer=False)
+            return pq.ParquetFile(
+                self._open(self.path), pre_buffer=False, page_checksum_verification=True
+            )
         except pa.ArrowInvalid as error:
             raise self._damaged(error) from error
 
