@@ -1,7 +1,7 @@
 """What of a data directory a backup holds, in the order in which it is read.
 
-1. Files and databases: keys, sessions, ledger, snapshots, cursors. Whatever of them points into the
-   log points at something that is durable by then.
+1. Files and databases: keys, sessions, ledger, snapshots, cursors; then history. Whatever of them
+   points into the log points at something that is durable by then.
 2. The log, each lane up to its watermark. So nothing points beyond its end.
 3. The registry, so that it knows the vehicle of every record.
 
@@ -16,6 +16,7 @@ from motorcade.log.copying import LaneCut, cut_lane, lane_names
 from motorcade.log.files import FileLayer
 
 LOG: Final = "log"
+HISTORY: Final = "history"
 REGISTRY: Final = "registry.sqlite"
 LEFT_OUT: Final = {
     "lock",
@@ -54,7 +55,7 @@ def files_before_the_log(files: FileLayer, data: Path) -> Iterator[Item]:
     again, so that the newest snapshot is there, whenever that was written.
     """
     lanes = {f"{LOG}/{name}" for name in lane_names(files, data / LOG)}
-    yield from _walk(data, "", {*lanes, REGISTRY}, _DEPTH_MAX)
+    yield from _walk(data, "", {*lanes, HISTORY, REGISTRY}, _DEPTH_MAX)
 
 
 def lanes_of_the_log(files: FileLayer, data: Path) -> Iterator[LaneCut]:

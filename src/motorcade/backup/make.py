@@ -15,16 +15,18 @@ from motorcade.backup.errors import BackupError
 from motorcade.backup.manifest import FileEntry, Manifest
 from motorcade.backup.places import FolderBackup, Input, Target
 from motorcade.clock import Clock
+from motorcade.history.copying import cut_history
+from motorcade.history.manifest import NAME as MANIFEST
 from motorcade.log.copying import LaneCut
 from motorcade.log.files import FileLayer
 from motorcade.log.watermark import PAGE_NAME
 
-PROBE_BYTES: Final = 4_096  # the head and the foot of a segment tell it from every other
+PROBE_BYTES: Final = 4_096  # head and foot tell a segment, or a history file, from every other
 _PRIVATE: Final = 0o600
 
 
 class Earlier(NamedTuple):
-    """A backup whose sealed segments can be shared."""
+    """A backup whose files that never change can be shared."""
 
     backup: FolderBackup
     entries: dict[str, FileEntry]
@@ -77,6 +79,7 @@ class _Making:
         began_us = clock.now_us()
         for item in contents.files_before_the_log(files, data):
             self._add_item(item)
+        self._add_history(files, data / contents.HISTORY)
         for cut in contents.lanes_of_the_log(files, data):
             self._add_lane(cut)
         for item in contents.files_after_the_log(data):
@@ -120,6 +123,43 @@ class _Making:
             with copied.open("rb") as file:
                 self._add(item.name, file, copied.stat().st_size, mode=mode)
 
+    def _add_history(self, files: FileLayer, directory: Path) -> None:
+        """The files of a manifest, and then that manifest.
+
+        The writer merges meanwhile, and removes what it merged; then a newer manifest names other
+        files. Those that were copied by then stay: they never change, and what the manifest does
+        not name does not count.
+        """
+        copied: set[str] = set()
+        gone: list[str] = []
+        known, found = None, cut_history(files, directory)
+        while found is not None and found != known:
+            wanted = [name for name in found.names if name not in copied]
+            gone = [name for name in wanted if not self._add_history_file(directory / name)]
+            copied.update(wanted)
+            copied.difference_update(gone)
+            known = found
+            if gone:
+                found = cut_history(files, directory)
+        if known is None:
+            return
+        if known.problem:
+            self._notes.append(known.problem)
+        self._notes += [f"{contents.HISTORY}/{name} is not there" for name in gone]
+        packed = known.manifest
+        name = f"{contents.HISTORY}/{MANIFEST}"
+        self._add(name, io.BytesIO(packed), len(packed), mode=_PRIVATE)
+
+    def _add_history_file(self, path: Path) -> bool:
+        """Whether it was there."""
+        try:
+            file = path.open("rb")
+        except FileNotFoundError:
+            return False
+        with file:
+            self._add_unchanging(f"{contents.HISTORY}/{path.name}", file)
+        return True
+
     def _add_lane(self, cut: LaneCut) -> None:
         lane = f"{contents.LOG}/{cut.name}"
         if cut.problem:
@@ -133,16 +173,21 @@ class _Making:
             except FileNotFoundError:
                 return  # retired meanwhile, and all before it
             with file:
-                self._add_segment(f"{lane}/{path.name}", file, bytes_max)
+                name = f"{lane}/{path.name}"
+                if bytes_max is None:
+                    self._add_unchanging(name, file)
+                else:
+                    self._add(name, file, bytes_max, mode=_PRIVATE)
 
-    def _add_segment(self, name: str, file: IO[bytes], bytes_max: int | None) -> None:
-        size = os.fstat(file.fileno()).st_size if bytes_max is None else bytes_max
-        shared = self._share(name, file, size) if bytes_max is None else None
-        if shared is not None:
+    def _add_unchanging(self, name: str, file: IO[bytes]) -> None:
+        """Copy it, or share it with the earlier backup."""
+        size = os.fstat(file.fileno()).st_size
+        shared = self._share(name, file, size)
+        if shared is None:
+            self._add(name, file, size, mode=_PRIVATE, sealed=True)
+        else:
             self._entries.append(shared)
             self._shared += size
-            return
-        self._add(name, file, size, mode=_PRIVATE, sealed=bytes_max is None)
 
     def _share(self, name: str, file: IO[bytes], size: int) -> FileEntry | None:
         """The earlier backup's entry, when that file could be taken over."""

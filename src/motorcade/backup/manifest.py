@@ -24,7 +24,7 @@ class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     bytes: int
     sha256: str
     mode: int  # permission bits that it had, and gets again
-    sealed: bool = False  # a segment that never changes: the next backup may share it
+    sealed: bool = False  # it never changes: the next backup may share it
 
     @property
     def place(self) -> str:

@@ -1,7 +1,8 @@
 """Reads a whole backup and says what is wrong with it, file by file.
 
 Checksums find every changed byte. Beyond them the log's frames, the databases and what must agree
-between segments are looked at as well, because a damaged original is copied as it is.
+between segments, history's files and what its manifest names are looked at as well, because a
+damaged original is copied as it is.
 """
 
 import sqlite3
@@ -14,13 +15,15 @@ from typing import IO, Final, NamedTuple
 import numpy as np
 
 from motorcade.backup import manifest
-from motorcade.backup.contents import LOG
+from motorcade.backup.contents import HISTORY, LOG
 from motorcade.backup.database import is_database, opened_copy
 from motorcade.backup.errors import DamagedBackupError
 from motorcade.backup.make import HashedInput
 from motorcade.backup.manifest import FileEntry, Manifest
 from motorcade.backup.places import CHUNK_BYTES, Backup
 from motorcade.events import Bytes
+from motorcade.history import manifest as history
+from motorcade.history.checking import check_file
 from motorcade.log.checking import SegmentCheck, check_segment, goes_on
 from motorcade.log.segment import SEGMENT_SUFFIX, segment_path
 
@@ -100,10 +103,13 @@ class _Checking:
             hashed = HashedInput(file)
             while hashed.read(CHUNK_BYTES):
                 pass
-            yield from check_content(entry, hashed)
+            problems = list(check_content(entry, hashed))
+            yield from problems
+            file.seek(0)
             if database:
-                file.seek(0)
                 yield from self._check_database(entry, file)
+            elif entry.name.startswith(HISTORY + "/") and not problems:
+                yield from self._check_history(entry, file)
 
     def _check_segment(self, entry: FileEntry, file: IO[bytes]) -> Iterator[str]:
         hashed = HashedInput(file)
@@ -137,6 +143,19 @@ class _Checking:
                 yield f"segment {number + 1} is missing: the log had a hole"
         elif not goes_on(checked, self._later[2]):
             yield f"segment {number + 1} does not begin with the positions that this one ends with"
+
+    def _check_history(self, entry: FileEntry, file: IO[bytes]) -> Iterator[str]:
+        name = entry.name.removeprefix(HISTORY + "/")
+        problems = list(check_file(name, file))
+        yield from problems
+        if name == history.NAME and not problems:
+            file.seek(0)
+            known = history.unpack(file.read(), name).manifest
+            self.counts["history files"] = len(known.files)
+            self.counts["history rows"] = sum(row.rows for row in known.files)
+            for each in history.names_of(known):
+                if f"{HISTORY}/{each}" not in self._names:
+                    yield f"it names {each}, which is not there"
 
     def _check_database(self, entry: FileEntry, file: IO[bytes]) -> Iterator[str]:
         with tempfile.TemporaryDirectory(prefix="motorcade-verify-") as directory:

@@ -88,10 +88,14 @@ def write_summed(files: Files, path: Path, body: bytes) -> int:
 
 def read_summed(files: Files, path: Path) -> bytes:
     """The body. Raises `HistoryDamagedError` and `OSError`."""
-    data = read_file(files, path)
+    return summed_body(read_file(files, path), path.name)
+
+
+def summed_body(data: bytes, name: str) -> bytes:
+    """What follows the sum. Raises `HistoryDamagedError`, naming the file."""
     body = data[SUM_BYTES:]
     if len(data) < SUM_BYTES or data[:SUM_BYTES] != xxhash.xxh3_64_digest(body):
-        raise HistoryDamagedError(f"{path.name} is damaged: restore the folder from a backup")
+        raise HistoryDamagedError(f"{name} is damaged: restore the folder from a backup")
     return body
 
 

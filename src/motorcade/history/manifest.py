@@ -91,12 +91,28 @@ def load(files: Files, directory: Path, known: Loaded | None = None) -> Loaded:
         data = read_file(files, path)
     except FileNotFoundError:
         return Loaded(0, Manifest())
+    return unpack(data, str(path))
+
+
+def unpack(data: bytes, name: str) -> Loaded:
+    """Raises `HistoryDamagedError`, naming the file."""
     body = data[_HEADER.size :]
     head = data[: _HEADER.size].ljust(_HEADER.size, b"\0")
     magic, serial, digest = _HEADER.unpack(head)
     if magic != _MAGIC or digest != xxhash.xxh3_64_intdigest(body):
-        raise HistoryDamagedError(f"{path} is damaged: restore the folder from a backup")
+        raise HistoryDamagedError(f"{name} is damaged: restore the folder from a backup")
     return Loaded(serial, msgspec.msgpack.decode(body, type=Manifest))
+
+
+def names_of(manifest: Manifest) -> list[str]:
+    """Every file that it names: first what the next flush replaces, then the newest first."""
+    names = [f"{manifest.reading:012}{READING_ENDING}"] if manifest.reading else []
+    for row in sorted(manifest.files, key=lambda row: row.number, reverse=True):
+        endings = [ENDING, INDEX_ENDING]
+        if row.moving_mps is not None:
+            endings.append(RUNS_ENDING)
+        names += [f"{row.number:012}{ending}" for ending in endings]
+    return names
 
 
 def store(files: Files, directory: Path, manifest: Manifest, serial: int) -> Loaded:
