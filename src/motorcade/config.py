@@ -319,7 +319,8 @@ class HistoryConfig:
     spacing_ms: float = 1_000.0  # how often the writer looks at the log: an idle look costs 0.1 ms
     flush_s: float = 60.0  # what was read is written this often
     flush_samples_max: int = 1_000_000  # ... or when so many wait: 50 MB of memory
-    retry_s: float = 10.0  # after a disk took nothing
+    retry_s: float = 10.0  # after a disk took nothing, or had no room
+    disk_free_bytes_min: int = 1 << 30  # with less free (or a fifth of a small disk) it waits
     window_s: int = 3_600  # of event time: files are merged into one for each
     retired_s: int = 600  # a merged file stays so long for who still reads it, backups above all
     retention_age_s: int = 366 * 86_400  # files go whole, when all of one is older

@@ -34,9 +34,14 @@ from motorcade.history.manifest import FileRow, Loaded, Manifest, column_path, r
 from motorcade.history.merging import expired, merge, next_merge
 from motorcade.history.reading import LogReading, MakeDedup, reading_after
 from motorcade.history.samples import Samples, joined
+from motorcade.history.space import Room
 from motorcade.log.port import Log
 
 RUNS_AT_ONCE: Final = 4  # after a flush: the log waits meanwhile
+SAMPLE_BYTES: Final = (
+    16  # of disk, planned for: a noisy number takes 8, and its row's times come on top
+)
+FULL_HINT: Final = "free space, or mend the disk; the log keeps what is not written"
 
 _log = structlog.get_logger()
 
@@ -67,7 +72,8 @@ class HistoryWriter:
         self._waiting_samples = 0
         self._flushed_s = self._tried_s = clock.monotonic_s()
         self._spent = 0  # numbers that failed flushes may have used
-        self._full = False  # the disk did not take the last flush
+        self._waits = False  # the disk did not take the last flush
+        self._room = Room(files, directory, config.history)
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="history", daemon=True)
         self.flushes = self.flush_failures = self.merges = self.merge_failures = 0
@@ -152,7 +158,8 @@ class HistoryWriter:
     def turn(self) -> None:
         """Read what has come; flush when there is enough or it is time."""
         self.read_on()
-        if self._flush_due() and self.try_flush():
+        if self._flush_due():
+            self.try_flush()
             self.try_maintain()
 
     def read_on(self) -> None:
@@ -174,7 +181,7 @@ class HistoryWriter:
         limits, now_s = self._config.history, self._clock.monotonic_s()
         if self._opened().cursor == self.manifest.cursor:
             return False
-        if self._full and now_s - self._tried_s < limits.retry_s:
+        if self._waits and now_s - self._tried_s < limits.retry_s:
             return False
         many = self._waiting_samples >= limits.flush_samples_max
         return many or now_s - self._flushed_s >= limits.flush_s
@@ -183,17 +190,26 @@ class HistoryWriter:
         """Flush; on a disk that takes nothing, keep everything and say so. Whether it was taken."""
         self._tried_s = self._clock.monotonic_s()
         try:
+            if why := self._room.missing(self._waiting_samples * SAMPLE_BYTES):
+                if self._begins_to_wait():
+                    _log.error("history_disk_full", error=why, hint=FULL_HINT)
+                return False
             self.flush()
         except OSError as error:
-            self.flush_failures += 1
-            if not self._full:  # once for each time
-                hint = "free space, or mend the disk; the log keeps what is not written"
-                _log.error("history_not_written", error=str(error), hint=hint)
-            self._full = True
+            if self._begins_to_wait():
+                _log.error("history_not_written", error=str(error), hint=FULL_HINT)
             self._look_again()
             return False
-        self._full = False
+        if self._waits:
+            _log.info("history_disk_has_room_again")
+        self._waits = False
         return True
+
+    def _begins_to_wait(self) -> bool:
+        """Whether to say so: once for each time."""
+        self.flush_failures += 1
+        waited, self._waits = self._waits, True
+        return not waited
 
     def _look_again(self) -> None:
         """After a disk failed: did it take the manifest? The names of files are not used again."""
@@ -236,12 +252,15 @@ class HistoryWriter:
         self.flushes += 1
 
     def try_maintain(self) -> None:
-        """Merge and drop what is due, make a few missing runs. What fails is tried again later."""
+        """Merge and drop what is due, make a few missing runs. What fails is tried again later.
+
+        On a disk without room, only what is too old is dropped.
+        """
         try:
             while not self._stopping.is_set() and self.maintain():
                 pass
             for _ in range(RUNS_AT_ONCE):
-                if self._stopping.is_set() or not self.make_runs():
+                if self._stopping.is_set() or self._room.missing() or not self.make_runs():
                     break
         except HistoryDamagedError as error:
             self.merge_failures += 1
@@ -263,7 +282,7 @@ class HistoryWriter:
         number = known.next_number + self._spent
         made: list[FileRow] = []
         todo = None if gone else next_merge(known.files, now_us, limits)
-        if todo is not None:
+        if todo is not None and not self._room.missing(sum(row.bytes for row in todo.rows)):
             made = merge(
                 self._directory,
                 self._files,

@@ -81,7 +81,7 @@ HISTORY: Final = (
     Metric("motorcade_history_gaps_total", C, "", "Times that records were lost to history: damage, or retention was faster.", ()),
     Metric("motorcade_history_waiting_samples", G, "", "Samples read and not yet written.", ()),
     Metric("motorcade_history_flushes_total", C, "", "Times that they were written.", ()),
-    Metric("motorcade_history_flush_failures_total", C, "", "Times that the disk took nothing; it is tried again.", ()),
+    Metric("motorcade_history_flush_failures_total", C, "", "Times that the disk took nothing, or had no room; it is tried again.", ()),
     Metric("motorcade_history_flush_age_seconds", G, "s", "Since the last flush, or the start.", ()),
     Metric("motorcade_history_merges_total", C, "", "Times that small files became a larger one.", ()),
     Metric("motorcade_history_merge_failures_total", C, "", "Times that this failed; it is tried again.", ()),
