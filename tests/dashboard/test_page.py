@@ -1,6 +1,8 @@
 """The page in a browser, over the stand-in: its addresses, keys and states, in both themes."""
 
 import re
+from collections import Counter
+from urllib.parse import urlparse
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -248,6 +250,7 @@ def test_a_signals_last_hour_shows_while_it_is_pointed_at(browser: Browser) -> N
         expect(line).to_have_attribute("d", re.compile(r"^M0\.0 .*L.*M.*L"))  # two parts: a gap
         page.get_by_role("heading", name="HD-204").hover()
         expect(page.get_by_role("img", name="the last hour")).to_have_count(0)
+        page.get_by_role("button", name=re.compile("^All ")).click()
         page.get_by_role("button", name=re.compile("^Locked")).hover()
         page.wait_for_timeout(400)
         expect(page.get_by_role("img", name="the last hour")).to_have_count(0)
@@ -296,6 +299,26 @@ def test_admins_are_told_who_sees_a_vehicle_and_where_it_is(browser: Browser) ->
         page = seen.go("/vehicles/10204?tab=consent")
         expect(page.get_by_role("heading", name="Signals")).to_be_visible()
         expect(page.get_by_role("tab", name="Consent")).to_have_count(0)
+
+
+def test_what_is_open_is_read_at_its_pace_and_no_faster(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        asked: Counter[str] = Counter()
+        page = seen.go("/vehicles/10204")
+        page.get_by_role("button", name=re.compile("Battery, hottest cell")).click()
+        expect(page.get_by_role("img", name=re.compile("hottest cell: between"))).to_be_visible()
+        page.on("request", lambda request: asked.update([urlparse(request.url).path]))
+        page.wait_for_timeout(5_000)
+        base = "/api/2/vehicles/10204"
+        # each second, every three, every fifteen; one more for where in its turn it began
+        assert 1 <= asked[base] <= 6
+        assert asked[f"{base}/commands"] <= 3
+        assert asked[f"{base}/history"] <= 1
+        for tab, path in (("Software", f"{base}/history"), ("Consent", f"{base}/consent")):
+            page.get_by_role("tab", name=tab).click()
+            asked.clear()
+            page.wait_for_timeout(3_000)
+            assert asked[path] <= 1
 
 
 def test_a_command_is_sent_and_its_timeline_shown(browser: Browser) -> None:

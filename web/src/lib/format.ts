@@ -134,6 +134,8 @@ const NAMES: Record<string, string> = {
   tpms_pressure_rr: "Tyre pressure, rear right",
   time_to_full_charge: "Until charged",
   version: "Software",
+  bms_state: "Battery management",
+  hvil: "High-voltage interlock",
   locked: "Locked",
   gear: "Gear",
 };

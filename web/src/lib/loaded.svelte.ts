@@ -6,7 +6,7 @@ import { type Problem, asProblem } from "./http";
 const SLOW_MS = 300; // a wait shorter than this is not shown
 
 export class Loaded<T> {
-  value = $state<T | undefined>(undefined);
+  value = $state.raw<T | undefined>(undefined); // replaced as a whole
   problem = $state<Problem | null>(null);
   slow = $state(false);
   #abort: AbortController | null = null;
