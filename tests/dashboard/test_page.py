@@ -250,7 +250,7 @@ def test_a_signals_last_hour_shows_while_it_is_pointed_at(browser: Browser) -> N
         expect(line).to_have_attribute("d", re.compile(r"^M0\.0 .*L.*M.*L"))  # two parts: a gap
         page.get_by_role("heading", name="HD-204").hover()
         expect(page.get_by_role("img", name="the last hour")).to_have_count(0)
-        page.get_by_role("button", name=re.compile("^All ")).click()
+        page.get_by_role("button", name=re.compile("^All .* signals$")).click()
         page.get_by_role("button", name=re.compile("^Locked")).hover()
         page.wait_for_timeout(400)
         expect(page.get_by_role("img", name="the last hour")).to_have_count(0)
