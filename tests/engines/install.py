@@ -246,9 +246,10 @@ def _environment(name: str, *options: str) -> Path:
     with _alone():
         if not target.exists():
             with _making(target) as scratch:
-                _run([sys.executable, "-m", "venv", str(scratch)])
-                pip = [str(scratch / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-                _run([*pip, "--no-deps", "--require-hashes", *options, "-r", str(lock)])
+                _run([sys.executable, "-m", "venv", "--without-pip", str(scratch)])
+                pip = [sys.executable, "-m", "pip", "--python", str(scratch / "bin" / "python")]
+                pip += ["install", "--quiet", "--no-compile", "--no-deps", "--require-hashes"]
+                _run([*pip, *options, "-r", str(lock)])
     return target / "bin" / "python"
 
 
