@@ -63,7 +63,7 @@ OPEN_DOORS = {
 }
 """(folder, module or folder of another cloud folder it may import beyond the ports)."""
 
-ROOTS = {"app", "backup", "cli", "doctor", "metrics", "supervisor", "nursery", "logs"}
+ROOTS = {"app", "roles", "backup", "cli", "doctor", "metrics", "supervisor", "nursery", "logs"}
 ROOTS |= {"traces", "sandbox", "pytest_plugin"}
 """Composition: may import engines, read the clock and draw chance. Nobody imports them.
 `backup` copies what every engine stored, so it knows them all; `metrics` reads what every part

@@ -454,5 +454,5 @@ def read_piece(request: AnyRequest, counter: Counter) -> tuple[int, int]:
 
 def told_by(counter: Counter) -> Meters:
     """The ledger of what sites and cars have told."""
-    assert counter.meters is not None  # app.py gives it; tests of other routes need none
+    assert counter.meters is not None  # roles/api.py gives it; tests of other routes need none
     return counter.meters

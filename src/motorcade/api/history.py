@@ -134,7 +134,7 @@ async def fleet_timeline(
 async def answered(counter: Counter, question: Callable[[History], _Answer]) -> _Answer:
     """Ask history in a thread. Raises the 422 and 503 that its errors mean."""
     make = counter.history
-    assert make is not None  # app.py gives it; tests of other routes need none
+    assert make is not None  # roles/api.py gives it; tests of other routes need none
     try:
         return await asyncio.to_thread(lambda: question(make()))
     except HistoryTooLargeError as error:

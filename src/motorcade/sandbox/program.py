@@ -1,8 +1,9 @@
-"""The platform's processes as the sandbox runs them: `app.py`'s, with worlds before the API."""
+"""The platform's processes as the sandbox runs them: as ever, with worlds before the API."""
 
 from typing import Any
 
 from motorcade import app
+from motorcade.roles.base import Parts, Role
 from motorcade.sandbox.making import Wanted
 from motorcade.sandbox.routes import extras
 from motorcade.sandbox.worlds import Worlds
@@ -10,9 +11,9 @@ from motorcade.supervisor import StopEvents
 
 
 class SandboxFront:
-    """An `app.Front`: the default world before the process is ready, spare ones afterwards."""
+    """The API's `Front`: the default world before the process is ready, spare ones afterwards."""
 
-    def __init__(self, parts: app.Parts, counter: Any) -> None:
+    def __init__(self, parts: Parts, counter: Any) -> None:
         told = parts.link.options["sandbox"]
         redirect_uris = tuple(told["redirect_uris"])
         self._worlds = Worlds(counter, parts.authority, parts.data, redirect_uris)
@@ -29,14 +30,20 @@ class SandboxFront:
         await self._worlds.stop()
 
 
-async def run_api(parts: app.Parts, ends: StopEvents) -> None:
+async def run_api(parts: Parts, ends: StopEvents) -> None:
     """The API, and the sandbox's routes before it."""
-    await app.run_api(parts, ends, SandboxFront)
+    from motorcade.roles import api
+
+    await api.run(parts, ends, SandboxFront)
+
+
+def _api() -> Role:
+    return run_api
 
 
 def main() -> None:
     """Run the role that the supervisor's argument names."""
-    app.main({**app.ROLES, "api": run_api})
+    app.main({**app.ROLES, "api": _api})
 
 
 if __name__ == "__main__":

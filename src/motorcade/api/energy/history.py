@@ -210,7 +210,7 @@ def _asked(
 
 
 def _meters(counter: Counter) -> Meters:
-    assert counter.meters is not None  # app.py gives it; tests of other routes need none
+    assert counter.meters is not None  # roles/api.py gives it; tests of other routes need none
     return counter.meters
 
 

@@ -59,7 +59,7 @@ async def list_deeds(request: AnyRequest, counter: NamedDependency[Counter]) -> 
     before, limit = read_piece(request, counter)
     vehicle_id = read_whole(query.get("vehicle"), "vehicle", 0, 0, VEHICLE_ID_MAX)
     log = counter.audit_log
-    assert log is not None  # app.py gives it; tests of other routes need none
+    assert log is not None  # roles/api.py gives it; tests of other routes need none
     await counter.audit.flush()
     asked = DeedsAsked(before, who, vehicle_id, limit + 1)
     found = await asyncio.to_thread(log.deeds, asked)

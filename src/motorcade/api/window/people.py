@@ -36,7 +36,7 @@ class PeopleList(Struct, kw_only=True):
 
 def people_of(counter: Counter) -> People:
     """Everybody."""
-    assert counter.people is not None  # app.py gives it; tests of other routes need none
+    assert counter.people is not None  # roles/api.py gives it; tests of other routes need none
     return counter.people
 
 
