@@ -48,6 +48,13 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             other = signals(TOKENS[1], record.received_time_us - START_US, soc=9.0)
             batch = writer.append(RecordBatch.of([other, record])).result(10)
             live.apply(batch, "gateway")
+        for number in range(13):  # the first is the value, though twelve came after it
+            late = signals(TOKENS[2], (700 - number) * S_US, soc=float(number))
+            record = telemetry(
+                TOKENS[2], late.payload, (700 - number) * S_US,
+                encoding=late.encoding, received_us=(701 + number) * S_US,
+            )  # fmt: skip
+            live.apply(writer.append(RecordBatch.of([record])).result(10), "gateway")
         platform.counter.state = live
         yield platform
         writer.close()
@@ -74,6 +81,16 @@ def test_the_records_of_a_value_newest_first_each_with_its_fate(platform: Platfo
     assert fates[1] == "late by 10.000 s: a newer value stood already"
     assert set(fates[2:]) == {"was the value until a newer one came"}
     assert {row["topic"] for row in told["records"]} == {"telemetry"}
+
+
+def test_the_values_own_record_is_told_though_many_came_late_after_it(platform: Platform) -> None:
+    path = f"{platform.url}/api/2/vehicles/{VINS[2]}/explain"
+    answer = httpx.get(path, params={"signal": "soc"}, headers=bearer(), timeout=60)
+    told = answer.json()["response"]
+    assert (told["value"], told["missing"], len(told["records"])) == (0.0, 0, 10)
+    fates = [row["fate"] for row in told["records"]]
+    assert fates[-1] == "is the value"
+    assert all(fate.startswith("late by") for fate in fates[:-1])
 
 
 def test_a_word_of_the_cars_own_and_what_it_never_said(platform: Platform) -> None:

@@ -314,6 +314,9 @@ def test_what_is_open_is_read_at_its_pace_and_no_faster(browser: Browser) -> Non
         assert 1 <= asked[base] <= 6
         assert asked[f"{base}/commands"] <= 3
         assert asked[f"{base}/history"] <= 1
+        page.get_by_role("button", name="explain", exact=True).click()
+        page.wait_for_timeout(3_000)
+        assert asked[f"{base}/explain"] == 1
         for tab, path in (("Software", f"{base}/history"), ("Consent", f"{base}/consent")):
             page.get_by_role("tab", name=tab).click()
             asked.clear()

@@ -135,7 +135,9 @@ def _explain(counter: Counter, history: History, asked: _Asked) -> Explained:
     until_us = asked.received_until_us
     read = history.read(asked.vehicle, {asked.signal}, span, received_until_us=until_us)
     series = read.get(asked.signal)
-    arrived = [] if series is None else sorted(series.received_us.tolist())[-SHOWN_MAX:]
+    arrived: list[int] = [] if series is None else series.received_us.tolist()
+    # That of the value itself, the last one by its time, may have come before many late ones.
+    arrived = [*arrived[-1:], *sorted(arrived[:-1])[1 - SHOWN_MAX :]]
     try:
         found, missing = records.find(asked.vehicle, asked.signal, arrived)
     except ChainBusyError as error:
