@@ -207,14 +207,17 @@ def test_runs_go_with_their_file(deployment: Deployment) -> None:
     writer.close()
 
 
-def test_damaged_runs_are_told_and_named(deployment: Deployment) -> None:
+@pytest.mark.parametrize(("place", "buckets"), [(10, 1), (90, 5), (-9, 1)])
+def test_damaged_runs_are_told_and_named(deployment: Deployment, place: int, buckets: int) -> None:
+    """In the header, and in the part for the buckets that are asked for."""
     disk = FaultyFiles()
     deployment.files, deployment.real_disk = disk, False
     writer, history = deployment.history_writer(), deployment.history()
     drive(deployment, writer, 0)
-    disk.damage(deployment.directory / "history" / "000000000001.runs", 90, b"\xff\xff\xff")
+    path = deployment.directory / "history" / "000000000001.runs"
+    disk.damage(path, place % len(disk.content(path)), b"\xff\xff\xff")
     with pytest.raises(HistoryDamagedError, match=r"000000000001\.runs"):
-        history.timeline(None, span_of(0, 10), 1, moving_mps=MOVING_MPS)
+        history.timeline(None, span_of(0, 10), buckets, moving_mps=MOVING_MPS)
     history.close()
     writer.close()
 

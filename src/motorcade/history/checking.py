@@ -6,8 +6,8 @@ from typing import IO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from motorcade.history import index, manifest
-from motorcade.history.columns import ENDING, INDEX_ENDING
+from motorcade.history import index, manifest, runs
+from motorcade.history.columns import ENDING, INDEX_ENDING, RUNS_ENDING
 from motorcade.history.errors import HistoryDamagedError
 from motorcade.history.files import summed_body
 
@@ -23,6 +23,8 @@ def check_file(name: str, file: IO[bytes]) -> Iterator[str]:
             manifest.unpack(data, name)
         elif name.endswith(INDEX_ENDING):
             index.unpack(data, name)
+        elif name.endswith(RUNS_ENDING):
+            runs.check(data, name)
         elif manifest.number_of(name) is not None:
             summed_body(data, name)
     except HistoryDamagedError as error:

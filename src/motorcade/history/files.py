@@ -80,10 +80,9 @@ def write_file(files: Files, path: Path, body: bytes) -> None:
         raise
 
 
-def write_summed(files: Files, path: Path, body: bytes) -> int:
-    """`write_file` with the body's xxh3-64 before it; bytes written."""
+def write_summed(files: Files, path: Path, body: bytes) -> None:
+    """`write_file` with the body's xxh3-64 before it."""
     write_file(files, path, xxhash.xxh3_64_digest(body) + body)
-    return SUM_BYTES + len(body)
 
 
 def read_summed(files: Files, path: Path) -> bytes:
@@ -99,12 +98,12 @@ def summed_body(data: bytes, name: str) -> bytes:
     return body
 
 
-def read_file(files: Files, path: Path, bytes_max: int | None = None) -> bytes:
-    """All of it, or its first bytes. Raises `OSError`."""
+def read_file(files: Files, path: Path, bytes_max: int | None = None, offset: int = 0) -> bytes:
+    """All of it, or so many bytes at most, from `offset` on. Raises `OSError`."""
     fd = files.open(path, create=False)
     try:
         size = files.size(fd) if bytes_max is None else min(bytes_max, files.size(fd))
         target: npt.NDArray[np.uint8] = np.empty(size, np.uint8)
-        return target[: files.read(fd, target.data, 0)].tobytes()
+        return target[: files.read(fd, target.data, offset)].tobytes()
     finally:
         files.close(fd)

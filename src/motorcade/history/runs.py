@@ -5,11 +5,14 @@ gap. So in buckets at least as long as the gap, runs tell exactly what the sampl
 that a run touches holds one of its ends, or lies inside, where it is too long to fit between two
 samples. Runs of one file need no other file: what any of them says is so.
 
-A `.runs` file is xxh3-64 of the rest, then a Parquet table, a row group for each gap, sorted by
-`what` and `vehicle` (the number that the index gives it). What speed counts as moving is in its
-metadata.
+A `.runs` file, little-endian: a header (magic, what speed counts as moving, for each gap the bytes
+and the xxh3-64 of its part, xxh3-64 of all that), then a part for each gap, so that a question
+reads one. A part is a Parquet table, sorted by `what` and `vehicle` (the number that the index
+gives it); a run of one sample has length 0.
 """
 
+import struct
+from collections.abc import Mapping
 from enum import IntEnum
 from typing import Final, NamedTuple
 
@@ -17,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
+import xxhash
 
+from motorcade.history.errors import HistoryDamagedError
 from motorcade.history.layout import NUMBER, TIME, column_name
 from motorcade.history.port import Times
 from motorcade.signals.catalogue import BY_NAME
@@ -53,9 +58,14 @@ _ALARMS: Final = {column_name(NUMBER, name): value for name, value in ALARMS.ite
 COLUMNS: Final = frozenset({TIME, _SPEED, *_ALARMS})
 """Of a history file: all that runs are made of."""
 
-_MOVING: Final = b"motorcade.moving_mps"
+_HEADER: Final = struct.Struct("<8sd" + "2Q" * len(GAPS_US))
+_SUM: Final = struct.Struct("<Q")
+_MAGIC: Final = b"MCRUNS\x00\x01"
+HEADER_BYTES: Final = _HEADER.size + _SUM.size
+
 _SCHEMA: Final = pa.schema(
-    [("what", pa.int32()), ("vehicle", pa.int32()), ("from_us", pa.int64()), ("to_us", pa.int64())]
+    [(name, pa.int32()) for name in ("what", "vehicle")]
+    + [(name, pa.int64()) for name in ("from_us", "length_us")]
 )
 
 
@@ -104,40 +114,63 @@ class RunsMaker:
                 self._found[what].append(joined(own, GAPS_US[0]))
 
     def pack(self) -> bytes:
-        """The Parquet table."""
+        """The file's bytes."""
         fine = {what: together(parts) for what, parts in self._found.items()}
-        sink = pa.BufferOutputStream()
-        metadata = {_MOVING: repr(self._moving_mps)}
-        with pq.ParquetWriter(
-            sink,
-            _SCHEMA.with_metadata(metadata),
-            compression="zstd",
-            use_dictionary=["what"],
-            column_encoding=dict.fromkeys(_SCHEMA.names[1:], "DELTA_BINARY_PACKED"),
-            write_statistics=False,
-        ) as writer:
-            for gap_us in GAPS_US:
-                tables = [_table(what, joined(runs, gap_us)) for what, runs in fine.items()]
-                table = pa.concat_tables(tables)
-                writer.write_table(table, row_group_size=max(1, len(table)))
-        packed: bytes = sink.getvalue().to_pybytes()
-        return packed
+        parts = [
+            _pack({what: joined(runs, gap_us) for what, runs in fine.items()}) for gap_us in GAPS_US
+        ]
+        places = [number for part in parts for number in (len(part), _sum_of(part))]
+        header = _HEADER.pack(_MAGIC, self._moving_mps, *places)
+        return b"".join((header, _SUM.pack(_sum_of(header)), *parts))
 
 
-def unpack(data: bytes, gap_us: int) -> tuple[float, dict[What, Runs]]:
-    """What counts as moving, m/s, and the runs with one of the `GAPS_US`, by `what`.
+class Part(NamedTuple):
+    """Where the runs with one of the gaps are."""
 
-    Raises:
-        ArrowException, OSError: these are no runs.
-    """
-    file = pq.ParquetFile(pa.BufferReader(data))
-    table = file.read_row_group(GAPS_US.index(gap_us), use_threads=False)
+    offset: int
+    bytes: int
+    sum: int
+
+
+class Header(NamedTuple):
+    """What the first `HEADER_BYTES` say."""
+
+    moving_mps: float
+    parts: list[Part]  # one for each of the `GAPS_US`
+
+
+def unpack_header(data: bytes, name: str) -> Header:
+    """Raises `HistoryDamagedError`, naming the file."""
+    header = data[: _HEADER.size]
+    if len(data) < HEADER_BYTES or _SUM.pack(_sum_of(header)) != data[_HEADER.size : HEADER_BYTES]:
+        raise _damaged(name)
+    magic, moving_mps, *places = _HEADER.unpack(header)
+    if magic != _MAGIC:
+        raise _damaged(name)
+    parts, offset = [], HEADER_BYTES
+    for size, digest in zip(places[::2], places[1::2], strict=True):
+        parts.append(Part(offset, size, digest))
+        offset += size
+    return Header(moving_mps, parts)
+
+
+def unpack(data: bytes, part: Part, name: str) -> dict[What, Runs]:
+    """The runs of a part, whose bytes these are. Raises `HistoryDamagedError`."""
+    if len(data) != part.bytes or _sum_of(data) != part.sum:
+        raise _damaged(name)
+    table = pq.read_table(pa.BufferReader(data), use_threads=False)
     bounds = np.searchsorted(table.column("what").to_numpy(), range(len(What) + 1)).tolist()
-    columns = [table.column(name).to_numpy() for name in _SCHEMA.names[1:]]
-    return float(file.metadata.metadata[_MOVING]), {
-        what: Runs(*(column[bounds[what] : bounds[what + 1]] for column in columns))
-        for what in What
+    vehicle, from_us, length_us = (table.column(name).to_numpy() for name in _SCHEMA.names[1:])
+    runs = Runs(vehicle, from_us, from_us + length_us)
+    return {
+        what: Runs(*(column[bounds[what] : bounds[what + 1]] for column in runs)) for what in What
     }
+
+
+def check(data: bytes, name: str) -> None:
+    """Read a whole file. Raises `HistoryDamagedError`."""
+    for part in unpack_header(data, name).parts:
+        unpack(data[part.offset : part.offset + part.bytes], part, name)
 
 
 def joined(runs: Runs, gap_us: int) -> Runs:
@@ -156,6 +189,28 @@ def together(parts: list[Runs]) -> Runs:
     return Runs(*(np.concatenate(columns) for columns in zip(empty, *parts, strict=True)))
 
 
-def _table(what: What, runs: Runs) -> pa.Table:
-    number = np.full(len(runs.vehicle), what, np.int32)
-    return pa.table([number, runs.vehicle.astype(np.int32), *runs[1:]], schema=_SCHEMA)
+def _pack(found: Mapping[What, Runs]) -> bytes:
+    tables = []
+    for what, runs in found.items():
+        number = np.full(len(runs.vehicle), what, np.int32)
+        columns = [number, runs.vehicle.astype(np.int32), runs.from_us, runs.to_us - runs.from_us]
+        tables.append(pa.table(columns, schema=_SCHEMA))
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        pa.concat_tables(tables),
+        sink,
+        compression="zstd",
+        use_dictionary=["what"],
+        column_encoding=dict.fromkeys(_SCHEMA.names[1:], "DELTA_BINARY_PACKED"),
+        write_statistics=False,
+    )
+    packed: bytes = sink.getvalue().to_pybytes()
+    return packed
+
+
+def _sum_of(data: bytes) -> int:
+    return xxhash.xxh3_64_intdigest(data)
+
+
+def _damaged(name: str) -> HistoryDamagedError:
+    return HistoryDamagedError(f"{name} is damaged: restore it from a backup")
