@@ -144,6 +144,7 @@ near = st.one_of(
 @settings(deadline=None)
 @given(st.lists(near, max_size=10), st.sampled_from([0, 1_000]))
 @example([(180.0, 0.0)], 0)  # over the pole, in the zone
+@example([(0.0, 1.7e308), (-1.7e308, 0.0)], 1_000)  # divided by a step of the grid: infinite
 def test_columns_of_places_are_told_as_each_place_is(
     places: list[tuple[float, float]], grid_m: int
 ) -> None:

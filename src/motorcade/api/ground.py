@@ -26,12 +26,17 @@ def snapped(place: Place, grid_m: int) -> Place:
     Meridians come together towards the poles: each parallel of the grid has a step of its own. What
     comes out depends on the cell alone, so hearing it often tells no more than hearing it once.
     """
+    north, east = _limited(place[0], 90.0), _limited(place[1], 180.0)  # a car may say 1e306
     step_deg = grid_m / DEGREE_M
-    latitude = max(-90.0, min(90.0, round(place[0] / step_deg) * step_deg))
+    latitude = _limited(round(north / step_deg) * step_deg, 90.0)
     across_m = DEGREE_M * math.cos(math.radians(latitude))
     step_east_deg = grid_m / across_m if across_m * 180 > grid_m else 180.0
-    longitude = max(-180.0, min(180.0, round(place[1] / step_east_deg) * step_east_deg))
+    longitude = _limited(round(east / step_east_deg) * step_east_deg, 180.0)
     return round(latitude, COORDINATE_DIGITS), round(longitude, COORDINATE_DIGITS)
+
+
+def _limited(degrees: float, degrees_max: float) -> float:
+    return max(-degrees_max, min(degrees_max, degrees))
 
 
 def read_place(value: object) -> Place | None:
