@@ -216,6 +216,14 @@ class Town:
             "shown": int(fits.sum()),
         }
 
+    def extent(self) -> list[float] | None:
+        """Where nearly all cars are."""
+        if not self.cars or not self.location:
+            return None
+        lon, lat, _, _ = self.at(self.now_us())
+        (west, east), (south, north) = (np.quantile(side, (0.02, 0.98)) for side in (lon, lat))
+        return [float(west), float(south), float(east), float(north)]
+
     def frame(self, at_us: int, serial: int, view: dict[str, Any], *, reset: bool) -> bytes:
         """Cars in view, or cells where they are too many."""
         west, south, east, north = view.get("bounds", [-180, -90, 180, 90])
@@ -555,6 +563,7 @@ class Standin:
                     welcome = {
                         "type": "welcome",
                         "epoch": "e1",
+                        "bounds": town.extent(),
                         "now_us": town.now_us(),
                         "states": STATES,
                         "rights": rights,

@@ -49,6 +49,28 @@ def test_a_page_is_welcomed_counted_and_shown_what_is_in_view(running: Fleet) ->
         assert sum(seen.counts["states"]) == seen.counts["total"]
 
 
+def test_the_welcome_tells_where_one_has_to_look_and_only_to_whom_it_may(running: Fleet) -> None:
+    platform, live = running
+    vehicle = platform.registry.vehicle_by_token(TOKENS[0])
+    assert vehicle is not None
+    tell(platform, live, TOKENS[0], **BERLIN)
+    tell(platform, live, TOKENS[1], latitude=40.0, longitude=-3.0)
+    with page(platform, token_of()) as seen:
+        seen.until(lambda p: p.welcome)
+        assert seen.welcome["bounds"] == [-3.0, 40.0, 13.4, 52.5]
+    with page(platform, token_of("owner", "vehicle_device_data")) as seen:
+        seen.until(lambda p: p.welcome)
+        assert seen.welcome["bounds"] is None
+    with page(platform, token_of("somebody")) as seen:
+        seen.until(lambda p: p.welcome)
+        assert seen.welcome["bounds"] is None
+    platform.registry.privacy.add_zone(vehicle.id, "home", 52.5, 13.4, 500.0)
+    time.sleep(0.6)  # a picture half a second old may be told of
+    with page(platform, token_of()) as seen:
+        seen.until(lambda p: p.welcome)
+        assert seen.welcome["bounds"] == [-3.0, 40.0, -3.0, 40.0]
+
+
 def test_what_changes_comes_and_what_stands_does_not(running: Fleet) -> None:
     platform, live = running
     with page(platform, token_of()) as seen:

@@ -3,6 +3,7 @@
 
 import type { Feature, FeatureCollection, GeoJsonProperties, Geometry, MultiLineString } from "geojson";
 import type { LayerSpecification, Map as MapLibre, StyleSpecification } from "maplibre-gl";
+import { mark } from "./marks";
 
 type Theme = "dark" | "light";
 type Ring = number[];
@@ -48,10 +49,10 @@ export function emptyStyle(theme: Theme): StyleSpecification {
   };
 }
 
-/** Add what there is below the layer `below`. A file that is missing leaves its part out.
- *
- * Part by part, with a pause for the cars between: they are what one came to see. */
-export async function addBasemap(map: MapLibre, theme: () => Theme, below: string): Promise<void> {
+/** Add what there is below the layer `below`, once `cars` are there: they are what one came to see.
+ * A file that is missing leaves its part out. Part by part, with a pause for the cars between. */
+export async function addBasemap(map: MapLibre, theme: () => Theme, below: string, cars: Promise<void>): Promise<void> {
+  await cars;
   const parts: [Promise<unknown>, (told: never) => [string, GeoJson][]][] = [
     [load<Streets>("streets"), (told: Streets) => [["streets", ways(told)], ["parks", parks(told)]]],
     [load<Countries>("countries"), (told: Countries) => [["countries", land(told)]]],
@@ -65,6 +66,7 @@ export async function addBasemap(map: MapLibre, theme: () => Theme, below: strin
       map.addSource(id, { type: "geojson", data, tolerance: 0.3, buffer: 32 });
     }
     addLayers(map, theme(), below);
+    mark("streets");
   }
 }
 
@@ -136,8 +138,16 @@ interface Cities {
   cities: [string, number, number, number, number][];
 }
 
+/** Asked for at once, read when it is wanted. */
+const early = new Map(["streets", "countries", "cities"].map((name) => [name, ask(name)]));
+
+function ask(name: string): Promise<Response | null> {
+  return fetch(`/basemap/${name}.json`).catch(() => null);
+}
+
 async function load<T>(name: string): Promise<T | null> {
-  const answer = await fetch(`/basemap/${name}.json`).catch(() => null);
+  const answer = await (early.get(name) ?? ask(name));
+  early.delete(name); // a body is read once
   return answer?.ok ? ((await answer.json()) as T) : null;
 }
 

@@ -2,6 +2,7 @@
  * rest. It comes back by itself; what was seen stays, with its age. */
 
 import { Cars, type FrameInfo } from "./cars";
+import { mark } from "./marks";
 import { session } from "./session.svelte";
 import { STATES, isState, type State } from "./states";
 
@@ -10,10 +11,13 @@ const AGAIN_MS_MIN = 500;
 const AGAIN_MS_MAX = 10_000;
 const SILENT_MS_MAX = 15_000; // counts come each second or when changed; the socket pings itself
 
+const LOOK_WAIT_MS = 1_000; // for the map to say what it shows
+
 export interface View {
   bounds: [number, number, number, number];
   zoom: number;
 }
+const WORLD: View = { bounds: [-180, -85, 180, 85], zoom: 0 };
 
 interface Welcome {
   type: "welcome";
@@ -23,6 +27,7 @@ interface Welcome {
   rights: { location: boolean; commands: boolean; people: boolean };
   role: string;
   parts: string[];
+  bounds?: View["bounds"] | null;
 }
 interface Counts {
   type: "counts";
@@ -55,6 +60,8 @@ class Fleet {
   dense = $state(false);
   /** What the map shows: [west, south, east, north] in degrees. */
   bounds = $state<View["bounds"]>([-180, -85, 180, 85]);
+  /** Where nearly all vehicles are, as the welcome told; null: nowhere, or not known. */
+  extent = $state.raw<View["bounds"] | null>(null);
   /** Called after each frame. */
   onframe: ((info: FrameInfo) => void) | null = null;
   /** Time that decoding took, ms, newest last; read by tests. */
@@ -64,7 +71,8 @@ class Fleet {
   #againMs = AGAIN_MS_MIN;
   #timer = 0;
   #epoch = "";
-  #view: View = { bounds: [-180, -85, 180, 85], zoom: 0 };
+  #view: View | null = null; // nobody has looked yet
+  #told = ""; // the last view that was sent on this link
   #filter: { state: string[]; q: string } = { state: [], q: "" };
   #at: { at_us: number | null; mode: string; speed: number } = { at_us: null, mode: "arrived", speed: 0 };
   #order: number[] = STATES.map((_, i) => i);
@@ -97,6 +105,7 @@ class Fleet {
   }
   #frameMs = 0;
 
+  /** What the page shows of the world. */
   look(view: View): void {
     this.#view = view;
     this.bounds = view.bounds;
@@ -107,7 +116,7 @@ class Fleet {
     const next = { state: [...state], q };
     if (JSON.stringify(next) === JSON.stringify(this.#filter)) return;
     this.#filter = next;
-    this.#sendView();
+    if (this.#view !== null || this.#told) this.#sendView();
   }
 
   /** Show an instant, still (`speed` 0) or playing; null: live. */
@@ -170,12 +179,16 @@ class Fleet {
       this.#clockMs = performance.now();
       this.#order = STATES.map((state) => told.states.indexOf(state));
       this.rights = told.rights;
+      this.extent = told.bounds ?? null;
       this.role = told.role;
       this.parts = told.parts;
       this.link = "open";
+      mark("linked");
       this.problem = null;
       this.#againMs = AGAIN_MS_MIN;
-      this.#sendView();
+      this.#told = "";
+      if (this.#view !== null) this.#sendView();
+      else setTimeout(() => this.#sendView(), LOOK_WAIT_MS); // there may be no map
       if (this.#at.at_us !== null) this.#send({ type: "at", ...this.#at });
     } else if (told.type === "counts") {
       this.total = told.total;
@@ -193,6 +206,7 @@ class Fleet {
     this.decodeMs.push(performance.now() - begun);
     if (this.decodeMs.length > 256) this.decodeMs.shift();
     this.dense = this.cars.dense;
+    mark("frame");
     this.#instant(info.atUs);
     this.onframe?.(info);
   }
@@ -207,14 +221,18 @@ class Fleet {
   }
 
   #sendView(): void {
-    const { bounds, zoom } = this.#view;
-    this.#send({ type: "view", bounds, zoom, rate_hz: 2, filter: this.#filter });
+    const { bounds, zoom } = this.#view ?? WORLD;
+    const view = { type: "view", bounds, zoom, rate_hz: 2, filter: this.#filter };
+    const text = JSON.stringify(view);
+    if (text === this.#told || !this.#send(view)) return;
+    this.#told = text;
   }
 
-  #send(message: object): void {
-    if (this.#socket?.readyState === WebSocket.OPEN && this.link === "open") {
-      this.#socket.send(JSON.stringify(message));
-    }
+  /** Whether there was a link to send it on. */
+  #send(message: object): boolean {
+    if (this.#socket?.readyState !== WebSocket.OPEN || this.link !== "open") return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
   }
 }
 

@@ -24,6 +24,8 @@ from motorcade.state.columns import SILENT, STATES
 from motorcade.state.port import FleetColumns
 
 E7: Final = 10_000_000
+STRAYS: Final = 0.02  # of all, on each side, for whom a first view is not widened
+EXTENT_DEGREES_MAX: Final = 180.0  # wider: it may as well be the other side of the earth
 LOOKERS_MAX: Final = 10_000  # kinds that are remembered
 Flags = npt.NDArray[np.uint8]
 _NONE: Final = np.zeros(0, np.int64)
@@ -122,6 +124,22 @@ class Picture:
         moved = scene.moved[scene.shown[scene.moved] != 0]
         moved = moved[inside(scene.wire, moved, bounds)]
         return np.concatenate((self.index.in_view(bounds, scene.wire, shown), moved))
+
+    def extent(self, looker: Looker) -> list[float] | None:
+        """Where nearly all are that they see: west, south, east, north in degrees, strays left out.
+        `None`: none has a position, or they lie around the half of the earth."""
+        scene = self.scene(looker)
+        slots = np.flatnonzero(scene.shown)
+        if not len(slots):
+            return None
+        sides = []
+        for column in (scene.wire.lon, scene.wire.lat):
+            stray = int((len(slots) - 1) * STRAYS)
+            ends = stray, len(slots) - 1 - stray
+            places = np.partition(column[slots], ends)
+            sides.append([float(places[end]) / E7 for end in ends])
+        (west, east), (south, north) = sides
+        return [west, south, east, north] if east - west < EXTENT_DEGREES_MAX else None
 
     def density(self, looker: Looker, size: int, bounds: Bounds, wanted: tuple[int, ...]) -> Part:
         """What they see in these bounds, by cells of this size; made once per tick for all who

@@ -65,9 +65,11 @@ async def _serve(socket: AnySocket, counter: Counter, viewers: Viewers) -> None:
         revoked = partial(seat.finish, Close.ENDED, ENDED)
         counter.standing.watch(access, revoked, generation, lambda: counter.role(access) == role)
         try:
+            epoch, bounds = await viewers.first_look(looker)
             welcome = {
                 "type": "welcome",
-                "epoch": str(await viewers.epoch()),
+                "epoch": str(epoch),
+                "bounds": bounds,
                 "now_us": counter.clock.now_us(),
                 "states": STATES,
                 "rights": rights_shown(access, role),

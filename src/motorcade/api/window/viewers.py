@@ -169,10 +169,11 @@ class Viewers:
 
         No sooner than the highest rate allows: one that never rests would take everybody's thread.
         """
+        first = seat.viewer.view is None
         seat.viewer.view = view
         if rate_hz > 0:
             seat.rate_hz = min(max(rate_hz, 0.1), self._config.rate_max_hz)
-        soon_s = seat.made_s + 1 / self._config.rate_max_hz
+        soon_s = seat.made_s + (0.0 if first else 1 / self._config.rate_max_hz)
         seat.due_s = min(seat.due_s, soon_s)
         seat.counts_due_s = min(seat.counts_due_s, soon_s)
         seat.looked.set()
@@ -227,11 +228,18 @@ class Viewers:
         if not plays and not more:
             await seat.looked.wait()
 
-    async def epoch(self) -> int:
-        """The picture's epoch, once there is a picture."""
-        if self._picture.columns is None:
-            await self.read(lambda picture: None)
-        return self._picture.epoch
+    async def first_look(self, looker: Looker) -> tuple[int, list[float] | None]:
+        """The picture's epoch, and where what they see is, once there is a picture."""
+
+        def ask(picture: Picture) -> tuple[int, list[float] | None]:
+            return picture.epoch, picture.extent(looker)
+
+        try:
+            told: tuple[int, list[float] | None] = await self.read(ask)
+        except RegistryError as error:  # what owners keep back now is not known: no place is told
+            _log.warning("fleet_not_read", error=str(error))
+            told = await self.read(lambda picture: (picture.epoch, None), math.inf)
+        return told
 
     async def read(self, question: Any, age_s_max: float = 0.5) -> Any:
         """Ask the picture something, in its thread, at most so old."""
