@@ -7,14 +7,13 @@ not undone because it could not be written: it is tried again, and said in the s
 """
 
 import asyncio
-from typing import Final
+from typing import Final, NamedTuple, Protocol
 
 import structlog
 
 from motorcade.api.notes import Notes
 from motorcade.clock import Clock
 from motorcade.events import VehicleToken
-from motorcade.identity.port import AccessToken
 from motorcade.registry.audit.port import AuditLog, Deed, What
 from motorcade.registry.errors import RegistryError
 
@@ -24,6 +23,22 @@ TEXT_CHARACTERS_MAX: Final = 500  # what is longer is cut
 WAITING_MAX: Final = 100_000  # deeds; beyond, which only a disk that fails brings: not noted
 
 _log = structlog.get_logger()
+
+
+class Doer(Protocol):
+    """Who did it: a token's holder (`AccessToken`), or somebody on an owner's page."""
+
+    @property
+    def subject(self) -> str: ...
+    @property
+    def client_id(self) -> str: ...
+
+
+class Signed(NamedTuple):
+    """Somebody whom a browser's cookie names."""
+
+    subject: str
+    client_id: str
 
 
 class Audit(Notes):
@@ -37,7 +52,7 @@ class Audit(Notes):
 
     def note(
         self,
-        access: AccessToken,
+        access: Doer,
         what: What,
         text: str = "",
         *,
@@ -56,7 +71,7 @@ class Audit(Notes):
 
     async def tell(
         self,
-        access: AccessToken,
+        access: Doer,
         what: What,
         text: str = "",
         *,

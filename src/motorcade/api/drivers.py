@@ -15,6 +15,7 @@ from motorcade.api.errors import ApiError, not_found, unprocessable
 from motorcade.api.paging import read_page
 from motorcade.api.shapes import Envelope, GranularAccess, Pagination
 from motorcade.identity.port import AccessToken
+from motorcade.registry.audit.port import What
 from motorcade.registry.errors import NotFoundError, TooManyError
 from motorcade.registry.port import Vehicle
 from motorcade.registry.sharing.port import Driver, Invitation, Sharing
@@ -118,6 +119,7 @@ async def remove_driver(
     except NotFoundError as error:
         raise not_found(str(error)) from error
     counter.streams.end(gone.subject, vehicle.id)
+    await counter.audit.tell(access, What.REMOVED_DRIVER, gone.subject, vehicle=vehicle.token)
     return ok("ok")
 
 
@@ -148,6 +150,7 @@ async def invite(
         invitation = await asyncio.to_thread(_sharing(counter).invite, vehicle.id, access.subject)
     except TooManyError as error:
         raise unprocessable("too many drivers", {"drivers": [str(error)]}) from error
+    await counter.audit.tell(access, What.INVITED_DRIVER, vehicle=vehicle.token)
     return ok(_invitation(counter, vehicle, invitation))
 
 
@@ -159,13 +162,15 @@ async def revoke_invitation(
     invitation_id: FromPath[str],
 ) -> Response[Revoked]:
     """End an invitation that is pending."""
-    _, vehicle = _own(counter, request, tag)
+    access, vehicle = _own(counter, request, tag)
     await read_body(request)
     number = read_whole(invitation_id, "invitation id", 0, 1, ID_MAX)
     try:
         await asyncio.to_thread(_sharing(counter).revoke, vehicle.id, number)
     except NotFoundError as error:
         raise not_found(str(error)) from error
+    text = f"invitation {number}"
+    await counter.audit.tell(access, What.REVOKED_INVITATION, text, vehicle=vehicle.token)
     return Response(Revoked(True), status_code=200)
 
 
@@ -184,6 +189,7 @@ async def redeem_invitation(
     vehicle = counter.registry.vehicle_by_id(driver.vehicle_id)
     if vehicle is None:  # removed since
         raise not_found("no such vehicle")
+    await counter.audit.tell(access, What.BECAME_DRIVER, vehicle=vehicle.token)
     return ok(Redeemed(str(vehicle.id), vehicle.vin))
 
 

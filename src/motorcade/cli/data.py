@@ -1,7 +1,10 @@
 """What commands share about a data directory: the `--data` option, its registry, its server."""
 
+import getpass
 import json
 import os
+import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,11 +17,14 @@ from motorcade.clock import SystemClock
 from motorcade.config import Config
 
 if TYPE_CHECKING:  # SQLAlchemy and cryptography load when a command needs them
+    from motorcade.events import VehicleToken
     from motorcade.identity.authority import Authority
+    from motorcade.registry.audit.port import What
     from motorcade.registry.embedded import EmbeddedRegistry
 
 READY_FILE: Final = "ready.json"
 WORLD_VIN: Final = "MTRCDWR00{:08d}"  # cars in columns: a maker's code that nobody has, a number
+CLI_CLIENT: Final = "motorcade-cli"  # what tokens and the audit call the command line
 REGISTRY_FILE: Final = "registry.sqlite"
 DEFAULT_DATA: Final = Path("motorcade-data")
 
@@ -49,6 +55,22 @@ def opened_registry(data: Path, authority: "Authority") -> Iterator["EmbeddedReg
         yield registry
     finally:
         registry.close()
+
+
+def note_deed(
+    data: Path, what: "What", text: str = "", vehicle: "VehicleToken | None" = None
+) -> None:
+    """Have the audit know what was done here; the server adds it. A disk that takes nothing undoes
+    no deed: that is said on standard error."""
+    from motorcade.registry.audit.inbox import leave
+    from motorcade.registry.audit.port import Deed
+
+    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    deed = Deed(SystemClock().now_us(), who, CLI_CLIENT, what, "done", vehicle, text)
+    try:
+        leave(data.absolute(), [deed])
+    except OSError as error:
+        print(f"motorcade: the audit does not know of this: {error}", file=sys.stderr)
 
 
 def require_data(data: Path) -> None:

@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.data import (
+    DEFAULT_DATA,
+    DataOption,
+    note_deed,
+    opened_registry,
+    require_data,
+)
 from motorcade.cli.render import new_app, print_json, print_table
 
 app = new_app("MQTT accounts for people and tools.", "motorcade operator add --name grafana")
@@ -32,9 +38,11 @@ def add(
 ) -> None:
     """Add an account: any client id, several connections, everything allowed but what is denied."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     with opened_registry(data, open_authority(data)) as registry:
         password = registry.add_operator(name, deny_subscribe or [])
+    note_deed(data, What.ADDED_OPERATOR, name)
     if as_json:
         print_json({"username": name, "password": password})
     else:
@@ -63,8 +71,10 @@ def remove(
 ) -> None:
     """End an account's access."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         registry.remove_operator(name)
+    note_deed(data, What.REMOVED_OPERATOR, name)
     print(f"{name} removed: its password is refused from now on")

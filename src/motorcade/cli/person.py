@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.data import (
+    DEFAULT_DATA,
+    DataOption,
+    note_deed,
+    opened_registry,
+    require_data,
+)
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
 
 app = new_app(
@@ -43,10 +49,12 @@ def add(
 ) -> None:
     """Add somebody; prints the password where it was drawn, only now."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     chosen = _read(password_file)
     with opened_registry(data, open_authority(data)) as registry:
         person, password = registry.people.add_person(email, name or email, chosen, subject)
+    note_deed(data, What.ADDED_PERSON, person.email)
     _tell(person.email, person.subject, None if chosen else password, as_json)
 
 
@@ -74,11 +82,13 @@ def password(
 ) -> None:
     """Give somebody a new password; every browser and app of theirs must sign in anew."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     chosen = _read(password_file)
     with opened_registry(data, open_authority(data)) as registry:
         drawn = registry.people.set_password(name, chosen)
+    note_deed(data, What.CHANGED_PASSWORD, name)
     _tell(name, "", None if chosen else drawn, as_json)
 
 
@@ -90,10 +100,12 @@ def role(
 ) -> None:
     """Say what somebody may do on the page: see, send commands, or everything."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         person = registry.people.set_role(name, "" if role == "none" else role)
+    note_deed(data, What.CHANGED_ROLE, f"{person.email}: {role}")
     print(f"{person.email} is {role} now; their page asks them to sign in anew")
 
 
@@ -101,10 +113,12 @@ def role(
 def remove(name: NameArgument, data: DataOption = DEFAULT_DATA) -> None:
     """End somebody's access, and that of apps to what is theirs."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         removed = registry.people.remove_person(name)
+    note_deed(data, What.REMOVED_PERSON, removed.email)
     print(f"{removed.email} removed: they and their apps are refused from now on")
 
 

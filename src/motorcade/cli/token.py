@@ -5,7 +5,13 @@ from typing import Annotated
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption, running_server
+from motorcade.cli.data import (
+    CLI_CLIENT,
+    DEFAULT_DATA,
+    DataOption,
+    note_deed,
+    running_server,
+)
 from motorcade.cli.render import new_app, print_json
 from motorcade.config import Config, IdentityConfig
 
@@ -27,10 +33,12 @@ def token(
     """Make an access token for the API and print it as JSON."""
     from motorcade.identity.authority import open_authority
     from motorcade.identity.tokens import token_authority
+    from motorcade.registry.audit.port import What
 
     wanted = scopes.replace(",", " ").split()
     tokens = token_authority(open_authority(data, config=_identity(data)))
-    minted = tokens.mint(subject, wanted, ttl_s=ttl, client_id="motorcade-cli")
+    minted = tokens.mint(subject, wanted, ttl_s=ttl, client_id=CLI_CLIENT)
+    note_deed(data, What.MADE_TOKEN, f"of {subject}, for {ttl} s: {' '.join(wanted)}")
     print_json(
         {
             "access_token": minted,

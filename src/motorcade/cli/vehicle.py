@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from motorcade.cli import vehicle_privacy
-from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.data import (
+    DEFAULT_DATA,
+    DataOption,
+    note_deed,
+    opened_registry,
+    require_data,
+)
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
 from motorcade.identity.port import OWNER_SUBJECT
 
@@ -49,11 +55,14 @@ def add(
 ) -> None:
     """Add vehicles and write what each of them needs to connect: vehicle.json, certificate, key."""
     from motorcade.cli.provisioning import add_vehicles
+    from motorcade.registry.audit.port import What
 
     if bool(vin) == bool(vins):
         raise typer.BadParameter("give either --vin VIN or --vins FILE")
     places = [(vin, out)] if vins is None else [(line, out / line) for line in read_vins(vins)]
     added = add_vehicles(data, places, owner)
+    only = added[0].vehicle.token if len(added) == 1 else None
+    note_deed(data, What.ADDED_VEHICLES, f"{len(added)}, of {owner}", only)
     if as_json:
         print_json([{"vin": car.vehicle.vin, "file": str(car.file)} for car in added])
     elif len(added) == 1:
@@ -68,9 +77,11 @@ def renew(
 ) -> None:
     """Give a vehicle a new password and certificate; the old ones are refused from now on."""
     from motorcade.cli.provisioning import renew_vehicle
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     car = renew_vehicle(data, vin, out)
+    note_deed(data, What.RENEWED_VEHICLE, vehicle=car.vehicle.token)
     if as_json:
         print_json({"vin": vin, "file": str(car.file)})
     else:
@@ -144,10 +155,12 @@ def accesses(
 def remove(vin: VinOption, data: DataOption = DEFAULT_DATA, as_json: JsonOption = False) -> None:
     """End a vehicle's access. Its stored records stay."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         vehicle = registry.remove_vehicle(vin)
+    note_deed(data, What.REMOVED_VEHICLE, f"{vehicle.display_name} (id {vehicle.id})")
     if as_json:
         print_json(asdict(vehicle))
     else:

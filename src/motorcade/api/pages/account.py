@@ -12,6 +12,7 @@ from motorcade.api.pages.render import see_other
 from motorcade.api.pages.vehicle import sharing_of
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
 from motorcade.identity.scopes import SCOPES
+from motorcade.registry.audit.port import What
 from motorcade.registry.port import Vehicle
 
 PATH: Final = "/account"
@@ -38,11 +39,16 @@ async def change_account(request: AnyRequest, counter: NamedDependency[Counter])
         return answer
     if fields.get("step") == "revoke":
         revoke = visit.desk.people.revoke_grant
-        await asyncio.to_thread(revoke, visit.person.id, fields.get("client_id", ""))
+        client_id = fields.get("client_id", "")
+        await asyncio.to_thread(revoke, visit.person.id, client_id)
         visit.counter.standing.look()
+        await visit.tell(What.TOOK_BACK_CONSENT, client_id)
     if fields.get("step") == "redeem":
         redeem, subject = sharing_of(counter).redeem, visit.person.subject
-        await asyncio.to_thread(redeem, fields.get("code", "").strip(), subject)
+        driver = await asyncio.to_thread(redeem, fields.get("code", "").strip(), subject)
+        registry = visit.counter.registry
+        vehicle = await asyncio.to_thread(registry.vehicle_by_id, driver.vehicle_id)
+        await visit.tell(What.BECAME_DRIVER, vehicle=vehicle)
     return see_other(PATH, visit.browser.cookies)
 
 

@@ -16,6 +16,7 @@ from urllib.parse import urlencode
 from litestar import get, post
 from litestar.di import NamedDependency
 
+from motorcade.api.audit import Signed
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.oauth.attempts import TooManyError
 from motorcade.api.oauth.desk import Desk
@@ -26,10 +27,11 @@ from motorcade.api.pages.browser import Browser
 from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import page, see_other
 from motorcade.api.pages.sign_in import sign_in_with
-from motorcade.api.pages.visit import AnyPage
+from motorcade.api.pages.visit import PAGES_CLIENT, AnyPage
 from motorcade.api.window.roles import scopes_of
 from motorcade.identity.port import PAGE_CLIENT
 from motorcade.identity.scopes import SCOPES
+from motorcade.registry.audit.port import What
 from motorcade.registry.people.names import redirect_origin
 from motorcade.registry.people.port import App, People, SignIn
 
@@ -225,6 +227,10 @@ async def _allow(visit: Visit, granted: tuple[str, ...]) -> AnyPage:
         allow, visit.desk, visit.asked, sign_in, granted, visit.issuer
     )
     visit.counter.standing.look()  # granting again may have narrowed
+    if not visit.of_our_page:
+        app, doer = visit.asked.app, Signed(sign_in.person.subject, PAGES_CLIENT)
+        text = f"{app.name} ({app.client_id}): {' '.join(granted)}"
+        await visit.counter.audit.tell(doer, What.ALLOWED_APP, text)
     return see_other(location, visit.browser.cookies)
 
 

@@ -13,6 +13,7 @@ from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import see_other
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
 from motorcade.identity.scopes import APP_SCOPES, SCOPES
+from motorcade.registry.audit.port import What
 from motorcade.registry.errors import InvalidNameError
 from motorcade.registry.people.port import App, AppRequest
 
@@ -53,6 +54,7 @@ async def register(request: AnyRequest, counter: NamedDependency[Counter]) -> An
         app, secret = await asyncio.to_thread(visit.desk.people.add_app, asked, visit.person.id)
     except InvalidNameError as error:
         return await _show_all(visit, str(error), fields, asked.scopes)
+    await visit.tell(What.REGISTERED_APP, _told(app))
     return _show_app(visit, app, secret=secret)
 
 
@@ -85,14 +87,22 @@ async def change_app(
             app = await asyncio.to_thread(_change(people.change_app, app, fields))
         except InvalidNameError as error:
             return _show_app(visit, app, trouble=str(error))
+        await visit.tell(What.CHANGED_APP, _told(app))
         return _show_app(visit, app, done="Changed.")
     if step == "renew" and app.confidential:
-        return _show_app(visit, app, secret=await asyncio.to_thread(people.renew_secret, client_id))
+        secret = await asyncio.to_thread(people.renew_secret, client_id)
+        await visit.tell(What.RENEWED_SECRET, _told(app))
+        return _show_app(visit, app, secret=secret)
     if step == "revoke":
         await asyncio.to_thread(people.revoke_app, client_id)
         visit.counter.standing.look()
+        await visit.tell(What.ENDED_APP, _told(app))
         return see_other(PATH, visit.browser.cookies)
     return _show_app(visit, app)
+
+
+def _told(app: App) -> str:
+    return f"{app.name} ({app.client_id})"
 
 
 def _change(change: Callable[..., App], app: App, fields: dict[str, str]) -> Callable[[], App]:

@@ -6,7 +6,7 @@ shown: what is approved is that key and no other that the domain may have by the
 
 import asyncio
 import hmac
-from typing import Final
+from typing import Final, NamedTuple
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -14,8 +14,9 @@ from litestar.params import FromPath
 
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.pages.problem import PageError
-from motorcade.api.pages.vehicle import own_vehicle, sharing_of, signing_of
+from motorcade.api.pages.vehicle import key_told, own_vehicle, sharing_of, signing_of
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
+from motorcade.registry.audit.port import What
 from motorcade.registry.people.port import App
 from motorcade.registry.port import Vehicle
 from motorcade.registry.sharing.port import Registration
@@ -52,21 +53,30 @@ async def decide_pairing(
         return await _show(visit, domain)
     if fields.get("decision") != "approve":
         return await _show(visit, domain, done="Refused: no key was added.")
-    return await asyncio.to_thread(_approve, visit, domain, fields)
+    shown, asked = await asyncio.to_thread(_approve, visit, domain, fields)
+    if asked is not None:
+        await visit.tell(What.APPROVED_KEY, asked.text, asked.vehicle)
+    return shown
 
 
-def _approve(visit: Visit, domain: str, fields: dict[str, str]) -> AnyPage:
+class _Asked(NamedTuple):
+    vehicle: Vehicle
+    text: str
+
+
+def _approve(visit: Visit, domain: str, fields: dict[str, str]) -> tuple[AnyPage, _Asked | None]:
+    """The answer, and what was asked of a vehicle, if anything was."""
     app, row = _find(visit, domain)
     given = fields.get("public_key", "").encode("utf-8", "replace")
     if not hmac.compare_digest(given, row.public_key.encode()):
-        return _page(visit, app, row, trouble="The app has another key by now: look again.")
+        return _page(visit, app, row, trouble="The app has another key by now: look again."), None
     vehicle = own_vehicle(visit, fields.get("vehicle", ""))
     if vehicle is None:
-        return _page(visit, app, row, trouble="Choose one of your vehicles.")
+        return _page(visit, app, row, trouble="Choose one of your vehicles."), None
     signing = signing_of(visit.counter)
     state = signing.state_of(vehicle.id)
     if state is not None and state.has(row.public_key):
-        return _page(visit, app, row, done=f"{named(vehicle)} obeys this key already.")
+        return _page(visit, app, row, done=f"{named(vehicle)} obeys this key already."), None
     waits = any(
         (one.action, one.public_key) == (ADD_KEY, row.public_key)
         for one in signing.requests(vehicle.id)
@@ -74,7 +84,8 @@ def _approve(visit: Visit, domain: str, fields: dict[str, str]) -> AnyPage:
     if not waits:
         signing.ask(vehicle.id, ADD_KEY, row.public_key, ROLE, CLOUD_KEY)
     text = f"Approved: {named(vehicle)} gets the key as soon as it is connected."
-    return _page(visit, app, row, done=text)
+    asked = None if waits else _Asked(vehicle, f"{row.domain}, {key_told(row.public_key)}")
+    return _page(visit, app, row, done=text), asked
 
 
 async def _show(visit: Visit, domain: str, done: str = "") -> AnyPage:

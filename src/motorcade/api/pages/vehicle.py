@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from litestar import get, post
 from litestar.di import NamedDependency
@@ -13,6 +13,7 @@ from motorcade.api.pages.dates import date_of
 from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import see_other
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
+from motorcade.registry.audit.port import What
 from motorcade.registry.errors import InvalidNameError, TooManyError
 from motorcade.registry.port import Vehicle
 from motorcade.registry.privacy.port import EVERY_APP, Privacy
@@ -59,11 +60,13 @@ async def change_vehicle_page(
     step = _STEPS.get(fields.get("step", ""))
     if step is not None:
         try:
-            gone = await asyncio.to_thread(step, visit, vehicle, fields)
+            done = await asyncio.to_thread(step, visit, vehicle, fields)
         except (InvalidNameError, TooManyError) as error:
             return await _show(visit, vehicle, str(error))
-        if gone:
-            counter.streams.end(gone, vehicle.id)
+        if done is not None:
+            if done.gone:
+                counter.streams.end(done.gone, vehicle.id)
+            await visit.tell(done.what, done.text, vehicle)
     return see_other(visit.path, visit.browser.cookies)
 
 
@@ -83,58 +86,74 @@ def own_vehicle(visit: Visit, vehicle_id: str) -> Vehicle | None:
     return vehicle if vehicle is not None and vehicle.owner == visit.person.subject else None
 
 
-# What the forms do; each returns the subject whose access ended, or "".
+class _Done(NamedTuple):
+    """For the audit, which is told of no place: neither a zone's name nor where it is."""
+
+    what: What
+    text: str = ""
+    gone: str = ""  # the subject whose access ended
 
 
-def _invite(visit: Visit, vehicle: Vehicle, _: Fields) -> str:
+# What the forms do; `None`: there was nothing to do.
+
+
+def _invite(visit: Visit, vehicle: Vehicle, _: Fields) -> _Done:
     sharing_of(visit.counter).invite(vehicle.id, visit.person.subject)
-    return ""
+    return _Done(What.INVITED_DRIVER)
 
 
-def _revoke_invitation(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
-    sharing_of(visit.counter).revoke(vehicle.id, _number(fields.get("invitation", "")))
-    return ""
+def _revoke_invitation(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done:
+    row = sharing_of(visit.counter).revoke(vehicle.id, _number(fields.get("invitation", "")))
+    return _Done(What.REVOKED_INVITATION, f"invitation {row.id}")
 
 
-def _remove_driver(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+def _remove_driver(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done:
     sharing = sharing_of(visit.counter)
-    return sharing.remove_driver(vehicle.id, _number(fields.get("driver", ""))).subject
+    driver = sharing.remove_driver(vehicle.id, _number(fields.get("driver", "")))
+    return _Done(What.REMOVED_DRIVER, driver.subject, driver.subject)
 
 
-def _remove_key(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+def _remove_key(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done | None:
     signing = signing_of(visit.counter)
     state = signing.state_of(vehicle.id)
     key = fields.get("public_key", "")
-    if state is not None and state.has(key):
-        waits = any(
-            (row.action, row.public_key) == (REMOVE_KEY, key)
-            for row in signing.requests(vehicle.id)
-        )
-        if not waits:
-            signing.ask(vehicle.id, REMOVE_KEY, key, "", 0)
-    return ""
+    if state is None or not state.has(key):
+        return None
+    waits = any(
+        (row.action, row.public_key) == (REMOVE_KEY, key) for row in signing.requests(vehicle.id)
+    )
+    if waits:
+        return None
+    signing.ask(vehicle.id, REMOVE_KEY, key, "", 0)
+    return _Done(What.ASKED_TO_REMOVE_KEY, key_told(key))
 
 
-def _add_zone(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+def key_told(public_key: str) -> str:
+    """Enough of a public key to know it by."""
+    return f"key ...{public_key[-8:]}"
+
+
+def _add_zone(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done:
     places = [_decimal(fields, name) for name in ("latitude", "longitude", "radius")]
-    _privacy(visit.counter).add_zone(vehicle.id, fields.get("name", ""), *places)
-    return ""
+    zone = _privacy(visit.counter).add_zone(vehicle.id, fields.get("name", ""), *places)
+    return _Done(What.CHANGED_PRIVACY, f"zone {zone.id} added")
 
 
-def _remove_zone(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
-    _privacy(visit.counter).remove_zone(vehicle.id, _number(fields.get("zone", "")))
-    return ""
+def _remove_zone(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done:
+    zone = _privacy(visit.counter).remove_zone(vehicle.id, _number(fields.get("zone", "")))
+    return _Done(What.CHANGED_PRIVACY, f"zone {zone.id} removed")
 
 
-def _set_grid(visit: Visit, vehicle: Vehicle, fields: Fields) -> str:
+def _set_grid(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done:
     width = fields.get("grid", "").strip()
     if not (width.isascii() and width.isdigit() and len(width) <= DIGITS_MAX):
         raise InvalidNameError("The grid's width: write whole metres; 0 ends the limit.")
-    _privacy(visit.counter).set_grid(vehicle.id, fields.get("client_id", EVERY_APP), int(width))
-    return ""
+    client_id = fields.get("client_id", EVERY_APP)
+    _privacy(visit.counter).set_grid(vehicle.id, client_id, int(width))
+    return _Done(What.CHANGED_PRIVACY, f"grid of {int(width)} m for {client_id or 'every app'}")
 
 
-_STEPS: Final[Mapping[str, Callable[[Visit, Vehicle, Fields], str]]] = {
+_STEPS: Final[Mapping[str, Callable[[Visit, Vehicle, Fields], _Done | None]]] = {
     "invite": _invite,
     "revoke_invitation": _revoke_invitation,
     "remove_driver": _remove_driver,

@@ -8,6 +8,7 @@ from litestar import Response
 from litestar.datastructures import UploadFile
 from litestar.exceptions import HTTPException
 
+from motorcade.api.audit import Signed
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.oauth.attempts import TooManyError
 from motorcade.api.oauth.desk import Desk
@@ -17,9 +18,12 @@ from motorcade.api.pages.browser import Browser
 from motorcade.api.pages.problem import PageError
 from motorcade.api.pages.render import page, see_other
 from motorcade.api.pages.sign_in import sign_in_with
+from motorcade.registry.audit.port import What
 from motorcade.registry.people.port import Person
+from motorcade.registry.port import Vehicle
 
 AnyPage = Response[str] | Response[bytes]
+PAGES_CLIENT: Final = "motorcade-account"  # what the audit calls the owners' pages
 AGAIN: Final = "Nothing was changed. Go back, load the page anew and try again."
 
 
@@ -38,6 +42,12 @@ class Visit:
         """Who signed in; ask only where somebody has."""
         assert self.browser.sign_in is not None
         return self.browser.sign_in.person
+
+    async def tell(self, what: What, text: str = "", vehicle: Vehicle | None = None) -> None:
+        """Have the audit know what they did; on disk when this returns."""
+        doer = Signed(self.person.subject, PAGES_CLIENT)
+        about = vehicle.token if vehicle is not None else None
+        await self.counter.audit.tell(doer, what, text, vehicle=about)
 
     def page(self, template: str, status: int = 200, **values: Any) -> AnyPage:
         """A page with a form."""

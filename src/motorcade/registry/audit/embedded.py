@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, Final
 
+from motorcade.registry.audit.inbox import leave, left
 from motorcade.registry.audit.port import Deed, DeedsAsked, DeedShown, What
-from motorcade.registry.beside import AMONG, IDS, Beside, transaction
+from motorcade.registry.beside import AMONG, IDS, Beside, transaction, wrapped
 
 SCHEMA_VERSION: Final = 1
 _SCHEMA: Final = f"""
@@ -24,6 +26,9 @@ COMMIT;
 _PUT: Final = """
 INSERT INTO deeds (time_us, subject, name, client_id, what, outcome, vehicle_id, text)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+_SAME: Final = """
+SELECT 1 FROM deeds WHERE time_us = ? AND subject = ? AND client_id = ? AND what = ? AND text = ?
 """
 _COLUMNS: Final = "id, time_us, subject, name, client_id, what, outcome, vehicle_id, text"
 _FORGET_OLD: Final = "DELETE FROM deeds WHERE time_us < ?"
@@ -48,9 +53,27 @@ class EmbeddedAuditLog(Beside):
     synchronous = "FULL"
 
     def write(self, deeds: Sequence[Deed]) -> None:
-        with self._to_write(make=bool(deeds)) as writing:
+        found = left(self._path.parent)
+        with self._to_write(make=bool(deeds or found)) as writing:
             if writing is not None:
+                for _, others in found:
+                    for deed, row in zip(others, self._told(others), strict=True):
+                        same = deed.time_us, deed.subject, deed.client_id, deed.what, deed.text
+                        if writing.execute(_SAME, same).fetchone() is None:
+                            writing.execute(_PUT, row)
                 writing.executemany(_PUT, self._told(deeds))
+        for path, _ in found:
+            with suppress(OSError):  # else it is found again, and its rows are there
+                path.unlink()
+
+    def leave(self, deeds: Sequence[Deed]) -> None:
+        """Have the process that writes the audit add these: for every other process. Durable.
+
+        Raises:
+            RegistryUnavailableError: the disk took nothing.
+        """
+        with wrapped(self._path):
+            leave(self._path.parent, deeds)
 
     def deeds(self, asked: DeedsAsked) -> list[DeedShown]:
         conditions, values = ["time_us >= ?"], list[Any]([self._oldest_us()])

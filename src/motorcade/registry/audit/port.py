@@ -7,7 +7,8 @@
    within the hour.
 
 Methods may be called from any thread. `write` writes to disk: call it from a thread of its own, in
-one process alone. `deeds` never waits for it.
+one process alone; it also takes in what other processes have left (`inbox.py`). `deeds` never waits
+for it.
 """
 
 from collections.abc import Sequence
@@ -31,6 +32,30 @@ class What(StrEnum):
     SNOOZED = "snoozed"
     COMMENTED = "commented"
     UNDID = "undid"
+    # Owners and developers, on their pages or by apps.
+    INVITED_DRIVER = "invited_driver"
+    REVOKED_INVITATION = "revoked_invitation"
+    BECAME_DRIVER = "became_driver"
+    REMOVED_DRIVER = "removed_driver"
+    APPROVED_KEY = "approved_key"
+    ASKED_TO_REMOVE_KEY = "asked_to_remove_key"
+    CHANGED_PRIVACY = "changed_privacy"
+    ALLOWED_APP = "allowed_app"
+    TOOK_BACK_CONSENT = "took_back_consent"
+    REGISTERED_APP = "registered_app"
+    CHANGED_APP = "changed_app"
+    RENEWED_SECRET = "renewed_secret"
+    ENDED_APP = "ended_app"
+    # The command line's besides.
+    ADDED_VEHICLES = "added_vehicles"
+    RENEWED_VEHICLE = "renewed_vehicle"
+    REMOVED_VEHICLE = "removed_vehicle"
+    ADDED_OPERATOR = "added_operator"
+    REMOVED_OPERATOR = "removed_operator"
+    MADE_TOKEN = "made_token"
+    ADDED_PERSON = "added_person"
+    REMOVED_PERSON = "removed_person"
+    CHANGED_PASSWORD = "changed_password"
 
 
 class Deed(NamedTuple):

@@ -1,0 +1,96 @@
+"""What the command line changes is in the audit: left for the server, which adds each deed once."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from motorcade.cli import operator, person, token, vehicle
+from motorcade.cli.data import opened_registry
+from motorcade.events import VehicleToken
+from motorcade.identity.authority import open_authority
+from motorcade.registry.audit import inbox
+from motorcade.registry.audit.port import Deed, DeedsAsked, DeedShown, What
+
+VIN = "5YJ3E1EA7KF000001"
+
+
+def run(app: Any, *words: str) -> None:
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 0, result.output
+
+
+def deeds(data: Path) -> list[DeedShown]:
+    """As the server has them after its next turn, the oldest first."""
+    with opened_registry(data, open_authority(data)) as registry:
+        registry.audit.write([])
+        return list(reversed(registry.audit.deeds(DeedsAsked())))
+
+
+def test_each_change_is_one_deed_of_who_ran_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "data"
+    monkeypatch.setenv("LOGNAME", "root")
+    with_data = ("--data", str(data))
+    run(vehicle.app, "add", "--vin", VIN, "--out", str(tmp_path / "car"), *with_data)
+    run(vehicle.app, "renew", VIN, "--out", str(tmp_path / "again"), *with_data)
+    run(operator.app, "add", "--name", "grafana", *with_data)
+    run(operator.app, "remove", "grafana", *with_data)
+    run(token.app, "--scopes", "vehicle_device_data", "--ttl", "60", *with_data)
+    run(person.app, "add", "--email", "ann@example.org", *with_data)
+    run(person.app, "role", "ann@example.org", "viewer", *with_data)
+    run(person.app, "password", "ann@example.org", *with_data)
+    run(person.app, "remove", "ann@example.org", *with_data)
+    told = deeds(data)
+    run(vehicle.app, "remove", VIN, *with_data)
+    told += deeds(data)[-1:]
+    assert [(deed.what, deed.text) for deed in told] == [
+        ("added_vehicles", "1, of owner"),
+        ("renewed_vehicle", ""),
+        ("added_operator", "grafana"),
+        ("removed_operator", "grafana"),
+        ("made_token", "of owner, for 60 s: vehicle_device_data"),
+        ("added_person", "ann@example.org"),
+        ("changed_role", "ann@example.org: viewer"),
+        ("changed_password", "ann@example.org"),
+        ("removed_person", "ann@example.org"),
+        ("removed_vehicle", told[-1].text),
+    ]
+    assert "(id 1)" in told[-1].text
+    assert [deed.vehicle_id for deed in told[:3]] == [1, 1, None]
+    assert {deed.client_id for deed in told} == {"motorcade-cli"}
+    assert all(deed.subject.startswith("root@") for deed in told)
+    assert VIN not in json.dumps(told)
+
+
+def test_a_deed_that_was_left_is_added_once(tmp_path: Path) -> None:
+    """Also where the server ended after its rows were written, before the file was gone."""
+    data = tmp_path / "data"
+    run(operator.app, "add", "--name", "grafana", "--data", str(data))
+    (file,) = (data / inbox.FOLDER).glob("*.json")
+    content = file.read_bytes()
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert len(deeds(data)) == 1
+    assert not file.exists()
+    file.write_bytes(content)
+    assert len(deeds(data)) == 1
+    assert not file.exists()
+
+
+def test_what_cannot_be_read_is_put_aside_and_holds_nothing_up(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    run(operator.app, "add", "--name", "grafana", "--data", str(data))
+    (data / inbox.FOLDER / "0.json").write_text("{")
+    assert [deed.text for deed in deeds(data)] == ["grafana"]
+    assert [path.name for path in (data / inbox.FOLDER).iterdir()] == ["0.damaged"]
+
+
+def test_two_of_one_instant_are_two(tmp_path: Path) -> None:
+    token_ = VehicleToken("IABCDEFGHJKLMNP00")
+    for text in ("first", "second"):
+        deed = Deed(5, "root@here", "motorcade-cli", What.MADE_TOKEN, "done", token_, text)
+        inbox.leave(tmp_path, [deed])
+    assert [found[0].text for _, found in inbox.left(tmp_path)] == ["first", "second"]
