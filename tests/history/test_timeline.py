@@ -104,6 +104,7 @@ def test_runs_tell_what_the_samples_tell(
         patch.setattr(merging, "CHUNK_ROWS", chance.randint(1, 8))
         patch.setattr(columns, "GROUP_ROWS", chance.randint(1, 6))
         patch.setattr(timeline, "WAITING_MAX", chance.randint(0, 20))
+        patch.setattr(runs, "WAITING_MAX", chance.randint(0, 5))
         writer, left = deployment.history_writer(), list(records)
         while left:
             count = chance.randint(1, len(left))

@@ -279,9 +279,10 @@ class ColumnFile:
         header = runs.unpack_header(read_file(self._files, path, HEADER_BYTES), path.name)
         if header.moving_mps != moving_mps:
             raise FileNotFoundError(path)
-        part = header.parts[runs.GAPS_US.index(gap_us)]
-        data = read_file(self._files, path, part.bytes, part.offset)
-        return runs.unpack(data, part, path.name)
+        parts = header.parts[runs.GAPS_US.index(gap_us)]
+        size = sum(part.bytes for part in parts.values())
+        data = read_file(self._files, path, size, parts[What.SPOKE].offset)
+        return runs.unpack(data, parts, path.name)
 
     def write_runs(self, moving_mps: float) -> int:
         """Make the runs of what is in it, put them beside; their bytes. Raises as `rows`."""

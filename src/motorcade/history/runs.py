@@ -5,16 +5,16 @@ gap. So in buckets at least as long as the gap, runs tell exactly what the sampl
 that a run touches holds one of its ends, or lies inside, where it is too long to fit between two
 samples. Runs of one file need no other file: what any of them says is so.
 
-A `.runs` file, little-endian: a header (magic, what speed counts as moving, for each gap the bytes
-and the xxh3-64 of its part, xxh3-64 of all that), then a part for each gap, so that a question
-reads one. A part is a Parquet table, sorted by `what` and `vehicle` (the number that the index
-gives it); a run of one sample has length 0.
+A `.runs` file, little-endian: a header (magic, what speed counts as moving, for each part its bytes
+and their xxh3-64, xxh3-64 of all that), then the parts: for each gap what vehicles spoke, moved and
+alarmed, so that a question reads three that lie together. A part is nothing, or a Parquet table
+sorted by `vehicle` (the number that the index gives it); a run of one sample has length 0.
 """
 
 import struct
 from collections.abc import Mapping
 from enum import IntEnum
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -58,16 +58,6 @@ _ALARMS: Final = {column_name(NUMBER, name): value for name, value in ALARMS.ite
 COLUMNS: Final = frozenset({TIME, _SPEED, *_ALARMS})
 """Of a history file: all that runs are made of."""
 
-_HEADER: Final = struct.Struct("<8sd" + "2Q" * len(GAPS_US))
-_SUM: Final = struct.Struct("<Q")
-_MAGIC: Final = b"MCRUNS\x00\x01"
-HEADER_BYTES: Final = _HEADER.size + _SUM.size
-
-_SCHEMA: Final = pa.schema(
-    [(name, pa.int32()) for name in ("what", "vehicle")]
-    + [(name, pa.int64()) for name in ("from_us", "length_us")]
-)
-
 
 class What(IntEnum):
     """What a vehicle did, as a run tells it."""
@@ -88,12 +78,27 @@ class Runs(NamedTuple):
         return Runs(*(column[wanted] for column in self))
 
 
+_PARTS: Final = len(GAPS_US) * len(What)
+_HEADER: Final = struct.Struct("<8sd" + "2Q" * _PARTS)
+_SUM: Final = struct.Struct("<Q")
+_MAGIC: Final = b"MCRUNS\x00\x02"
+HEADER_BYTES: Final = _HEADER.size + _SUM.size
+WAITING_MAX: Final = 100_000  # runs that are encoded at once: 2.4 MB
+
+_SCHEMA: Final = pa.schema(
+    [("vehicle", pa.int32()), ("from_us", pa.int64()), ("length_us", pa.int64())]
+)
+
+
+NOTHING: Final = Runs(*np.zeros((3, 0), np.int64))
+
+
 class RunsMaker:
-    """Makes the runs of one file."""
+    """Makes the runs of one file; holds little of them but encoded."""
 
     def __init__(self, moving_mps: float) -> None:
         self._moving_mps = moving_mps
-        self._found: dict[What, list[Runs]] = {what: [] for what in What}
+        self._parts = [{what: _PartMaker(gap_us) for what in What} for gap_us in GAPS_US]
 
     def add(self, vehicle: Times, table: pa.Table) -> None:
         """Rows sorted by vehicle and time, over all calls; what of `COLUMNS` the file has."""
@@ -105,27 +110,68 @@ class RunsMaker:
         for name, value in _ALARMS.items():
             if name in table.column_names:
                 alarmed |= table.column(name).to_numpy() == value
-        for what, own in (
-            (What.SPOKE, rows),
-            (What.MOVED, rows.only(moved)),
-            (What.ALARMED, rows.only(alarmed)),
-        ):
-            if len(own.vehicle):
-                self._found[what].append(joined(own, GAPS_US[0]))
+        for parts in self._parts:
+            parts[What.SPOKE].add(rows)
+            parts[What.MOVED].add(rows.only(moved))
+            parts[What.ALARMED].add(rows.only(alarmed))
 
     def pack(self) -> bytes:
         """The file's bytes."""
-        fine = {what: together(parts) for what, parts in self._found.items()}
-        parts = [
-            _pack({what: joined(runs, gap_us) for what, runs in fine.items()}) for gap_us in GAPS_US
-        ]
-        places = [number for part in parts for number in (len(part), _sum_of(part))]
+        bodies = [part.finish() for parts in self._parts for part in parts.values()]
+        places = [number for body in bodies for number in (len(body), _sum_of(body))]
         header = _HEADER.pack(_MAGIC, self._moving_mps, *places)
-        return b"".join((header, _SUM.pack(_sum_of(header)), *parts))
+        return b"".join((header, _SUM.pack(_sum_of(header)), *bodies))
+
+
+class _PartMaker:
+    """The runs of one kind with one gap."""
+
+    def __init__(self, gap_us: int) -> None:
+        self._gap_us = gap_us
+        self._last = NOTHING  # one run, which may go on
+        self._waiting: list[Runs] = []
+        self._waiting_runs = 0
+        self._sink = pa.BufferOutputStream()
+        self._writer: Any = None
+
+    def add(self, samples: Runs) -> None:
+        """Samples that follow those before."""
+        found = joined(together([self._last, samples]), self._gap_us)
+        self._waiting.append(Runs(*(column[:-1] for column in found)))
+        self._last = Runs(*(column[-1:] for column in found))
+        self._waiting_runs += max(0, len(found.vehicle) - 1)
+        if self._waiting_runs > WAITING_MAX:
+            self._write()
+
+    def finish(self) -> bytes:
+        """All of it; nothing where there is no run."""
+        self._waiting.append(self._last)
+        self._write()
+        if self._writer is not None:
+            self._writer.close()
+        body: bytes = self._sink.getvalue().to_pybytes()
+        return body
+
+    def _write(self) -> None:
+        vehicle, from_us, to_us = together(self._waiting)
+        self._waiting, self._waiting_runs = [], 0
+        if not len(vehicle):
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._sink,
+                _SCHEMA,
+                compression="zstd",
+                use_dictionary=False,
+                column_encoding=dict.fromkeys(_SCHEMA.names, "DELTA_BINARY_PACKED"),
+                write_statistics=False,
+            )
+        columns = [vehicle.astype(np.int32), from_us, to_us - from_us]
+        self._writer.write_table(pa.table(columns, schema=_SCHEMA), row_group_size=len(vehicle))
 
 
 class Part(NamedTuple):
-    """Where the runs with one of the gaps are."""
+    """Where the runs of one kind with one gap are."""
 
     offset: int
     bytes: int
@@ -136,7 +182,7 @@ class Header(NamedTuple):
     """What the first `HEADER_BYTES` say."""
 
     moving_mps: float
-    parts: list[Part]  # one for each of the `GAPS_US`
+    parts: list[dict[What, Part]]  # for each of the `GAPS_US`; one after the other
 
 
 def unpack_header(data: bytes, name: str) -> Header:
@@ -147,30 +193,40 @@ def unpack_header(data: bytes, name: str) -> Header:
     magic, moving_mps, *places = _HEADER.unpack(header)
     if magic != _MAGIC:
         raise _damaged(name)
-    parts, offset = [], HEADER_BYTES
+    found, offset = [], HEADER_BYTES
     for size, digest in zip(places[::2], places[1::2], strict=True):
-        parts.append(Part(offset, size, digest))
+        found.append(Part(offset, size, digest))
         offset += size
-    return Header(moving_mps, parts)
+    each = len(What)
+    return Header(
+        moving_mps,
+        [dict(zip(What, found[at : at + each], strict=True)) for at in range(0, len(found), each)],
+    )
 
 
-def unpack(data: bytes, part: Part, name: str) -> dict[What, Runs]:
-    """The runs of a part, whose bytes these are. Raises `HistoryDamagedError`."""
-    if len(data) != part.bytes or _sum_of(data) != part.sum:
-        raise _damaged(name)
-    table = pq.read_table(pa.BufferReader(data), use_threads=False)
-    bounds = np.searchsorted(table.column("what").to_numpy(), range(len(What) + 1)).tolist()
-    vehicle, from_us, length_us = (table.column(name).to_numpy() for name in _SCHEMA.names[1:])
-    runs = Runs(vehicle, from_us, from_us + length_us)
+def unpack(data: bytes, parts: Mapping[What, Part], name: str) -> dict[What, Runs]:
+    """The runs with one gap; `data` has their parts. Raises `HistoryDamagedError`."""
+    first = parts[What.SPOKE].offset
     return {
-        what: Runs(*(column[bounds[what] : bounds[what + 1]] for column in runs)) for what in What
+        what: _unpack(data[part.offset - first :][: part.bytes], part, name)
+        for what, part in parts.items()
     }
 
 
 def check(data: bytes, name: str) -> None:
     """Read a whole file. Raises `HistoryDamagedError`."""
-    for part in unpack_header(data, name).parts:
-        unpack(data[part.offset : part.offset + part.bytes], part, name)
+    for parts in unpack_header(data, name).parts:
+        unpack(data[parts[What.SPOKE].offset :], parts, name)
+
+
+def _unpack(data: bytes, part: Part, name: str) -> Runs:
+    if len(data) != part.bytes or _sum_of(data) != part.sum:
+        raise _damaged(name)
+    if not data:
+        return NOTHING
+    table = pq.read_table(pa.BufferReader(data), use_threads=False)
+    vehicle, from_us, length_us = (table.column(name).to_numpy() for name in _SCHEMA.names)
+    return Runs(vehicle, from_us, from_us + length_us)
 
 
 def joined(runs: Runs, gap_us: int) -> Runs:
@@ -185,27 +241,7 @@ def joined(runs: Runs, gap_us: int) -> Runs:
 
 def together(parts: list[Runs]) -> Runs:
     """One after the other."""
-    empty = Runs(*np.zeros((3, 0), np.int64))
-    return Runs(*(np.concatenate(columns) for columns in zip(empty, *parts, strict=True)))
-
-
-def _pack(found: Mapping[What, Runs]) -> bytes:
-    tables = []
-    for what, runs in found.items():
-        number = np.full(len(runs.vehicle), what, np.int32)
-        columns = [number, runs.vehicle.astype(np.int32), runs.from_us, runs.to_us - runs.from_us]
-        tables.append(pa.table(columns, schema=_SCHEMA))
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        pa.concat_tables(tables),
-        sink,
-        compression="zstd",
-        use_dictionary=["what"],
-        column_encoding=dict.fromkeys(_SCHEMA.names[1:], "DELTA_BINARY_PACKED"),
-        write_statistics=False,
-    )
-    packed: bytes = sink.getvalue().to_pybytes()
-    return packed
+    return Runs(*(np.concatenate(columns) for columns in zip(NOTHING, *parts, strict=True)))
 
 
 def _sum_of(data: bytes) -> int:
