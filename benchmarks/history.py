@@ -1,6 +1,6 @@
 """One vehicle's hour, ten signals, out of 100 million rows: beside DuckDB and a scan of Parquet.
 
-Claims (issue 6, README): 8 ms or less in the median, 40 bytes or less of disk for a row of ten
+Claims (docs/measurements.md): 8 ms or less in the median, 40 bytes or less of disk for a row of ten
 columns. The rows are `noisy_fleet.py`'s. They go through history's own `ColumnWriter` into files of
 an hour each, as merging leaves them, under a manifest; the log is empty, and looked into at each
 question as always. Then the same questions (a vehicle and the begin of an hour by chance, so that

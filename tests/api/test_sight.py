@@ -192,6 +192,7 @@ def test_a_view_is_the_state_without_what_is_not_told() -> None:
 READS_STATE = {
     "counter.py",  # `view`, which everybody else asks
     "answers.py",  # of questions that hold a sight
+    "explain.py",  # holds a sight against the signal first: all of it may be told, or nothing
     "feed.py",  # what it tells goes through `Sight.of`
     "vehicles.py",  # an entry: presence and the car's name
     *("access.py", "routes.py", "settings.py"),  # energy sites
