@@ -606,3 +606,33 @@ def test_the_timeline_reaches_the_right_edge_live_and_in_replay(browser: Browser
         page.keyboard.press("ArrowLeft")
         expect(page.get_by_role("group", name="Replay")).to_be_visible()
         assert track.bounding_box() == live
+
+
+def test_a_place_is_drawn_and_who_was_in_it_last_week_is_told(browser: Browser) -> None:
+    with window(browser, town()) as seen:
+        asked: list[str] = []
+        page = seen.go()
+        seen.cars()
+        page.on("request", lambda request: asked.append(request.url))
+        page.keyboard.press("d")
+        expect(page.get_by_text("Draw a place: who was in it last week.")).to_be_visible()
+        expect(page.get_by_role("button", name="Draw a place")).to_have_attribute(
+            "aria-pressed", "true"
+        )
+        page.mouse.move(500, 300)
+        page.mouse.down()
+        for x, y in ((700, 300), (700, 500), (500, 500)):
+            page.mouse.move(x, y, steps=4)
+        page.mouse.up()
+        expect(page.get_by_label("How long back")).to_have_value("168")
+        expect(page.get_by_label("Who was there").get_by_role("listitem")).to_have_count(6)
+        (url,) = [url for url in asked if "/fleet/within" in url]
+        begin, end = (int(re.findall(f"{name}=([0-9]+)", url)[0]) for name in ("from_us", "to_us"))
+        assert end - begin == 7 * 86_400_000_000
+        assert "&from=" in page.url  # the address shows it again
+        page.reload()
+        expect(page.get_by_label("How long back")).to_have_value("168")
+        page.get_by_label("How long back").select_option("24")
+        expect(page.get_by_label("How long back")).to_have_value("24")
+        page.keyboard.press("l")
+        expect(page.get_by_text("Draw around an area: who was there.")).to_be_visible()

@@ -83,7 +83,8 @@ class Voyage:
                 time.sleep(0.002)
                 self.snapshots.append(Snapshot(at_us, views, cars))
                 return
-        raise AssertionError("live state does not catch up")
+        failures = [failure for sender in self.senders.values() for failure in sender.failures]
+        raise AssertionError(f"live state does not catch up: {failures}, {views}, {cars}")
 
     def _is_current(self, vin: str, view: dict[str, Any], cars: dict[int, list[int]]) -> bool:
         newest: dict[str, tuple[int, float]] = {}

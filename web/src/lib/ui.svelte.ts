@@ -3,7 +3,8 @@
 class Ui {
   help = $state(false);
   list = $state(false); // the map's list twin
-  lasso = $state(false);
+  lasso = $state(false); // an area is being drawn...
+  lassoHours = $state(1); // ...to see who was in it, so long back
   follow = $state(false);
   share = $state(false);
   sheet = $state<"counts" | "queue">("counts"); // the phone's tab
