@@ -3,16 +3,24 @@
 Claim: 50 viewers at 2 Hz cost at most 5 % of a core. Every car moves between two ticks, so all of
 it is new to everybody. Viewers look at the fleet in three ways: a street's worth of cars (some
 hundreds in view), a city's (some thousands), and everything (density). CPU is of the thread that
-looks and makes frames; sending them, which is one write of the kernel per frame, is not in it.
+looks and makes frames, and of sending: each message framed as the server's library does it and
+written to a TCP socket of the viewer's own on loopback, whose other end a process reads. What the
+event loop and the framework add is in `benchmarks.pages` alone.
 `python -m benchmarks.viewers [--cars N] [--ticks N]`.
 """
 
 import argparse
+import json
+import multiprocessing
+import selectors
+import socket
 import statistics
 import time
 from typing import Any, Final
 
 import numpy as np
+from wsproto.connection import Connection, ConnectionType
+from wsproto.events import BytesMessage, TextMessage
 
 from benchmarks.machine import describe
 from motorcade.api.window import kernels
@@ -96,11 +104,45 @@ def viewer(way: str, random: Any) -> Viewer:
     return Viewer(looker, Config().dashboard, view=View.of(ViewAsked(bounds, zoom)))
 
 
-def measure(fleet: Fleet, picture: Picture, way: str, count: int, ticks: int) -> dict[str, float]:
-    """CPU of a tick: the look for all, then all viewers' frames."""
+def read_all(listening: socket.socket) -> None:
+    """The other end of every viewer's socket: reads, and looks at nothing."""
+    found, room = selectors.DefaultSelector(), bytearray(1 << 20)
+    found.register(listening, selectors.EVENT_READ)
+    while True:
+        for key, _ in found.select():
+            peer: Any = key.fileobj
+            if peer is listening:
+                found.register(listening.accept()[0], selectors.EVENT_READ)
+            elif not peer.recv_into(room):
+                found.unregister(peer)
+                peer.close()
+
+
+class Link:
+    """A viewer's WebSocket, once it is open."""
+
+    def __init__(self, address: tuple[str, int]) -> None:
+        self._socket = socket.create_connection(address)
+        self._frames = Connection(ConnectionType.SERVER)
+
+    def send(self, message: dict[str, Any] | bytes | None) -> None:
+        if isinstance(message, dict):
+            self._socket.sendall(self._frames.send(TextMessage(json.dumps(message))))
+        elif message is not None:
+            self._socket.sendall(self._frames.send(BytesMessage(message)))
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+def measure(
+    fleet: Fleet, picture: Picture, way: str, count: int, ticks: int, address: tuple[str, int]
+) -> dict[str, float]:
+    """CPU of a tick: the look for all, then all viewers' frames, then their sending."""
+    links = [Link(address) for _ in range(count)]
     viewers = [viewer(way, fleet.random) for _ in range(count)]
     room = int(Config().dashboard.viewer_bytes_per_s_max / RATE_HZ)
-    looks, frames, sizes = [], [], []
+    looks, frames, sends, sizes = [], [], [], []
     for tick in range(ticks + 1):
         fleet.move()
         begun = time.thread_time()
@@ -108,15 +150,26 @@ def measure(fleet: Fleet, picture: Picture, way: str, count: int, ticks: int) ->
         looked = time.thread_time()
         made = [(one.counts(picture), one.frame(picture, room)) for one in viewers]
         ended = time.thread_time()
+        for link, messages in zip(links, made, strict=True):
+            for message in messages:
+                link.send(message)
+        sent = time.thread_time()
         if tick:  # the first brings everything
             looks.append(looked - begun)
             frames.append(ended - looked)
+            sends.append(sent - ended)
             sizes.append(sum(len(frame or b"") for _, frame in made) / count)
-    look_ms, frame_ms = (statistics.median(times) * 1e3 for times in (looks, frames))
+    for link in links:
+        link.close()
+    look_ms, frame_ms, send_ms = (
+        statistics.median(times) * 1e3 for times in (looks, frames, sends)
+    )
     return {
         "look_ms": look_ms,
         "viewer_us": frame_ms * 1e3 / count,
-        "core_percent": (look_ms + frame_ms) * RATE_HZ / 10,
+        "send_us": send_ms * 1e3 / count,
+        "making_percent": (look_ms + frame_ms) * RATE_HZ / 10,
+        "core_percent": (look_ms + frame_ms + send_ms) * RATE_HZ / 10,
         "kib": statistics.median(sizes) / 1024,
     }
 
@@ -133,14 +186,23 @@ def main() -> None:
     picture = Picture(fleet.state, registry, None)
     print(describe())
     print(f"{asked.cars} cars, all of them moving; {RATE_HZ:g} Hz; {asked.ticks} ticks, medians")
-    print("view          viewers  look ms  us/viewer  KiB/frame  % of a core")
+    print(
+        "view          viewers  look ms  us/viewer: frame, send  KiB/frame  % of a core: made, sent"
+    )
+    listening = socket.create_server(("127.0.0.1", 0), backlog=1_024)
+    reader = multiprocessing.Process(target=read_all, args=(listening,), daemon=True)
+    reader.start()
     for way in WAYS:
         for count in VIEWERS:
-            got = measure(fleet, picture, way, count, asked.ticks if count < 1_000 else 3)
+            ticks = asked.ticks if count < 1_000 else 3
+            got = measure(fleet, picture, way, count, ticks, listening.getsockname())
             print(
-                f"{way:12}  {count:7}  {got['look_ms']:7.1f}  {got['viewer_us']:9.0f}  "
-                f"{got['kib']:9.1f}  {got['core_percent']:11.1f}"
+                f"{way:12}  {count:7}  {got['look_ms']:7.1f}  {got['viewer_us']:16.0f}  "
+                f"{got['send_us']:4.0f}  {got['kib']:9.1f}  {got['making_percent']:17.1f}  "
+                f"{got['core_percent']:4.1f}",
+                flush=True,
             )
+    reader.terminate()
 
 
 if __name__ == "__main__":

@@ -126,6 +126,11 @@ def _roads() -> Roads:
     )
 
 
+def frame_head(kind: int, count: int, at_us: int, serial: int, *, reset: bool = False) -> bytes:
+    """Of a binary frame."""
+    return struct.pack("<BBHIqQ", kind, 1, int(reset), count, at_us, serial)
+
+
 @dataclass
 class Town:
     """Seeded cars on the basemap's streets; where each is at `at_us` follows from seed and time."""
@@ -238,7 +243,7 @@ class Town:
         slots = np.flatnonzero(inside)
         if len(slots) > self.dense_over:
             return self._cells(at_us, serial, lon[slots], lat[slots], view.get("zoom", 3))
-        head = struct.pack("<BBHIqQ", 1, 1, int(reset), len(slots), at_us, serial)
+        head = frame_head(1, len(slots), at_us, serial, reset=reset)
         columns = [
             slots.astype("<u4"),
             (lon[slots] * 1e7).astype("<i4"),
@@ -260,7 +265,7 @@ class Town:
         )
         count = np.bincount(inverse.ravel()).astype("<u4")
         n = len(count)
-        head = struct.pack("<BBHIqQ", 2, 1, 1, n, at_us, serial)
+        head = frame_head(2, n, at_us, serial, reset=True)
         columns = [
             ((keys[0] + 0.5) * side * 1e7).astype("<i4"),
             ((keys[1] + 0.5) * side * 1e7).astype("<i4"),
@@ -514,6 +519,9 @@ class Standin:
     def __init__(self, town: Town) -> None:
         self.town = town
         self.sockets: set[asyncio.Event] = set()
+        self.wakes: set[tuple[asyncio.AbstractEventLoop, asyncio.Event]] = set()
+        self.played: list[tuple[int, bytes]] = []  # frames of cars, without their heads: how many
+        self.hurried = 0  # so many of them are to be sent at once, one after the other
         self.refresh = 0
         self.used: list[str] = []  # refresh tokens, each time that one was
 
@@ -541,11 +549,14 @@ class Standin:
         view: dict[str, Any] = {}
         travel: dict[str, Any] = {"at_us": None}
         changed = asyncio.Event()
+        fresh = False  # the page looks at something else
         gone = asyncio.Event()
         self.sockets.add(gone)
+        wake = asyncio.get_running_loop(), changed
+        self.wakes.add(wake)
 
         async def listen() -> None:
-            nonlocal view, travel
+            nonlocal view, travel, fresh
             while True:
                 message = await receive()
                 if message["type"] != "websocket.receive":
@@ -572,18 +583,24 @@ class Standin:
                     }
                     await send({"type": "websocket.send", "text": json.dumps(welcome)})
                 elif told["type"] == "view":
-                    view = told
+                    view, fresh = told, True
                     changed.set()
                 elif told["type"] == "at":
-                    travel = {**told, "begun": time.monotonic()}
+                    travel, fresh = {**told, "begun": time.monotonic()}, True
                     changed.set()
 
         listening = asyncio.create_task(listen())
         serial = 0
         try:
             while not gone.is_set():
-                fresh = changed.is_set()
                 changed.clear()
+                if view and self.hurried and not fresh:
+                    serial += 1
+                    self.hurried -= 1
+                    played = self.played[serial % len(self.played)]
+                    head = frame_head(1, played[0], town.now_us(), serial)
+                    await send({"type": "websocket.send", "bytes": head + played[1]})
+                    continue
                 if view:
                     at_us = town.now_us()
                     if travel["at_us"] is not None:
@@ -603,10 +620,12 @@ class Standin:
                             "bytes": town.frame(at_us, serial, view, reset=fresh),
                         }
                     )
+                    fresh = False
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(changed.wait(), 1 / view.get("rate_hz", 2))
         finally:
             listening.cancel()
+            self.wakes.discard(wake)
             self.sockets.discard(gone)
             with contextlib.suppress(RuntimeError):
                 await send({"type": "websocket.close", "code": 1001})
@@ -837,6 +856,12 @@ class Served:
         self._server.force_exit = True
         self._thread.join(10)
         self._socket.close()
+
+    def hurry(self, frames: int) -> None:
+        """Send every page so many frames of `played` as fast as it takes them."""
+        self.standin.hurried += frames
+        for loop, event in list(self.standin.wakes):
+            loop.call_soon_threadsafe(event.set)
 
     def cut(self) -> None:
         """Lose every page's link, and take none."""
