@@ -238,9 +238,9 @@ def _hot(vin: str, now_us: int) -> list[Any]:
 def stages(folder: Path, cars: int) -> Iterator[Stage]:
     """A platform without a vehicle; `begin` fills it."""
     platform = Platform(folder / "data", settings=[f"dashboard.silent_s={SILENT_S}"])
-    platform.start()
     stage = Stage(platform, cars)
     try:
+        platform.start()  # within: one that is not ready in time is ended, too
         yield stage
     finally:
         stage.end()
