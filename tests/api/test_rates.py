@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from motorcade.api.rates import PERIOD_US, Pace, Rates
 from motorcade.api.rights import RIGHTS, VEHICLE, Right
+from motorcade.cli.data import CLI_CLIENT
 from motorcade.config import RatesConfig
 from motorcade.registry.port import SiteDescription
 from motorcade.state.port import VehicleState
@@ -163,13 +163,8 @@ def test_a_vehicle_that_is_not_the_callers_takes_nothing(platform: Platform) -> 
 @pytest.mark.usefixtures("forgotten")
 def test_tokens_of_the_command_line_are_no_apps(platform: Platform) -> None:
     platform.bearers["ours"] = "owner:vehicle_device_data"
-    platform.tokens.clients["ours"] = "motorcade-cli"
+    platform.tokens.clients["ours"] = CLI_CLIENT
     url, headers = f"{platform.url}/api/1/vehicles/{VINS[0]}", {"Authorization": "Bearer ours"}
     answers = [httpx.get(url, headers=headers) for _ in range(10)]
     assert {answer.status_code for answer in answers} == {200}
     assert "ratelimit-limit" not in answers[0].headers
-
-
-def test_the_command_line_makes_such_tokens() -> None:
-    text = Path("src/motorcade/cli/token.py").read_text()
-    assert 'client_id="motorcade-cli"' in text

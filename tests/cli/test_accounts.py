@@ -9,6 +9,7 @@ import pytest
 from motorcade.cli.data import opened_registry
 from motorcade.cli.main import main
 from motorcade.identity.authority import open_authority
+from motorcade.identity.port import OPERATOR_CLIENTS
 from motorcade.identity.tokens import token_authority
 
 
@@ -73,6 +74,7 @@ def test_a_token_is_one_of_ours(data: Path, capsys: pytest.CaptureFixture[str]) 
     assert token.scopes == {"vehicle_cmds", "vehicle_device_data"}
     assert token.subject == "owner"
     assert token.owns("owner")
+    assert token.client_id in OPERATOR_CLIENTS  # no app's: it has no allowance, and is not noted
 
 
 def test_another_subject_owns_nothing(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
