@@ -15,7 +15,7 @@ KERNELS := $(shell find src/motorcade -name kernels.py) src/motorcade/compiled.p
 .PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean page pictures
 
 KILLS ?= 20
-WORKERS ?= 3
+WORKERS ?= 4
 COMMANDS ?= 10000
 FAULTS ?= 500
 SEED ?= 1

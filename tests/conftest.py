@@ -27,6 +27,15 @@ def _plain_tracebacks() -> None:
     structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Commands that a test runs in process decide how this process logs from there on, and from
+    which level: the next module's tests want to see all."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _authorities_loaded_once() -> Iterator[None]:
     """httpx loads all certificate authorities for each request that is made without a client, a
