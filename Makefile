@@ -10,7 +10,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The page is built into the package, anew when its sources changed; `hatch_build.py` says how.
 WEB := $(shell find web -path web/node_modules -prune -o -type f -print)
 PAGE := src/motorcade/dashboard/page/index.html
-KERNELS := $(shell find src/motorcade -name kernels.py) src/motorcade/compiled.py
+KERNELS := $(shell find src/motorcade -name kernels.py) src/motorcade/compiled.py src/motorcade/kernel_cache.py
 
 .PHONY: setup up test lint types bench bench-short kill-audit link-audit torture faults mutants mutants-short pages fuzz lock clean page pictures
 
@@ -59,6 +59,7 @@ bench: setup
 	$(BIN)/python -m benchmarks.ingest
 	$(BIN)/python -m benchmarks.telemetry
 	$(BIN)/python -m benchmarks.commands
+	$(BIN)/python -m benchmarks.overload
 	$(BIN)/python -m benchmarks.decode
 	$(BIN)/python -m benchmarks.log
 	$(BIN)/python -m benchmarks.start

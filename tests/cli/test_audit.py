@@ -1,6 +1,9 @@
 """What the command line changes is in the audit: left for the server, which adds each deed once."""
 
 import json
+import os
+import resource
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +97,31 @@ def test_two_of_one_instant_are_two(tmp_path: Path) -> None:
         deed = Deed(5, "root@here", "motorcade-cli", What.MADE_TOKEN, "done", token_, text)
         inbox.leave(tmp_path, [deed])
     assert [found[0].text for _, found in inbox.left(tmp_path)] == ["first", "second"]
+
+
+def test_a_user_without_a_name_is_told_by_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def nameless(uid: int) -> None:
+        raise KeyError(uid)
+
+    for variable in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nameless)
+    data = tmp_path / "data"
+    run(operator.app, "add", "--name", "grafana", "--data", str(data))
+    assert deeds(data)[0].subject.startswith(f"{os.getuid()}@")
+
+
+def test_a_deed_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
+    deed = Deed(1, "root@here", "motorcade-cli", What.ADDED_OPERATOR, "done", None, "x" * 5_000)
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_000, limit[1]))  # the first write is cut short
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            inbox.leave(tmp_path, [deed])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert list((tmp_path / inbox.FOLDER).iterdir()) == []

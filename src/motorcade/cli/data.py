@@ -65,7 +65,11 @@ def note_deed(
     from motorcade.registry.audit.inbox import leave
     from motorcade.registry.audit.port import Deed
 
-    who = f"{getpass.getuser()}@{socket.gethostname()}"
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        user = str(os.getuid())
+    who = f"{user}@{socket.gethostname()}"
     deed = Deed(SystemClock().now_us(), who, CLI_CLIENT, what, "done", vehicle, text)
     try:
         leave(data.absolute(), [deed])

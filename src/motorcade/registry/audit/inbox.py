@@ -36,14 +36,20 @@ def leave(directory: Path, deeds: Sequence[Deed]) -> None:
     make_directory(folder)
     name = f"{deeds[0].time_us:020}-{os.getpid()}-{next(_numbers)}"
     new = folder / f"{name}.tmp"  # no backup holds it
-    handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        os.write(handle, msgspec.json.encode(deeds))
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-    new.rename(folder / f"{name}.json")
+        with open(new, "xb", opener=_private) as file:  # writes all of it, or raises
+            file.write(msgspec.json.encode(deeds))
+            file.flush()
+            os.fsync(file.fileno())
+        new.rename(folder / f"{name}.json")
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
     sync_directory(folder)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def left(directory: Path) -> list[tuple[Path, list[Deed]]]:
