@@ -5,7 +5,7 @@ Checksums are put right before the reader sees an input, as in `files.py`.
 
 import contextlib
 import zlib
-from itertools import pairwise
+from itertools import count, pairwise
 from struct import Struct
 from typing import Final
 
@@ -56,9 +56,11 @@ def read_journal(data: bytes) -> None:
         assert journal.counter_used(LARGEST >> 10)
         again = _open_journal(disk)
         assert again.find(new) == journal.find(new)
+        fresh = (name for name in map("m{}".format, count()) if again.find(name) is None)
         for counter in range(2 * COMMANDS_MAX):  # it forgets, and forbids what it forgot
-            again.write(f"m{counter}", "started", reason="", time_us=1, counter=counter)
-            again.write(f"m{counter}", "executed", reason="", time_us=2, counter=counter)
+            name = next(fresh)
+            again.write(name, "started", reason="", time_us=1, counter=counter)
+            again.write(name, "executed", reason="", time_us=2, counter=counter)
             again.sync()
         assert all(again.counter_used(counter) for counter in range(2 * COMMANDS_MAX))
         assert list(_open_journal(disk)) == list(again)

@@ -1,5 +1,6 @@
 """The backlog: in order, bounded, and true to itself through a power cut at every single write."""
 
+import struct
 import zlib
 from dataclasses import dataclass, field
 
@@ -271,11 +272,13 @@ def test_a_record_of_another_version_is_a_hole_and_is_told() -> None:
     assert "records 2 to 2" in again.damage[0]
 
 
-def test_a_mark_beyond_every_sequence_is_none() -> None:
+@pytest.mark.parametrize(("acked", "dropped"), [(2**64 - 1, 0), (0, 2**64 - 1)])
+def test_a_mark_beyond_every_sequence_is_none(acked: int, dropped: int) -> None:
     disk = MemoryDisk()
     store(open_buffer(disk), b"one")
-    rest = (2**64 - 1).to_bytes(8, "little") + bytes(8)
+    rest = struct.pack("<QQ", acked, dropped)
     disk.replace("mark", zlib.crc32(rest).to_bytes(4, "little") + rest)
     again = open_buffer(disk)
+    assert again.dropped == 0
     assert store(again, b"two") == 2
     assert backlog(again) == [(1, b"one"), (2, b"two")]

@@ -237,7 +237,7 @@ class Buffer:
         for offset in range(whole - _MARK.size, -1, -_MARK.size):
             checksum, acked, dropped = _MARK.unpack_from(data, offset)
             sound = checksum == zlib.crc32(data[offset + _CHECKSUM_BYTES : offset + _MARK.size])
-            if sound and acked < _SEQUENCE_MAX:
+            if sound and max(acked, dropped) < _SEQUENCE_MAX:
                 return acked, dropped, _MARKS_MAX if whole != len(data) else whole // _MARK.size
         return 0, 0, _MARKS_MAX if data else 0
 
