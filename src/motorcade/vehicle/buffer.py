@@ -29,7 +29,8 @@ _FRAME: Final = Struct("<IIQBBxx")  # checksum of the rest, payload bytes, seque
 _CHECKSUM_BYTES: Final = 4
 _MARK: Final = Struct("<IQQ")  # checksum of the rest, acknowledged up to, dropped in all
 _SEQUENCE_AT: Final = 8  # in a frame
-_SEQUENCE_MAX: Final = (1 << 63) - 1  # a larger one is no identity to the cloud
+# No car had so many records; from there is still room to count on, to 2**63 - 1, the cloud's largest.
+_MARKED_MAX: Final = 1 << 62
 _HOLE_MAX: Final = 1_000  # records that damage is searched across
 _MARKS_MAX: Final = 256  # appended to the mark's file before it is written anew
 _TOPICS: Final = frozenset(Topic)
@@ -237,7 +238,7 @@ class Buffer:
         for offset in range(whole - _MARK.size, -1, -_MARK.size):
             checksum, acked, dropped = _MARK.unpack_from(data, offset)
             sound = checksum == zlib.crc32(data[offset + _CHECKSUM_BYTES : offset + _MARK.size])
-            if sound and max(acked, dropped) < _SEQUENCE_MAX:
+            if sound and max(acked, dropped) < _MARKED_MAX:
                 return acked, dropped, _MARKS_MAX if whole != len(data) else whole // _MARK.size
         return 0, 0, _MARKS_MAX if data else 0
 
