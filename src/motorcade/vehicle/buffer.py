@@ -29,7 +29,7 @@ _FRAME: Final = Struct("<IIQBBxx")  # checksum of the rest, payload bytes, seque
 _CHECKSUM_BYTES: Final = 4
 _MARK: Final = Struct("<IQQ")  # checksum of the rest, acknowledged up to, dropped in all
 _SEQUENCE_AT: Final = 8  # in a frame
-# No car had so many records; from there is still room to count on, to 2**63 - 1, the cloud's largest.
+# No car had so many records; from there it counts on, up to the cloud's largest, 2**63 - 1.
 _MARKED_MAX: Final = 1 << 62
 _HOLE_MAX: Final = 1_000  # records that damage is searched across
 _MARKS_MAX: Final = 256  # appended to the mark's file before it is written anew
