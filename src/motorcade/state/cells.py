@@ -11,9 +11,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from motorcade.signals.catalogue import HOT_IDS, IDS_MAX
+from motorcade.signals.catalogue import IDS_MAX
 from motorcade.signals.samples import SampleBatch
-from motorcade.state.columns import WANTED
+from motorcade.state.columns import COLUMN_IDS
 from motorcade.state.kernels import (
     NEVER,
     collect,
@@ -25,8 +25,8 @@ from motorcade.state.kernels import (
 
 FIRST_ENTRIES: Final = 4_096
 HOT_OF: Final = np.full(IDS_MAX, -1, np.int32)
-HOT_OF[list(HOT_IDS)] = np.arange(len(HOT_IDS), dtype=np.int32)
-_HOT_IDS: Final = np.array(HOT_IDS, np.int32)
+HOT_OF[list(COLUMN_IDS)] = np.arange(len(COLUMN_IDS), dtype=np.int32)
+_COLUMN_IDS: Final = np.array(COLUMN_IDS, np.int32)
 
 
 class CellRows(NamedTuple):
@@ -62,8 +62,8 @@ class Cells:
     """All cells. `watched` marks the slots whose changes `apply` lists."""
 
     def __init__(self, *, signals_per_vehicle_max: int) -> None:
-        self._times = np.full((0, len(HOT_IDS)), NEVER, np.int64)
-        self._values = np.zeros((0, len(HOT_IDS)))
+        self._times = np.full((0, len(COLUMN_IDS)), NEVER, np.int64)
+        self._values = np.zeros((0, len(COLUMN_IDS)))
         self._heads = np.zeros(0, np.int32)
         self._sizes = np.zeros(0, np.int32)
         self.watched = np.zeros(0, np.bool_)
@@ -81,7 +81,7 @@ class Cells:
         more = capacity - len(self._heads)
         if more <= 0:
             return
-        width = len(HOT_IDS)
+        width = len(COLUMN_IDS)
         self._times = np.concatenate((self._times, np.full((more, width), NEVER, np.int64)))
         self._values = np.concatenate((self._values, np.zeros((more, width))))
         self._heads = np.concatenate((self._heads, np.full(more, -1, np.int32)))
@@ -127,7 +127,7 @@ class Cells:
         entries = np.empty(int(self._sizes[slot]), np.int32)
         collect(int(self._heads[slot]), self._sparse.next, entries)
         entries = entries[::-1]
-        signal = np.concatenate((_HOT_IDS[present], self._sparse.signal[entries]))
+        signal = np.concatenate((_COLUMN_IDS[present], self._sparse.signal[entries]))
         time_us = np.concatenate((times[present], self._sparse.time_us[entries]))
         value = np.concatenate((self._values[slot][present], self._sparse.value[entries]))
         return list(zip(signal.tolist(), time_us.tolist(), value.tolist(), strict=True))
@@ -149,7 +149,7 @@ class Cells:
         sparse = self._sparse
         return CellRows(
             np.concatenate((slots.astype(np.int32), sparse.slot[:count])),
-            np.concatenate((_HOT_IDS[columns], sparse.signal[:count])),
+            np.concatenate((_COLUMN_IDS[columns], sparse.signal[:count])),
             np.concatenate((self._times[slots, columns], sparse.time_us[:count])),
             np.concatenate((self._values[slots, columns], sparse.value[:count])),
         )
@@ -165,7 +165,7 @@ class Cells:
     ) -> None:
         """Copy the slots `first` to `last` into the columns that `columns.py` describes."""
         hot = self._times, self._values
-        gather_fleet(first, last, *hot, WANTED, received_us, online, versions, out)
+        gather_fleet(first, last, *hot, received_us, online, versions, out)
 
     def newest_us(self) -> npt.NDArray[np.int64]:
         """The newest time of a cell per slot, `NEVER` where there is none."""

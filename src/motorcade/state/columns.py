@@ -35,14 +35,18 @@ ALARM_TEXTS: Final = {
 }
 """What the bits of `FleetColumns.alarms` mean."""
 
-_SIGNALS: Final = (
+_SIGNALS: Final = (  # in the order of the kernel's columns
     *("latitude", "longitude", "vehicle_speed", "gps_heading", "gear"),
     *("charge_state", "detailed_charge_state", "software_update_installation_percent_complete"),
     *("asleep", "sentry_mode", "bms_state", "hvil"),
     *(f"tpms_hard_warning_{place}" for place in ("front_left", "front_right")),
     *(f"tpms_hard_warning_{place}" for place in ("rear_left", "rear_right")),
 )
-WANTED: Final = np.array([HOT_IDS.index(BY_NAME[name].id) for name in _SIGNALS], np.int64)
+_FIRST: Final = tuple(BY_NAME[name].id for name in _SIGNALS)
+COLUMN_IDS: Final = (*_FIRST, *(hot for hot in HOT_IDS if hot not in _FIRST))
+"""The hot signals by column of live state. Those that `gather_fleet` reads stand first: in a row of
+416 bytes they lie on 2 lines of the cache, else on 6, and a look at 100,000 cars is a walk through
+memory."""
 STEP_SLOTS: Final = 4_096  # per hold of the gate: some 0.2 ms
 
 

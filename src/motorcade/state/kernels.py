@@ -12,6 +12,10 @@ GEAR_PARK, GEAR_NONE = 2, 6
 CHARGE_STARTING, CHARGE_ON = 3, 4
 SENTRY_PANIC, BMS_FAULT, HVIL_FAULT = 5, 7, 1
 
+# Columns of hot signals that `gather_fleet` reads; `columns.py` has them in this order.
+LATITUDE, LONGITUDE, SPEED, HEADING, GEAR, CHARGE_STATE, DETAILED_CHARGE_STATE = range(7)
+INSTALLED, ASLEEP, SENTRY_MODE, BMS_STATE, HVIL, TYRES, TYRES_END = *range(7, 13), 16
+
 # A car's state on the page, by index.
 MOVING, IDLE, PARKED, CHARGING, UPDATING, SILENT, ALARM = 0, 1, 2, 3, 4, 5, 6
 
@@ -167,12 +171,10 @@ def find_in_chain(head, nexts, signals, wanted):
 
 
 @kernel
-def gather_fleet(first, last, hot_times, hot_values, wanted, received, online, versions, out):
+def gather_fleet(first, last, hot_times, hot_values, received, online, versions, out):
     """Copy what the page needs of the slots `first` to `last` out of live state.
 
-    wanted i8: hot columns of latitude, longitude, speed, heading, gear, charge state, detailed
-    charge state, installed percent, asleep, sentry mode, BMS state, HVIL, then four hard warnings
-    of tyres. out: (latitude f8, longitude f8, position time i8, speed f8, speed time i8, heading
+    out: (latitude f8, longitude f8, position time i8, speed f8, speed time i8, heading
     f8, gear i1, gear time i8, charge state i1, installed percent f8, asleep b1, online b1, alarms
     u1, received i8, version i8) by slot. NaN, -1 and 0 stand for what nobody has told.
     """
@@ -183,38 +185,33 @@ def gather_fleet(first, last, hot_times, hot_values, wanted, received, online, v
         received_out[slot] = received[slot]
         online_out[slot] = online[slot]
         version[slot] = versions[slot]
-        north, east = wanted[0], wanted[1]
-        placed = times[north] != NEVER and times[east] != NEVER
-        placed = placed and abs(values[north]) <= 90.0 and abs(values[east]) <= 180.0
-        latitude[slot] = values[north] if placed else np.nan
-        longitude[slot] = values[east] if placed else np.nan
-        placed_us[slot] = min(times[north], times[east]) if placed else 0
-        column = wanted[2]
-        speed[slot] = values[column] if times[column] != NEVER else np.nan
-        speed_us[slot] = times[column] if times[column] != NEVER else 0
-        column = wanted[3]
-        heading[slot] = values[column] if times[column] != NEVER else np.nan
-        column = wanted[4]
-        known = times[column] != NEVER and 0.0 <= values[column] < 100.0
-        gear[slot] = np.int8(values[column]) if known else np.int8(-1)
-        gear_us[slot] = times[column] if known else 0
+        placed = times[LATITUDE] != NEVER and times[LONGITUDE] != NEVER
+        placed = placed and abs(values[LATITUDE]) <= 90.0 and abs(values[LONGITUDE]) <= 180.0
+        latitude[slot] = values[LATITUDE] if placed else np.nan
+        longitude[slot] = values[LONGITUDE] if placed else np.nan
+        placed_us[slot] = min(times[LATITUDE], times[LONGITUDE]) if placed else 0
+        speed[slot] = values[SPEED] if times[SPEED] != NEVER else np.nan
+        speed_us[slot] = times[SPEED] if times[SPEED] != NEVER else 0
+        heading[slot] = values[HEADING] if times[HEADING] != NEVER else np.nan
+        known = times[GEAR] != NEVER and 0.0 <= values[GEAR] < 100.0
+        gear[slot] = np.int8(values[GEAR]) if known else np.int8(-1)
+        gear_us[slot] = times[GEAR] if known else 0
         # Cars tell of charging in one of two signals; the newer one counts.
-        column = wanted[5] if times[wanted[5]] >= times[wanted[6]] else wanted[6]
+        is_newer = times[CHARGE_STATE] >= times[DETAILED_CHARGE_STATE]
+        column = CHARGE_STATE if is_newer else DETAILED_CHARGE_STATE
         known = times[column] != NEVER and 0.0 <= values[column] < 100.0
         charge[slot] = np.int8(values[column]) if known else np.int8(-1)
-        column = wanted[7]
-        installed[slot] = values[column] if times[column] != NEVER else np.nan
-        column = wanted[8]
-        asleep[slot] = times[column] != NEVER and values[column] == 1.0
+        installed[slot] = values[INSTALLED] if times[INSTALLED] != NEVER else np.nan
+        asleep[slot] = times[ASLEEP] != NEVER and values[ASLEEP] == 1.0
         found = 0
-        if times[wanted[9]] != NEVER and values[wanted[9]] == SENTRY_PANIC:
+        if times[SENTRY_MODE] != NEVER and values[SENTRY_MODE] == SENTRY_PANIC:
             found |= 1
-        if times[wanted[10]] != NEVER and values[wanted[10]] == BMS_FAULT:
+        if times[BMS_STATE] != NEVER and values[BMS_STATE] == BMS_FAULT:
             found |= 2
-        if times[wanted[11]] != NEVER and values[wanted[11]] == HVIL_FAULT:
+        if times[HVIL] != NEVER and values[HVIL] == HVIL_FAULT:
             found |= 4
-        for tyre in range(12, 16):
-            if times[wanted[tyre]] != NEVER and values[wanted[tyre]] == 1.0:
+        for tyre in range(TYRES, TYRES_END):
+            if times[tyre] != NEVER and values[tyre] == 1.0:
                 found |= 8
         alarms[slot] = found
 
@@ -265,7 +262,7 @@ def warm() -> None:
     note_received(slots, signed, np.zeros(1, np.bool_), signed.copy())
     samples = (small, signed, small, real)
     sparse = (small.copy(), small.copy(), signed.copy(), real.copy(), small.copy())
-    hot = (np.zeros((1, 1), np.int64), np.zeros((1, 1)))
+    hot = (np.zeros((1, TYRES_END), np.int64), np.zeros((1, TYRES_END)))
     cells = np.full(4, -1, np.int32)
     numbers = np.zeros(4, np.int64)
     watched = np.zeros(1, np.bool_)
@@ -273,7 +270,6 @@ def warm() -> None:
     index_cells(sparse, 0, cells)
     collect(-1, small, small)
     find_in_chain(-1, small, small, 1)
-    wanted = np.zeros(16, np.int64)
     kinds = [
         "f8",
         "f8",
@@ -292,6 +288,6 @@ def warm() -> None:
         "i8",
     ]
     out = tuple(np.zeros(1, np.bool_ if kind == "b1" else kind) for kind in kinds)
-    gather_fleet(0, 1, *hot, wanted, signed, np.zeros(1, np.bool_), signed, out)
+    gather_fleet(0, 1, *hot, signed, np.zeros(1, np.bool_), signed, out)
     judged = (out[3], out[4], out[6], out[7], out[8], out[9], out[10], out[12], out[13])
     judge_fleet(judged, 0, 0.5, 1, 1, np.zeros(1, np.uint8))

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from motorcade.api.window.frames import CAR_BYTES, HEADER, Wire
-from motorcade.api.window.index import Index
-from motorcade.api.window.kernels import WEST
+from motorcade.api.window.index import Bounds, Index
+from motorcade.api.window.kernels import WEST, order_of
 from motorcade.api.window.picture import Looker, Picture
 from motorcade.api.window.views import View, ViewAsked, Viewer
 from motorcade.config import DashboardConfig
@@ -134,17 +134,24 @@ def some_view(chance: Any) -> View:
 def test_the_index_finds_who_is_in_view(seed: int) -> None:
     source = Moving(seed)
     wire = picture_of(source).wire
-    index, shown = Index(wire), wire.placed.copy()
+    index = Index(wire, np.flatnonzero(wire.placed))
+
+    def found(bounds: Bounds) -> list[int]:
+        return sorted(index.slots[index.in_view(bounds)].tolist())
+
     for _ in range(40):
         bounds = some_view(source.chance).bounds
-        found = index.in_view(bounds, wire, shown)
-        assert len(set(found.tolist())) == len(found)
-        assert set(found.tolist()) == set(plain(wire, bounds))
+        assert found(bounds) == sorted(plain(wire, bounds))
     edge = (-WEST - 1, -900_000_000, WEST + 1, 900_000_000)  # both ends in one cell's columns
-    assert set(index.in_view(edge, wire, shown).tolist()) == set(plain(wire, edge))
+    assert found(edge) == sorted(plain(wire, edge))
     nearly = (100_000_010, -900_000_000, 100_000_000, 900_000_000)  # ... and all between
-    found = index.in_view(nearly, wire, shown)
-    assert sorted(found.tolist()) == sorted(plain(wire, nearly))
+    assert found(nearly) == sorted(plain(wire, nearly))
+
+
+def test_many_keys_are_brought_into_order_as_few_are() -> None:
+    keys = np.random.default_rng(1).integers(0, 1 << 28, 20_000).astype(np.int32)
+    keys[:1_000] = keys[1_000:2_000]
+    assert order_of(keys).tolist() == np.argsort(keys, kind="stable").tolist()
 
 
 @pytest.mark.parametrize("room_cars", [3, 50, 10_000])
@@ -192,4 +199,5 @@ def test_a_car_on_its_owners_grid_is_found_where_it_is_told_to_be() -> None:
     assert place != (134_090_000, 525_190_000)
     for lon, lat, there in ((*place, True), (134_090_000, 525_190_000, False)):
         bounds = (lon - 10, lat - 10, lon + 10, lat + 10)
-        assert (49 in picture.in_view(picture.scene(OPERATOR), bounds).tolist()) is there
+        index = picture.index(picture.scene(OPERATOR))
+        assert (49 in index.slots[index.in_view(bounds)].tolist()) is there

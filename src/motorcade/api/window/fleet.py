@@ -183,7 +183,7 @@ def _matching(
     good = scene.known & np.array(view.states, np.uint8)[scene.wire.state]
     if view.query:
         good = good & roster.search(view.query, by_vin=by_vin)
-    slots = np.flatnonzero(good if everywhere else good & scene.shown)
+    slots = np.flatnonzero(good) if everywhere else scene.shown[good[scene.shown] != 0]
     if not everywhere:
         slots = slots[inside(scene.wire, slots, view.bounds)]
     for slot in slots.tolist():
@@ -206,7 +206,7 @@ def _listed(picture: Picture, looker: Looker, place: int, vehicle: Vehicle) -> C
     scene, columns = picture.scene(looker), picture.columns
     assert columns is not None  # `read` has looked
     told = place < len(columns)
-    placed = told and bool(scene.shown[place])
+    placed = told and bool(scene.known[place] and scene.wire.placed[place])
     return CarListed(
         id=str(vehicle.id),
         slot=place if told else None,

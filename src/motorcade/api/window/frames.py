@@ -72,14 +72,14 @@ class Stamp(NamedTuple):
 
 def encode_cars(
     stamp: Stamp,
-    wire: Wire,
+    near: Wire,
     slots: npt.NDArray[np.int64],
-    gone: npt.NDArray[np.uint8],
+    places: npt.NDArray[np.int64],
     wanted: npt.NDArray[np.uint8],
     found: npt.NDArray[np.uint8],
 ) -> bytes:
-    """A frame of these cars. `gone` is by their order in `slots`, `wanted` by state, `found` (which
-    cars a search finds; empty: all) by slot.
+    """A frame of these cars: their slots, and their places in `near`; -1: gone. `wanted` is by
+    state, `found` (which cars a search finds; empty: all) by slot.
 
     Of a car that is gone, nothing but that is told.
     """
@@ -91,7 +91,7 @@ def encode_cars(
         end = place + int(form[-1]) * count
         columns.append(frame[place:end].view(form))
         place = end
-    write_cars(slots, gone, tuple(wire), stamp.at_us, wanted, found, tuple(columns))
+    write_cars(slots, places, tuple(near), stamp.at_us, wanted, found, tuple(columns))
     return frame.tobytes()
 
 

@@ -16,25 +16,29 @@ CELL: Final = 200_000  # 1e-7 degrees: some 2 km
 COLUMNS: Final = 3_600_000_000 // CELL + 1
 STATES: Final = 7
 Slots = npt.NDArray[np.int64]
+Places = npt.NDArray[np.int64]
+"""Where cars stand in an index."""
 Bounds = tuple[int, int, int, int]
 """West, south, east, north, 1e-7 degrees; west > east: across 180."""
 
 
 class Index:
-    """Slots of cars with a position, by cell. For one thread."""
+    """Cars with a position, by cell. Their columns lie in memory in that order: who looks at a part
+    of the town reads runs of it, where by slot each car would be a miss of the cache. For one
+    thread.
+    """
 
-    def __init__(self, wire: Wire) -> None:
-        room = len(wire.lon)
-        slots, keys = np.empty(room, np.int64), np.empty(room, np.int32)
-        count = sort_by_cell(wire.lon, wire.lat, wire.placed, CELL, COLUMNS, slots, keys)
-        self._slots, self._keys = slots[:count], keys[:count]
-        self._found = np.empty(count, np.int64)
+    def __init__(self, wire: Wire, slots: Slots) -> None:
+        self.slots, self._keys = np.empty(len(slots), np.int64), np.empty(len(slots), np.int32)
+        self.wire = Wire.of(len(slots))
+        near = tuple(self.wire)
+        sort_by_cell(slots, tuple(wire), CELL, COLUMNS, self.slots, self._keys, near)
+        self._found = np.empty(len(slots), np.int64)
 
-    def in_view(self, bounds: Bounds, wire: Wire, shown: npt.NDArray[np.uint8]) -> Slots:
-        """Which of the cars that are `shown` lie in the bounds; good until the next call."""
-        places = wire.lon, wire.lat
-        sorted_by = self._slots, self._keys
-        count = find_in_view(*sorted_by, bounds, CELL, COLUMNS, places, shown, self._found)
+    def in_view(self, bounds: Bounds) -> Places:
+        """Which of the cars lie in the bounds; good until the next call."""
+        sides = self.wire.lon, self.wire.lat
+        count = find_in_view(self._keys, bounds, CELL, COLUMNS, *sides, self._found)
         return self._found[:count]
 
 

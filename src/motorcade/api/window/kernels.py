@@ -8,6 +8,7 @@ from motorcade.compiled import kernel
 
 UNKNOWN_HEADING = 65535
 DIGIT_BITS = 14  # of a key, sorted at once: two digits are a key
+FEW = 4_096  # keys for which the tables of digits are more work than they save
 WEST, SOUTH = -1_800_000_000, -900_000_000
 FRESH, STALE, SEEN = 1, 2, 4  # what a page holds of a car: the newest, an older one; a mark
 NO_POSITION, GONE, MATCHES = 1, 2, 4  # flags of a car
@@ -47,48 +48,61 @@ def refresh(fleet, wire, tick):
 
 
 @kernel
-def sort_by_cell(lon, lat, placed, cell, columns, slots, keys):
-    """The slots with a position, ascending by the cell they are in; how many.
+def sort_by_cell(some, wire, cell, columns, slots, keys, near):
+    """The slots in `some` and what the wire has of them, ascending by the cell they are in.
 
     A cell's key is its row, from the south, times `columns` plus its column, from the west; below
-    2**28. slots i8, keys i4, written: each as long as the fleet.
+    2**28. slots i8, keys i4, near (as `wire`), written: each as long as `some`.
     """
-    mask = (1 << DIGIT_BITS) - 1
-    low, high = np.zeros(mask + 2, np.int64), np.zeros(mask + 2, np.int64)
-    some_slots, some_keys = np.empty_like(slots), np.empty_like(keys)
-    count = 0
-    for slot in range(len(lon)):
-        if placed[slot] == 0:
-            continue
-        row = (np.int64(lat[slot]) - SOUTH) // cell
-        key = row * columns + (np.int64(lon[slot]) - WEST) // cell
-        slots[count], keys[count] = slot, key
-        low[(key & mask) + 1] += 1
-        high[(key >> DIGIT_BITS) + 1] += 1
-        count += 1
-    for digit in range(mask + 1):
-        low[digit + 1] += low[digit]
-        high[digit + 1] += high[digit]
-    for index in range(count):
-        place = low[keys[index] & mask]
-        low[keys[index] & mask] += 1
-        some_slots[place], some_keys[place] = slots[index], keys[index]
-    for index in range(count):
-        place = high[some_keys[index] >> DIGIT_BITS]
-        high[some_keys[index] >> DIGIT_BITS] += 1
-        slots[place], keys[place] = some_slots[index], some_keys[index]
-    return count
+    lons, lats, speeds, headings, states, placed, fixes, changed = wire
+    near_lon, near_lat, near_speed, near_heading, near_state, near_placed, near_fix, near_tick = (
+        near
+    )
+    loose = np.empty(len(some), np.int32)
+    for index in range(len(some)):
+        slot = some[index]
+        row = (np.int64(lats[slot]) - SOUTH) // cell
+        loose[index] = row * columns + (np.int64(lons[slot]) - WEST) // cell
+    order = np.argsort(loose) if len(some) < FEW else order_of(loose)
+    for place in range(len(some)):
+        slot = some[order[place]]
+        slots[place], keys[place] = slot, loose[order[place]]
+        near_lon[place], near_lat[place] = lons[slot], lats[slot]
+        near_speed[place], near_heading[place] = speeds[slot], headings[slot]
+        near_state[place], near_placed[place] = states[slot], placed[slot]
+        near_fix[place], near_tick[place] = fixes[slot], changed[slot]
 
 
 @kernel
-def find_in_view(slots, keys, bounds, cell, columns, wire, shown, found):
-    """The slots, of those sorted, that are shown and lie in the bounds; how many.
+def order_of(keys):
+    """What `argsort` says of many keys below 2**28, in two passes by a digit each."""
+    mask = (1 << DIGIT_BITS) - 1
+    low, high = np.zeros(mask + 2, np.int64), np.zeros(mask + 2, np.int64)
+    for key in keys:
+        low[(key & mask) + 1] += 1
+        high[(key >> DIGIT_BITS) + 1] += 1
+    for digit in range(mask + 1):
+        low[digit + 1] += low[digit]
+        high[digit + 1] += high[digit]
+    some, order = np.empty(len(keys), np.int64), np.empty(len(keys), np.int64)
+    for index, key in enumerate(keys):
+        some[low[key & mask]] = index
+        low[key & mask] += 1
+    for place in some:
+        digit = keys[place] >> DIGIT_BITS
+        order[high[digit]] = place
+        high[digit] += 1
+    return order
 
-    bounds: west, south, east, north; west > east: across 180. wire: (lon i4, lat i4).
-    found i8, written: as long as `slots`.
+
+@kernel
+def find_in_view(keys, bounds, cell, columns, lon, lat, found):
+    """The places, of those sorted by cell, that lie in the bounds; how many.
+
+    bounds: west, south, east, north; west > east: across 180. keys, lon i4, lat i4 by place.
+    found i8, written: as long as `keys`.
     """
     west, south, east, north = bounds
-    lon, lat = wire
     count = 0
     left, right = (west - WEST) // cell, (east - WEST) // cell
     first_row, last_row = (south - SOUTH) // cell, (north - SOUTH) // cell
@@ -114,71 +128,77 @@ def find_in_view(slots, keys, bounds, cell, columns, wire, shown, found):
                     beyond = middle
             end = begin
             while end < len(keys) and keys[end] <= last:
-                slot = slots[end]
+                place = end
                 end += 1
-                if shown[slot] == 0 or lat[slot] < south or lat[slot] > north:
+                if lat[place] < south or lat[place] > north:
                     continue
                 if west <= east:
-                    here = west <= lon[slot] <= east
+                    here = west <= lon[place] <= east
                 else:
-                    here = lon[slot] >= west or lon[slot] <= east
+                    here = lon[place] >= west or lon[place] <= east
                 if here:
-                    found[count] = slot
+                    found[count] = place
                     count += 1
         row = last_row + 1 if whole else row + 1
     return count
 
 
 @kernel
-def pick_due(visible, changed, since, room, held, holding, picked, gone):
+def pick_due(visible, slots, changed, since, room, held, holding, picked, places, now_holding):
     """Which cars a page is to hear of: how many. They count as held if there is room for them all.
 
-    Due is what is visible and not held as it is (`changed` after the tick `since`), and, with
-    `gone` 1, what is held and visible no more. held u1 by slot; holding i8: the slots in it that
-    are not 0; picked i8, gone u1, written: as long as visible and holding together.
+    Due is what is visible and not held as it is (`changed` after the tick `since`), and, with -1 as
+    its place, what is held and visible no more. visible i8: places; slots, changed by place; held
+    u1 by slot; holding i8: the slots in it that are not 0. picked i8 (slots), places i8, written:
+    as long as visible and holding together; now_holding i8, written if there is room: the slots of
+    those visible.
     """
     due = 0
-    for slot in visible:
-        if held[slot] != FRESH or changed[slot] > since:
-            picked[due], gone[due] = slot, 0
+    for index in range(len(visible)):
+        place = visible[index]
+        slot = slots[place]
+        if held[slot] != FRESH or changed[place] > since:
+            picked[due], places[due] = slot, place
             due += 1
         held[slot] |= SEEN
+        now_holding[index] = slot
     count = due
     for slot in holding:
         if held[slot] & SEEN == 0:
-            picked[count], gone[count] = slot, 1
+            picked[count], places[count] = slot, -1
             count += 1
-    for slot in visible:
-        held[slot] &= ~SEEN
-    if count <= room:
-        for slot in visible:
-            held[slot] = FRESH
+    fits = count <= room
+    for slot in now_holding:
+        held[slot] = FRESH if fits else held[slot] & ~SEEN
+    if fits:
         for index in range(due, count):
             held[picked[index]] = 0
     return count
 
 
 @kernel
-def write_cars(slots, gone, wire, at_us, wanted, found, columns):
+def write_cars(slots, places, near, at_us, wanted, found, columns):
     """Write a frame's columns, in their order in `slots`. Of a car that is gone, only that.
 
-    wire: as in `refresh`. wanted u1 by state; found u1 by slot, empty: all. columns: (slot u4, lon
-    i4, lat i4, age ms u4, speed u2, heading u2, state u1, flags u1), written.
+    places: in `near`, which is as in `refresh`; -1: gone. wanted u1 by state; found u1 by slot,
+    empty: all. columns: (slot u4, lon i4, lat i4, age ms u4, speed u2, heading u2, state u1, flags
+    u1), written.
     """
-    lons, lats, speeds, headings, states, placed, fixes, _ = wire
+    lons, lats, speeds, headings, states, placed, fixes, _ = near
     numbers, lon, lat, age, speed, heading, state, flags = columns
     for index in range(len(slots)):
-        slot = slots[index]
-        numbers[index] = slot
-        if gone[index] != 0:
+        place = places[index]
+        numbers[index] = slots[index]
+        if place < 0:
             lon[index], lat[index], age[index], speed[index], state[index] = 0, 0, 0, 0, 0
             heading[index], flags[index] = UNKNOWN_HEADING, GONE
             continue
-        lon[index], lat[index] = lons[slot], lats[slot]
-        age[index] = min(max((at_us - fixes[slot]) // 1_000, 0), AGE_MS_MAX)
-        speed[index], heading[index], state[index] = speeds[slot], headings[slot], states[slot]
-        told = NO_POSITION if placed[slot] == 0 else 0
-        if wanted[states[slot]] != 0 and (len(found) == 0 or found[slot] != 0):
+        lon[index], lat[index] = lons[place], lats[place]
+        age[index] = min(max((at_us - fixes[place]) // 1_000, 0), AGE_MS_MAX)
+        speed[index], heading[index] = speeds[place], headings[place]
+        state[index] = states[place]
+        told = NO_POSITION if placed[place] == 0 else 0
+        if wanted[states[place]] != 0 and (len(found) == 0 or found[slots[index]] != 0):
             told |= MATCHES
         flags[index] = told
 
@@ -191,10 +211,11 @@ def warm() -> None:
     wire = (lon, lat, speed, heading, state, placed, fix, changed)
     real, flags, slots = np.zeros(1), np.zeros(1, np.uint8), np.zeros(1, np.int64)
     refresh((real, real, real, real, flags, slots), wire, 1)
-    keys, world = np.zeros(1, np.int32), (WEST, SOUTH, -WEST, -SOUTH)
-    sort_by_cell(lon, lat, placed, 500_000, 7_201, slots, keys)
-    find_in_view(slots, keys, world, 500_000, 7_201, (lon, lat), flags, slots.copy())
-    pick_due(slots, changed, 0, 1, flags.copy(), slots[:0], slots.copy(), flags.copy())
+    keys, world = np.zeros(FEW, np.int32), (WEST, SOUTH, -WEST, -SOUTH)
+    sort_by_cell(slots, wire, 500_000, 7_201, slots.copy(), keys[:1], wire)
+    find_in_view(keys[:1], world, 500_000, 7_201, lon, lat, slots.copy())
+    some = slots.copy(), slots.copy(), slots.copy()
+    pick_due(slots, slots.copy(), changed, 0, 1, flags.copy(), slots[:0], *some)
     longs, places, words = np.zeros(1, np.uint32), np.zeros(1, np.int32), np.zeros(1, np.uint16)
     columns = (longs, places, places, longs, words, words, flags.copy(), flags.copy())
-    write_cars(slots, flags, wire, 0, np.zeros(7, np.uint8), flags[:0], columns)
+    write_cars(slots, slots.copy(), wire, 0, np.zeros(7, np.uint8), flags[:0], columns)

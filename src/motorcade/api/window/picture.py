@@ -14,7 +14,7 @@ import numpy.typing as npt
 from motorcade.api.ground import snapped
 from motorcade.api.sight import within
 from motorcade.api.window.frames import Wire
-from motorcade.api.window.index import Bounds, Cells, Index, Part, Slots, area_of, inside
+from motorcade.api.window.index import Bounds, Cells, Index, Part, Slots, area_of
 from motorcade.api.window.kernels import UNKNOWN_HEADING, refresh
 from motorcade.api.window.roster import Roster
 from motorcade.events import VehicleToken
@@ -28,7 +28,6 @@ STRAYS: Final = 0.02  # of all, on each side, for whom a first view is not widen
 EXTENT_DEGREES_MAX: Final = 180.0  # wider: it may as well be the other side of the earth
 LOOKERS_MAX: Final = 10_000  # kinds that are remembered
 Flags = npt.NDArray[np.uint8]
-_NONE: Final = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,18 @@ class Scene(NamedTuple):
     """The fleet as one kind of looker sees it, at one tick."""
 
     wire: Wire  # positions as they may be told
-    shown: Flags  # by slot: may be on their map
+    shown: Slots  # may be on their map, ascending
     known: Flags  # by slot: may be in their list
     states: tuple[int, ...]  # cars by state, those that never sent among the silent
-    moved: Slots  # told to be elsewhere than they are
+
+
+class _Mask(NamedTuple):
+    """Which vehicles a kind of looker sees, as of a serial of the roster."""
+
+    serial: int
+    known: Flags  # by slot
+    slots: Slots  # those that are 1 in it
+    absent: int  # how many more have no slot
 
 
 class FleetSource(Protocol):
@@ -82,12 +89,12 @@ class Picture:
     roster: Roster = field(init=False)
     columns: FleetColumns | None = None
     wire: Wire = field(default_factory=lambda: Wire.of(0))
-    index: Index = field(default_factory=lambda: Index(Wire.of(0)))
     _kinds: dict[Looker, Looker] = field(default_factory=dict)
     _cells: dict[tuple[Looker, int], Cells] = field(default_factory=dict)
     _parts: dict[Any, Part] = field(default_factory=dict)
     _scenes: dict[Looker, Scene] = field(default_factory=dict)
-    _masks: dict[Looker, tuple[int, Flags, int]] = field(default_factory=dict)
+    _indices: dict[tuple[int, int], Index] = field(default_factory=dict)
+    _masks: dict[Looker, _Mask] = field(default_factory=dict)
     _limits: Mapping[int, Limits] = field(default_factory=dict)
     _limits_changes: int = -1
 
@@ -110,26 +117,23 @@ class Picture:
         fleet = (columns.latitude, columns.longitude, columns.speed_mps, columns.heading_deg)
         refresh((*fleet, columns.state, columns.placed_us), tuple(self.wire), self.tick)
         self.columns = columns
-        self.index = Index(self.wire)
-        for made in (self._kinds, self._scenes, self._cells, self._parts):
+        for made in (self._kinds, self._scenes, self._indices, self._cells, self._parts):
             made.clear()
 
-    def in_view(self, scene: Scene, bounds: Bounds) -> Slots:
-        """The cars that this scene shows inside the bounds, in no order; good until the next call
-        or tick."""
-        if not len(scene.moved):
-            return self.index.in_view(bounds, scene.wire, scene.shown)
-        shown = scene.shown.copy()
-        shown[scene.moved] = 0
-        moved = scene.moved[scene.shown[scene.moved] != 0]
-        moved = moved[inside(scene.wire, moved, bounds)]
-        return np.concatenate((self.index.in_view(bounds, scene.wire, shown), moved))
+    def index(self, scene: Scene) -> Index:
+        """The cars that this scene shows, by where they are; made once per tick for all who are
+        shown the same."""
+        key = id(scene.wire), id(scene.known)  # this tick's scenes hold both
+        index = self._indices.get(key)
+        if index is None:
+            index = self._indices[key] = Index(scene.wire, scene.shown)
+        return index
 
     def extent(self, looker: Looker) -> list[float] | None:
         """Where nearly all are that they see: west, south, east, north in degrees, strays left out.
         `None`: none has a position, or they lie around the half of the earth."""
         scene = self.scene(looker)
-        slots = np.flatnonzero(scene.shown)
+        slots = scene.shown
         if not len(slots):
             return None
         sides = []
@@ -151,7 +155,7 @@ class Picture:
             cells = self._cells.get((kind, size))
             if cells is None:
                 scene = self.scene(kind)
-                cells = Cells.of(scene.wire, np.flatnonzero(scene.shown), size)
+                cells = Cells.of(scene.wire, scene.shown, size)
                 self._cells[kind, size] = cells
             part = self._parts[key] = cells.part(area, wanted)
         return part
@@ -196,18 +200,23 @@ class Picture:
         }
 
     def _make(self, looker: Looker) -> Scene:
-        serial, known, absent = self._masks.get(looker, (-1, self.roster.known, 0))
-        if serial != self.roster.serial:
+        mask = self._mask(looker)
+        counts = np.bincount(self.wire.state[mask.slots], minlength=len(STATES)).tolist()
+        counts[SILENT] += mask.absent
+        wire = self._kept(looker, mask.known) if looker.located else self._nowhere()
+        shown = mask.slots[wire.placed[mask.slots] != 0]
+        return Scene(wire, shown, mask.known, tuple(counts))
+
+    def _mask(self, looker: Looker) -> _Mask:
+        mask = self._masks.get(looker)
+        if mask is None or mask.serial != self.roster.serial:
             known = self.roster.known if looker.sees_all else self.roster.mask(looker.sees)
             absent = len(self.roster.never_sent(looker.sees))
             if len(self._masks) >= LOOKERS_MAX:
                 self._masks.clear()
-            self._masks[looker] = self.roster.serial, known, absent
-        counted = np.bincount(self.wire.state, weights=known, minlength=len(STATES))
-        counts = [int(number) for number in counted]
-        counts[SILENT] += absent
-        wire, moved = self._kept(looker) if looker.located else (self._nowhere(), _NONE)
-        return Scene(wire, known & wire.placed, known, tuple(counts), moved)
+            mask = _Mask(self.roster.serial, known, np.flatnonzero(known), absent)
+            self._masks[looker] = mask
+        return mask
 
     def _nowhere(self) -> Wire:
         """For who may not be told where vehicles are."""
@@ -216,17 +225,18 @@ class Picture:
             lon=blank.lon, lat=blank.lat, placed=blank.placed, heading=blank.heading
         )
 
-    def _kept(self, looker: Looker) -> tuple[Wire, Slots]:
-        """The wire without what owners keep back from this looker, by `sight.py`'s rule, and the
-        slots whose place is another one there."""
+    def _kept(self, looker: Looker, known: Flags) -> Wire:
+        """The wire without what owners keep back from this looker, by `sight.py`'s rule."""
         kept = []
         for vehicle_id, limits in self._limits.items():
             slot = self.roster.slot_of.get(vehicle_id, -1)
             vehicle = self.roster.vehicles[slot] if slot >= 0 else None
-            if vehicle is not None and self.wire.placed[slot] and looker.is_kept_from(vehicle):
+            if vehicle is None or not known[slot] or not self.wire.placed[slot]:
+                continue
+            if looker.is_kept_from(vehicle):
                 kept.append((slot, limits))
         if not kept:
-            return self.wire, _NONE
+            return self.wire
         wire = self.wire.copied()
         for slot, limits in kept:
             place = int(wire.lat[slot]) / E7, int(wire.lon[slot]) / E7
@@ -238,7 +248,7 @@ class Picture:
                 latitude, longitude = snapped(place, grid_m)
                 wire.lat[slot], wire.lon[slot] = round(latitude * E7), round(longitude * E7)
                 wire.heading[slot] = UNKNOWN_HEADING
-        return wire, np.array([slot for slot, _ in kept], np.int64)
+        return wire
 
     def _read_limits(self) -> None:
         if self.privacy is None:

@@ -20,7 +20,7 @@ from motorcade.api.window.frames import (
     Stamp,
     encode_cars,
 )
-from motorcade.api.window.index import Cells, Slots, area_of
+from motorcade.api.window.index import Cells, Index, Places, Slots, area_of
 from motorcade.api.window.kernels import FRESH, STALE, pick_due
 from motorcade.api.window.picture import E7, Flags, Looker, Picture, Scene
 from motorcade.config import DashboardConfig
@@ -179,45 +179,48 @@ class Viewer:
             part = picture.density(self.looker, view.cell_size, view.bounds, view.states)
             if part.count_inner > self.config.view_cars_max:
                 return self._density(picture, scene, view)
-        visible = picture.in_view(scene, view.bounds)
+        index = picture.index(scene)
+        visible = index.in_view(view.bounds)
         if len(visible) > self.config.view_cars_max:
             return self._density(picture, scene, view)
         if self._dense:  # fewer now: cars again, from the beginning
             self._dense, self._cells, self._forget = False, None, True
         room = max(1, (room_bytes - HEADER.size) // CAR_BYTES)
-        slots, gone = self._pick(picture, visible, room)
+        slots, places = self._pick(picture.tick, index, visible, room)
         if not len(slots) and not self._forget:
             return None
         wanted = np.array(view.states, np.uint8)
         found = self._find(picture, view.query) if view.query else _NO_FLAGS
         stamp = self._stamp(columns.at_us)
-        return encode_cars(stamp, scene.wire, slots, gone, wanted, found)
+        return encode_cars(stamp, index.wire, slots, places, wanted, found)
 
-    def _pick(self, picture: Picture, visible: Slots, room: int) -> tuple[Slots, Flags]:
-        """Which cars are due, at most `room`, and which of them are gone; they count as sent.
+    def _pick(self, tick: int, index: Index, visible: Places, room: int) -> tuple[Slots, Places]:
+        """Which cars are due, at most `room`: slots and places, -1 of those gone. They count as
+        sent.
 
         Due is what is visible and new to the page, changed since, or left over, and what it holds
         and is visible no more.
         """
         held, known = self._held, self._holding
-        slots = np.empty(len(visible) + len(known), np.int64)
-        gone = np.empty(len(slots), np.uint8)
-        since, self._since = self._since, picture.tick
-        count = pick_due(visible, picture.wire.changed, since, room, held, known, slots, gone)
-        slots, gone = slots[:count], gone[:count]
+        slots, places = np.empty((2, len(visible) + len(known)), np.int64)
+        holding = np.empty(len(visible), np.int64)
+        since, self._since = self._since, tick
+        there = visible, index.slots, index.wire.changed
+        count = pick_due(*there, since, room, held, known, slots, places, holding)
+        slots, places = slots[:count], places[:count]
         if count <= room:
-            self._holding = visible.copy()
-            return slots, gone
+            self._holding = holding
+            return slots, places
         order = np.argsort(slots)  # in turn: from where the last frame ended
         order = np.roll(order, -int(np.searchsorted(slots[order], self._next)))
-        slots, gone = slots[order], gone[order]
+        slots, places = slots[order], places[order]
         left = slots[room:]
         held[left[held[left] != 0]] = STALE
         self._next = int(left[0])
-        slots, gone = slots[:room], gone[:room]
-        held[slots] = np.where(gone != 0, 0, FRESH)
+        slots, places = slots[:room], places[:room]
+        held[slots] = np.where(places < 0, 0, FRESH)
         self._holding = np.flatnonzero(held)
-        return slots, gone
+        return slots, places
 
     def _stamp(self, at_us: int) -> Stamp:
         self.serial += 1
@@ -260,8 +263,8 @@ class Viewer:
         self._since = picture.tick
         size = view.cell_size
         if view.query:
-            found = scene.shown & self._find(picture, view.query)
-            cells = Cells.of(scene.wire, np.flatnonzero(found), size)
+            found = scene.shown[self._find(picture, view.query)[scene.shown] != 0]
+            cells = Cells.of(scene.wire, found, size)
             part = cells.part(area_of(view.bounds, size), view.states)
         else:
             part = picture.density(self.looker, size, view.bounds, view.states)
