@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from typer.testing import CliRunner
 
-from motorcade.cli import operator, person, token, vehicle
+from motorcade.cli import app, operator, person, site, token, vehicle, vehicle_privacy
 from motorcade.cli.data import opened_registry
 from motorcade.events import VehicleToken
 from motorcade.identity.authority import open_authority
@@ -20,8 +22,8 @@ from motorcade.registry.audit.port import Deed, DeedsAsked, DeedShown, What
 VIN = "5YJ3E1EA7KF000001"
 
 
-def run(app: Any, *words: str) -> None:
-    result = CliRunner().invoke(app, words)
+def run(group: Any, *words: str) -> None:
+    result = CliRunner().invoke(group, words)
     assert result.exit_code == 0, result.output
 
 
@@ -125,3 +127,50 @@ def test_a_deed_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> 
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)
         signal.signal(signal.SIGXFSZ, handler)
     assert list((tmp_path / inbox.FOLDER).iterdir()) == []
+
+
+def test_apps_keys_privacy_and_sites_are_told(tmp_path: Path) -> None:
+    data, key = tmp_path / "data", tmp_path / "key.pem"
+    public = ec.generate_private_key(ec.SECP256R1()).public_key()
+    key.write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    with_data, of_car = ("--data", str(data)), ("--vin", VIN, "--data", str(data))
+    run(vehicle.app, "add", "--vin", VIN, "--out", str(tmp_path / "car"), *with_data)
+    charger = ("--name", "Charger", "--client-id", "charger", "--public-key", str(key))
+    back = ("--redirect-uri", "https://app.example/cb", "--scopes", "vehicle_location")
+    run(app.app, "add", *charger, *back, *with_data)
+    run(app.app, "renew", "charger", *with_data)
+    run(app.app, "register", "charger", "app.example", *with_data)
+    run(app.app, "release", "app.example", *with_data)
+    run(app.app, "revoke", "charger", *with_data)
+    run(app.app, "rotate-key", *with_data)
+    run(app.app, "rotate-key", "--forget", *with_data)
+    run(vehicle.app, "pair", *of_car, "--public-key", str(key), "--role", "driver")
+    run(vehicle.app, "unpair", *of_car, "--public-key", str(key))
+    circle = ("--latitude", "52.5", "--longitude", "13.4", "--radius", "300")
+    run(vehicle_privacy.app, "add-zone", *of_car, *circle)
+    run(vehicle_privacy.app, "remove-zone", *of_car, "--zone", "1")
+    run(vehicle_privacy.app, "precision", *of_car, "--grid", "1000")
+    run(site.app, "add", "--name", "Home", "--out", str(tmp_path / "site"), *with_data)
+    site_id = json.loads((tmp_path / "site" / "site.json").read_text())["energy_site_id"]
+    run(site.app, "remove", str(site_id), *with_data)
+    told = deeds(data)[1:]
+    assert [(deed.what, deed.text) for deed in told] == [
+        ("registered_app", "Charger (charger)"),
+        ("renewed_secret", "charger"),
+        ("registered_domain", "app.example, Charger (charger)"),
+        ("released_domain", "app.example, of charger"),
+        ("ended_app", "Charger (charger)"),
+        ("changed_token_key", ""),
+        ("changed_token_key", "tokens before it refused"),
+        ("approved_key", told[7].text),
+        ("asked_to_remove_key", told[7].text),
+        ("changed_privacy", "zone 1 added"),
+        ("changed_privacy", "zone 1 removed"),
+        ("changed_privacy", "grid of 1000 m for every app"),
+        ("added_site", f"Home ({site_id})"),
+        ("removed_site", f"Home ({site_id})"),
+    ]
+    point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint).hex()
+    assert told[7].text == f"key ...{point[-8:]}"
+    assert [deed.vehicle_id for deed in told[7:12]] == [1] * 5
+    assert "52.5" not in json.dumps(told), "where somebody lives is nobody's to read"

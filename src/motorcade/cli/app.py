@@ -10,6 +10,7 @@ from motorcade.cli.data import (
     DEFAULT_DATA,
     READY_FILE,
     DataOption,
+    note_deed,
     opened_registry,
     require_data,
     running_server,
@@ -58,6 +59,7 @@ def add(
 ) -> None:
     """Register an app; prints its client id and secret, the secret only now."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
     from motorcade.registry.people.port import AppRequest
 
     asked = AppRequest(
@@ -72,6 +74,7 @@ def add(
     )
     with opened_registry(data, open_authority(data)) as registry:
         added, secret = registry.people.add_app(asked)
+    note_deed(data, What.REGISTERED_APP, f"{added.name} ({added.client_id})")
     if as_json:
         print_json({"client_id": added.client_id, "client_secret": secret or None})
     elif secret:
@@ -105,10 +108,12 @@ def renew(
 ) -> None:
     """Draw a new secret; the old one is refused from now on."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         secret = registry.people.renew_secret(client_id)
+    note_deed(data, What.RENEWED_SECRET, client_id)
     if as_json:
         print_json({"client_id": client_id, "client_secret": secret})
     else:
@@ -119,10 +124,12 @@ def renew(
 def revoke(client_id: ClientArgument, data: DataOption = DEFAULT_DATA) -> None:
     """End an app: its tokens are refused and its open streams closed at once, for all people."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         revoked = registry.people.revoke_app(client_id)
+    note_deed(data, What.ENDED_APP, f"{revoked.name} ({client_id})")
     print(f"{revoked.name} revoked: whatever it holds is refused from now on")
 
 
@@ -132,6 +139,7 @@ def register(
 ) -> None:
     """Register an app with a domain and its uploaded key, without asking the domain for it."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
     from motorcade.registry.people.names import check_domain, public_point
 
     require_data(data)
@@ -148,6 +156,7 @@ def register(
         if not name:
             raise CommandError("the domain is empty: give the one that serves the app's public key")
         row = registry.sharing.register(client_id, name, point)
+    note_deed(data, What.REGISTERED_DOMAIN, f"{row.domain}, {found.name} ({client_id})")
     print(f"{found.name} is registered with {row.domain}")
 
 
@@ -155,10 +164,12 @@ def register(
 def release(domain: DomainArgument, data: DataOption = DEFAULT_DATA) -> None:
     """Take a domain from the app that registered with it, so that another can."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         row = registry.sharing.release(domain.strip().lower())
+    note_deed(data, What.RELEASED_DOMAIN, f"{row.domain}, of {row.client_id}")
     print(f"{row.domain} is free: app {row.client_id} must register again")
 
 
@@ -173,9 +184,11 @@ def rotate_key(
     """Sign access tokens with a new key from now on; a running server takes it at once."""
     from motorcade.identity import tokens
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     tokens.rotate_key(open_authority(data), forget=forget)
+    note_deed(data, What.CHANGED_TOKEN_KEY, "tokens before it refused" if forget else "")
     if not forget:
         print("access tokens signed before stay good until they end")
         return

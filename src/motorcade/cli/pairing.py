@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from motorcade.cli.data import opened_registry, require_data, running_server
+from motorcade.cli.data import note_deed, opened_registry, require_data, running_server
 from motorcade.cli.render import CommandError
 from motorcade.registry.embedded import EmbeddedRegistry
-from motorcade.registry.signing.port import ADD_KEY, DONE, REMOVE_KEY, KeyRequest
+from motorcade.registry.signing.port import ADD_KEY, DONE, REMOVE_KEY, KeyRequest, key_told
 
 POLL_S: Final = 0.02
 CLOUD_KEY: Final = 9  # KEY_FORM_FACTOR_CLOUD_KEY
@@ -72,6 +72,7 @@ def _approve(
     data: Path, vin: str, public_key: str, action: str, role: str, wait_s: float
 ) -> Pairing:
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
@@ -81,6 +82,8 @@ def _approve(
                 f"no vehicle has the VIN {vin!r}: `motorcade vehicle list` shows all"
             )
         request = registry.signing.ask(vehicle.id, action, public_key, role, CLOUD_KEY)
+        what = What.APPROVED_KEY if action == ADD_KEY else What.ASKED_TO_REMOVE_KEY
+        note_deed(data, what, key_told(public_key), vehicle.token)
         if running_server(data) is not None:
             request = _wait(registry, request, wait_s)
     if request.result not in ("", DONE):

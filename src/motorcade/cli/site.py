@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.data import DEFAULT_DATA, DataOption, note_deed, opened_registry, require_data
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
 
 if TYPE_CHECKING:
@@ -42,6 +42,7 @@ def add(
 ) -> None:
     """Add a simulated site and write what it needs to run: site.json. Prints {"energy_site_id"}."""
     from motorcade.cli.site_provisioning import add_site
+    from motorcade.registry.audit.port import What
     from motorcade.registry.port import SiteDescription
     from motorcade.zones import UnknownZoneError, zone_of
 
@@ -61,6 +62,7 @@ def add(
         name, time_zone, batteries, round(solar_kw * 1_000), wall_connector
     )
     site, file = add_site(data, description, house, out)
+    note_deed(data, What.ADDED_SITE, f"{name} ({site.id})")
     print_json({"energy_site_id": site.id, "file": str(file)})
 
 
@@ -108,10 +110,12 @@ def remove(
 ) -> None:
     """End a site's access. Its stored records stay."""
     from motorcade.identity.authority import open_authority
+    from motorcade.registry.audit.port import What
 
     require_data(data)
     with opened_registry(data, open_authority(data)) as registry:
         site = registry.remove_site(site_id)
+    note_deed(data, What.REMOVED_SITE, f"{site.description.name} ({site.id})")
     if as_json:
         print_json(_members(site))
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from motorcade.cli.data import DEFAULT_DATA, DataOption, opened_registry, require_data
+from motorcade.cli.data import DEFAULT_DATA, DataOption, note_deed, opened_registry, require_data
 from motorcade.cli.render import CommandError, new_app, print_json, print_table
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ def add_zone(
 ) -> None:
     """Let no app hear where the vehicle is while it is in a circle."""
     with _opened(data, vin) as (privacy, vehicle):
-        privacy.add_zone(vehicle.id, name, latitude, longitude, radius)
+        zone = privacy.add_zone(vehicle.id, name, latitude, longitude, radius)
+        _note(data, vehicle, f"zone {zone.id} added")
         _tell(privacy.limits(vehicle.id), as_json=as_json)
 
 
@@ -66,6 +67,7 @@ def remove_zone(
     """End a zone."""
     with _opened(data, vin) as (privacy, vehicle):
         privacy.remove_zone(vehicle.id, zone)
+        _note(data, vehicle, f"zone {zone} removed")
         _tell(privacy.limits(vehicle.id), as_json=as_json)
 
 
@@ -84,6 +86,7 @@ def precision(
     """Put the positions that apps hear on a grid."""
     with _opened(data, vin) as (privacy, vehicle):
         privacy.set_grid(vehicle.id, client_id, grid)
+        _note(data, vehicle, f"grid of {grid} m for {client_id or 'every app'}")
         _tell(privacy.limits(vehicle.id), as_json=as_json)
 
 
@@ -105,6 +108,12 @@ def _opened(data: Path, vin: str) -> Iterator[_Opened]:
                 f"no vehicle has the VIN {vin!r}: `motorcade vehicle list` shows all"
             )
         yield _Opened(registry.privacy, vehicle)
+
+
+def _note(data: Path, vehicle: "Vehicle", text: str) -> None:
+    from motorcade.registry.audit.port import What
+
+    note_deed(data, What.CHANGED_PRIVACY, text, vehicle.token)
 
 
 def _tell(limits: "Limits", *, as_json: bool) -> None:

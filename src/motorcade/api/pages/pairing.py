@@ -14,13 +14,13 @@ from litestar.params import FromPath
 
 from motorcade.api.counter import AnyRequest, Counter
 from motorcade.api.pages.problem import PageError
-from motorcade.api.pages.vehicle import key_told, own_vehicle, sharing_of, signing_of
+from motorcade.api.pages.vehicle import own_vehicle, sharing_of, signing_of
 from motorcade.api.pages.visit import AnyPage, Visit, begin, entered, read_form_of
 from motorcade.registry.audit.port import What
 from motorcade.registry.people.port import App
 from motorcade.registry.port import Vehicle
 from motorcade.registry.sharing.port import Registration
-from motorcade.registry.signing.port import ADD_KEY
+from motorcade.registry.signing.port import ADD_KEY, key_told
 
 PATH: Final = "/_ak/{domain:str}"
 ROLE: Final = "OWNER"  # as `motorcade vehicle pair` and Tesla give

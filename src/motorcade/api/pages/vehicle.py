@@ -18,7 +18,7 @@ from motorcade.registry.errors import InvalidNameError, TooManyError
 from motorcade.registry.port import Vehicle
 from motorcade.registry.privacy.port import EVERY_APP, Privacy
 from motorcade.registry.sharing.port import Invitation, Sharing
-from motorcade.registry.signing.port import REMOVE_KEY, PairedKey, Signing
+from motorcade.registry.signing.port import REMOVE_KEY, PairedKey, Signing, key_told
 
 PATH: Final = "/account/vehicles/{vehicle_id:str}"
 ACCESSES_SHOWN: Final = 200
@@ -126,11 +126,6 @@ def _remove_key(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done | None:
         return None
     signing.ask(vehicle.id, REMOVE_KEY, key, "", 0)
     return _Done(What.ASKED_TO_REMOVE_KEY, key_told(key))
-
-
-def key_told(public_key: str) -> str:
-    """Enough of a public key to know it by."""
-    return f"key ...{public_key[-8:]}"
 
 
 def _add_zone(visit: Visit, vehicle: Vehicle, fields: Fields) -> _Done:

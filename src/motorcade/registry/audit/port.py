@@ -56,6 +56,11 @@ class What(StrEnum):
     ADDED_PERSON = "added_person"
     REMOVED_PERSON = "removed_person"
     CHANGED_PASSWORD = "changed_password"
+    REGISTERED_DOMAIN = "registered_domain"
+    RELEASED_DOMAIN = "released_domain"
+    CHANGED_TOKEN_KEY = "changed_token_key"
+    ADDED_SITE = "added_site"
+    REMOVED_SITE = "removed_site"
 
 
 class Deed(NamedTuple):

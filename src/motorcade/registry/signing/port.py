@@ -82,6 +82,11 @@ class TelemetryConfig:
     refusal: str = ""  # why the car does not take it
 
 
+def key_told(public_key: str) -> str:
+    """Enough of a public key to know it by."""
+    return f"key ...{public_key[-8:]}"
+
+
 class Waiting(NamedTuple):
     """Something waits for this vehicle."""
 
