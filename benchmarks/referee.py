@@ -4,46 +4,44 @@ SUMO (EPL-2.0, 226 MB) is no dependency: `pip install eclipse-sumo` in an enviro
 then `python -m benchmarks.referee --sumo ITS_SITE_PACKAGES/sumo/bin`. It drives its default car,
 one each 30 s, over the routes that our router gave ours. Compared: trip times, speeds,
 accelerations, and energy, reckoned from either's speeds by the same physics, so that only the
-driving differs.
+driving differs. `--keep drives.xml` leaves what SUMO recorded; `motorcade drive --drives` plays it.
 """
 
 import argparse
+import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from xml.etree import ElementTree
 from xml.sax.saxutils import quoteattr
 
 import numpy as np
 
 from motorcade.simulation import kernels
+from motorcade.simulation.drives import read_drives
 from motorcade.simulation.fleet import Fleet
-from motorcade.simulation.streets import EARTH_RADIUS_M, Streets, read_streets
+from motorcade.simulation.streets import Streets, read_streets
 
 TRIP_S_MAX = 3_600
 STUCK_S = 180  # a car of SUMO's that stands so long waits at lights it guessed wrongly
 
 
 def write_network(streets: Streets, folder: Path) -> None:
-    """SUMO's plain nodes and edges, in metres from the south-west corner."""
-    west, south = streets.node_lon_deg.min(), streets.node_lat_deg.min()
-    shrink = np.cos(np.radians(streets.node_lat_deg.mean()))
-    x_m = np.radians(streets.point_lon_deg - west) * shrink * EARTH_RADIUS_M
-    y_m = np.radians(streets.point_lat_deg - south) * EARTH_RADIUS_M
+    """SUMO's plain nodes and edges, in degrees."""
+    lon, lat = streets.point_lon_deg, streets.point_lat_deg
     first = streets.edge_first_point
     with (folder / "nodes.xml").open("w") as file:
         file.write("<nodes>\n")
         begins = {int(n): int(first[e]) for e, n in enumerate(streets.edge_from)}
         for node, point in sorted(begins.items()):
             kind = "traffic_light" if streets.node_light[node] else "priority"
-            place = f'x="{x_m[point]:.2f}" y="{y_m[point]:.2f}"'
+            place = f'x="{lon[point]:.7f}" y="{lat[point]:.7f}"'
             file.write(f'<node id="{node}" {place} type="{kind}"/>\n')
         file.write("</nodes>\n")
     with (folder / "edges.xml").open("w") as file:
         file.write("<edges>\n")
         for edge in range(streets.edges):
             span = range(first[edge], first[edge + 1])
-            shape = " ".join(f"{x_m[p]:.2f},{y_m[p]:.2f}" for p in span)
+            shape = " ".join(f"{lon[p]:.7f},{lat[p]:.7f}" for p in span)
             lanes = 2 if streets.edge_class[edge] < 3 else 1
             rank = 10 - int(streets.edge_class[edge])
             file.write(
@@ -72,7 +70,8 @@ def drive_ours(fleet: Fleet) -> list[list[float]]:
 
 def drive_sumo(sumo: Path, folder: Path, routes: list[list[int]], seed: int) -> list[list[float]]:
     words = [str(sumo / "netconvert"), "-n", "nodes.xml", "-e", "edges.xml", "-o", "net.xml"]
-    subprocess.run([*words, "--no-warnings"], cwd=folder, check=True, capture_output=True)
+    words += ["--proj.utm", "--no-warnings"]
+    subprocess.run(words, cwd=folder, check=True, capture_output=True)
     with (folder / "routes.xml").open("w") as file:
         file.write('<routes>\n<vType id="car" vClass="passenger"/>\n')
         for number, edges in enumerate(routes):
@@ -83,15 +82,13 @@ def drive_sumo(sumo: Path, folder: Path, routes: list[list[int]], seed: int) -> 
         file.write("</routes>\n")
     end = len(routes) * 30 + TRIP_S_MAX
     words = [str(sumo / "sumo"), "-n", "net.xml", "-r", "routes.xml", "--fcd-output", "fcd.xml"]
-    words += ["--fcd-output.attributes", "speed", "--end", str(end), "--seed", str(seed)]
+    words += ["--fcd-output.geo", "--end", str(end), "--seed", str(seed)]
     words += ["--no-warnings", "--ignore-route-errors", "--time-to-teleport", "-1"]
     subprocess.run(words, cwd=folder, check=True, capture_output=True)
+    drives = read_drives(folder / "fcd.xml")
     speeds: list[list[float]] = [[] for _ in routes]
-    for _, element in ElementTree.iterparse(folder / "fcd.xml"):
-        if element.tag == "vehicle":
-            speeds[int(element.get("id", ""))].append(float(element.get("speed", "")))
-        elif element.tag == "timestep":
-            element.clear()
+    for car, name in enumerate(drives.names):
+        speeds[int(name)] = drives.speed_mps[drives.car == car].tolist()
     return speeds
 
 
@@ -135,6 +132,7 @@ def main() -> None:
     parser.add_argument("--sumo", type=Path, required=True, help="the folder with sumo, netconvert")
     parser.add_argument("--cars", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="where SUMO's recording goes")
     options = parser.parse_args()
     streets = read_streets()
     fleet = Fleet(streets, options.cars, options.seed, moving=1.0)
@@ -148,6 +146,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         write_network(streets, Path(folder))
         theirs = drive_sumo(options.sumo, Path(folder), routes, options.seed)
+        if options.keep is not None:
+            shutil.move(Path(folder) / "fcd.xml", options.keep)
     both = [
         row
         for row in range(options.cars)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from motorcade.cli.data import WORLD_VIN
+from motorcade.cli.data import RECORDED_VIN, WORLD_VIN
 from motorcade.cli.world import PublishAck, SampleBatch, Sender, register
 from motorcade.registry.vin import check_vin
 from motorcade.signals.catalogue import BY_NAME
@@ -19,7 +19,7 @@ from motorcade.simulation.fleet import Fleet
 from motorcade.simulation.kernels import CHARGING, MOVING
 from motorcade.simulation.reports import LEVELS, PLACE, SPEED, STATE, Reporter, Reports
 from motorcade.simulation.streets import read_streets
-from tests.platform_process import MOTORCADE, Platform, stored
+from tests.platform_process import MOTORCADE, Platform, run_motorcade, stored
 
 START_US = 1_790_000_000_000_000
 VINS = [WORLD_VIN.format(number) for number in range(1, 4)]
@@ -168,10 +168,51 @@ def test_a_platform_stores_what_the_world_says(tmp_path: Path) -> None:
         platform.stop()
 
 
-def wait_for_cars(platform: Platform, count: int) -> list[tuple[float, float, float]]:
+@pytest.mark.slow
+def test_a_platform_stores_what_recorded_cars_say(tmp_path: Path) -> None:
+    """And a file of something else is refused before any car is added."""
+    platform = Platform(tmp_path / "data")
+    platform.start()
+    try:
+        steps = [
+            f'<timestep time="{second}">'
+            f'<vehicle id="one" x="{8.69 + second * 1e-4}" y="49.41" angle="90" speed="7.3"/>'
+            f'<vehicle id="two" x="8.69" y="{49.41 + second * 1e-4}" angle="0" speed="11.1"/>'
+            "</timestep>"
+            for second in range(300)
+        ]
+        file = tmp_path / "drives.xml"
+        file.write_text(f"<fcd-export>{''.join(steps)}</fcd-export>")
+        data_words = ("--data", str(platform.data))
+        command = [MOTORCADE, "drive", *data_words, "--drives"]
+        wrong = subprocess.run([*command, __file__], capture_output=True, text=True)
+        assert wrong.returncode == 1
+        assert "no whole XML" in wrong.stderr
+        assert json.loads(run_motorcade("vehicle", "list", "--json", *data_words)) == []
+        play = [*command, str(file), "--json"]
+        with subprocess.Popen(play, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                assert json.loads(process.stdout.readline())["vehicles"] == 2
+                seen = wait_for_cars(platform, 2, RECORDED_VIN)
+            finally:
+                process.send_signal(signal.SIGTERM)
+                process.communicate(timeout=20)
+            assert process.returncode == 0
+        (lat, lon, speed), (other_lat, other_lon, other_speed) = seen
+        assert (lat, other_lon, speed, other_speed) == (49.41, 8.69, 7.3, 11.1)
+        assert lon > 8.69
+        assert other_lat > 49.41
+    finally:
+        platform.stop()
+
+
+def wait_for_cars(
+    platform: Platform, count: int, form: str = WORLD_VIN
+) -> list[tuple[float, float, float]]:
     """(latitude, longitude, speed) of all, once all have a place in the log. The Fleet API would
     not say: they have no connection of their own, so it calls them offline."""
-    waiting = [WORLD_VIN.format(number) for number in range(1, count + 1)]
+    waiting = [form.format(number) for number in range(1, count + 1)]
     seen = []
     deadline = time.monotonic() + 60
     while waiting and time.monotonic() < deadline:

@@ -239,6 +239,14 @@ def teslapy() -> Path:
     return _environment("teslapy-2.9.2")
 
 
+@cache
+def sumo() -> Path:
+    """The folder of Eclipse SUMO's programs."""
+    python = _environment("eclipse-sumo-1.28.0")
+    (found,) = python.parents[1].glob("lib/python*/site-packages/sumo/bin")
+    return found
+
+
 def _environment(name: str, *options: str) -> Path:
     """The interpreter of an environment of what `NAME.lock` pins."""
     lock = HERE / f"{name}.lock"

@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # SQLAlchemy and cryptography load when a command needs them
 
 READY_FILE: Final = "ready.json"
 WORLD_VIN: Final = "MTRCDWR00{:08d}"  # cars in columns: a maker's code that nobody has, a number
+RECORDED_VIN: Final = "MTRCDRC00{:08d}"  # ... and those of recorded drives
 CLI_CLIENT: Final = "motorcade-cli"  # what tokens and the audit call the command line
 REGISTRY_FILE: Final = "registry.sqlite"
 DEFAULT_DATA: Final = Path("motorcade-data")

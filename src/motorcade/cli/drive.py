@@ -53,6 +53,12 @@ def drive(
             min=0, max=100_000, help="Run so many cars in columns: they take no commands."
         ),
     ] = 0,
+    drives: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="As --world, but drives recorded by Eclipse SUMO: its FCD output."
+        ),
+    ] = None,
     data: Annotated[
         Path | None,
         typer.Option(
@@ -82,14 +88,15 @@ def drive(
     A single car, and every site, keeps unsent records beside its file, a fleet keeps them in memory
     unless told where. All keep the journal of commands on disk.
     """
-    if (vehicle is not None) + (count > 0) + bool(site) + (world > 0) != 1:
+    given = (vehicle is not None, count > 0, bool(site), world > 0, drives is not None)
+    if sum(given) != 1:
         raise typer.BadParameter(
-            "give one of --vehicle FILE, --site FILE, -n COUNT, and --world COUNT"
+            "give one of --vehicle FILE, --site FILE, -n COUNT, --world COUNT, and --drives FILE"
         )
-    if world:
+    if world or drives is not None:
         from motorcade.cli.world import run_world
 
-        run_world(data or DEFAULT_DATA, world, seed, as_json=as_json)
+        run_world(data or DEFAULT_DATA, world, seed, drives=drives, as_json=as_json)
         return
     from motorcade.config import Config
     from motorcade.traces.car import CarTracer

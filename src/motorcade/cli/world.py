@@ -1,4 +1,4 @@
-"""`motorcade drive --world N`: the fleet in columns, by gRPC, as one sender of many cars.
+"""`motorcade drive --world N`, `--drives FILE`: cars in columns, by gRPC, one sender of them all.
 
 The world's seconds are the machine's. What is not acknowledged yet is kept and sent again on the
 next connection: the server reads each once, by stream and sequence. When too much waits, the world
@@ -16,14 +16,15 @@ from typing import Any, Final
 import grpc
 from grpc import aio
 
-from motorcade.cli.data import WORLD_VIN, opened_registry, require_server
-from motorcade.cli.render import print_json_line
+from motorcade.cli.data import RECORDED_VIN, WORLD_VIN, opened_registry, require_server
+from motorcade.cli.render import CommandError, print_json_line
 from motorcade.clock import Clock, SystemClock
 from motorcade.identity.authority import open_authority
+from motorcade.simulation.drives import DrivesError, Recorded, read_drives
 from motorcade.simulation.fleet import STEP_S, Fleet
 from motorcade.simulation.kernels import CHARGING, MOVING
 from motorcade.simulation.kernels import warm as warm_kernels
-from motorcade.simulation.reports import LEVELS, PLACE, SPEED, STATE, Reporter, Reports
+from motorcade.simulation.reports import LEVELS, PLACE, SPEED, STATE, Reporter, Reports, World
 from motorcade.simulation.streets import read_streets
 from motorcade.wire.rpc.proto import message_class
 from motorcade.wire.rpc.schema import SERVICE
@@ -38,10 +39,10 @@ SampleBatch: Final = message_class("SampleBatch")
 PublishAck: Final = message_class("PublishAck")
 
 
-def register(data: Path, count: int) -> list[str]:
+def register(data: Path, count: int, form: str = WORLD_VIN) -> list[str]:
     """The VINs of the world's cars; those the platform lacks are added, without certificates: they
     have no door of their own."""
-    vins = [WORLD_VIN.format(number) for number in range(1, count + 1)]
+    vins = [form.format(number) for number in range(1, count + 1)]
     with opened_registry(data, open_authority(data)) as registry:
         missing = [vin for vin in vins if registry.vehicle_by_vin(vin) is None]
         if missing:
@@ -157,19 +158,32 @@ class Sender:
             self._moved.set()
 
 
-def run_world(data: Path, count: int, seed: int, *, as_json: bool) -> None:
-    """Until SIGTERM. Raises `CommandError`: no server runs here, or it ended."""
+def run_world(
+    data: Path, count: int, seed: int, *, drives: Path | None = None, as_json: bool
+) -> None:
+    """Until SIGTERM: simulated cars, or those of recorded drives.
+
+    Raises:
+        CommandError: no server runs here, or it ended; no recorded drives are in the file.
+    """
     import uvloop
 
     require_server(data)
-    vins = register(data, count)
     warm_kernels()
-    fleet = Fleet(read_streets(), count, seed)
+    fleet: World
+    if drives is None:
+        fleet = Fleet(read_streets(), count, seed)
+    else:
+        try:
+            fleet = Recorded(read_drives(drives), seed)
+        except (DrivesError, OSError) as error:
+            raise CommandError(f"--drives {drives}: {error}") from error
+    vins = register(data, fleet.count, WORLD_VIN if drives is None else RECORDED_VIN)
     uvloop.run(_until_told(data, fleet, vins, seed, SystemClock(), as_json=as_json))
 
 
 async def _until_told(
-    data: Path, fleet: Fleet, vins: list[str], seed: int, clock: Clock, *, as_json: bool
+    data: Path, fleet: World, vins: list[str], seed: int, clock: Clock, *, as_json: bool
 ) -> None:
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -196,7 +210,7 @@ async def _until_told(
             raise end
 
 
-async def _live(fleet: Fleet, reporter: Reporter, sender: Sender, clock: Clock) -> None:
+async def _live(fleet: World, reporter: Reporter, sender: Sender, clock: Clock) -> None:
     """A second of the world once it is over; a machine that is too slow gives it less."""
     due_s = clock.monotonic_s()
     while True:
@@ -207,7 +221,7 @@ async def _live(fleet: Fleet, reporter: Reporter, sender: Sender, clock: Clock) 
         await sender.room()
 
 
-async def _show(fleet: Fleet, sender: Sender, *, as_json: bool) -> None:
+async def _show(fleet: World, sender: Sender, *, as_json: bool) -> None:
     while True:
         status = {
             "vehicles": fleet.count,

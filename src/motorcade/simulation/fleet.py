@@ -126,8 +126,7 @@ def _settle(
     cars.work[:] = _work_near(random, streets, places, cars.home)
     cars.taste[:] = random.uniform(0.85, 1.1, count)
     cars.pull_mps2[:] = random.uniform(1.2, 2.4, count)
-    cars.energy_j[:] = BATTERY_J * random.uniform(0.25, 0.9, count)
-    cars.odometer_m[:] = random.uniform(1e6, 8e7, count)
+    draw_levels(cars, random)
     cars.cleared[:] = -1
     at_home = random.random(count) < 0.6
     cars.kind[:] = np.where(at_home, HOME, WORK)
@@ -147,6 +146,12 @@ def _settle(
     road = random.integers(0, streets.edges, len(on_road))
     cars.edge[on_road] = road
     cars.along_m[on_road] = streets.edge_length_m[road] * random.uniform(0, 0.4, len(on_road))
+
+
+def draw_levels(cars: Cars, random: np.random.Generator) -> None:
+    """What cars have in their batteries and on their clocks at the start."""
+    cars.energy_j[:] = BATTERY_J * random.uniform(0.25, 0.9, len(cars.energy_j))
+    cars.odometer_m[:] = random.uniform(1e6, 8e7, len(cars.odometer_m))
 
 
 def _work_near(random: np.random.Generator, streets: Streets, places: Places, home: Array) -> Array:

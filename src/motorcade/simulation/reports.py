@@ -6,12 +6,12 @@ and no network: it is silent, and what it would have said (without a place) come
 is out, before anything newer.
 """
 
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 
-from motorcade.simulation.columns import Array
-from motorcade.simulation.fleet import Fleet
+from motorcade.simulation.columns import Array, Cars
+from motorcade.simulation.fleet import Positions
 from motorcade.simulation.kernels import BATTERY_J, MOVING
 
 PLACE, SPEED, STATE, LEVELS = 1, 2, 4, 8  # what a report tells of; bits
@@ -50,10 +50,22 @@ def joined(parts: list[Reports]) -> Reports:
     return Reports(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
 
 
+class World(Protocol):
+    """Cars that live second by second: `fleet.py` has simulated ones, `drives.py` recorded ones."""
+
+    count: int
+    now_s: float
+    cars: Cars
+
+    def step(self) -> None: ...
+    def positions(self, rows: Array | None = None) -> Positions: ...
+    def in_tunnel(self) -> Array: ...
+
+
 class Reporter:
     """Asks a fleet after each of its steps."""
 
-    def __init__(self, fleet: Fleet, seed: int) -> None:
+    def __init__(self, fleet: World, seed: int) -> None:
         self._fleet = fleet
         random = np.random.default_rng((seed, _REPORTS))
         count = fleet.count
