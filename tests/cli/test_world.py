@@ -31,7 +31,7 @@ def reports(*rows: tuple[int, float, int, int]) -> Reports:
     ones = np.ones(len(rows))
     return Reports(
         car, at, what, 8.68 * ones, 49.41 * ones, 90.0 * ones, 12.345 * ones, state, 55.5 * ones,
-        1_000.0 * ones, -11_000.0 * ones,
+        1_000.0 * ones, -11_000.0 * ones, 3.25 * ones,
     )  # fmt: skip
 
 
@@ -51,6 +51,7 @@ def test_a_report_says_what_it_tells_of_in_catalogue_names() -> None:
     moving, charging = values(sent[0]), values(sent[1])
     assert (moving["latitude"], moving["longitude"], moving["gps_heading"]) == (49.41, 8.68, 90.0)
     assert (moving["gear"], charging["gear"]) == ("D", "P")
+    assert moving["gps_accuracy"] == 3.2
     assert (moving["detailed_charge_state"], moving["ac_charging_power"]) == ("Disconnected", 0)
     assert charging["ac_charging_power"] == 11_000
     assert charging["detailed_charge_state"] == "Charging"

@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from motorcade.cli.data import DEFAULT_DATA, WORLD_VIN, DataOption
+from motorcade.cli.data import DEFAULT_DATA, RECORDED_VIN, WORLD_VIN, DataOption
 from motorcade.cli.up import (
     ListenOption,
     PortsOption,
@@ -163,7 +163,8 @@ class _Api:
         connection = http.client.HTTPConnection(self._host, self._port, timeout=5)
         try:
             entries = self._get(connection, "/api/1/vehicles?per_page=1000")
-            agents = [entry for entry in entries or [] if entry["vin"][:9] != WORLD_VIN[:9]]
+            columns = WORLD_VIN[:9], RECORDED_VIN[:9]
+            agents = [entry for entry in entries or [] if not entry["vin"].startswith(columns)]
             return [self._row(connection, entry) for entry in agents]
         except (OSError, http.client.HTTPException):
             return []

@@ -75,7 +75,7 @@ class Sender:
     def messages(self, reports: Reports) -> Iterator[bytes]:
         """Each report as a `SampleBatch`."""
         columns = [column.tolist() for column in reports]
-        for car, time_s, what, lon, lat, heading, speed, state, soc, odometer, power in zip(
+        for car, time_s, what, lon, lat, heading, speed, state, soc, odometer, power, error in zip(
             *columns, strict=True
         ):
             self._sequence[car] += 1
@@ -100,6 +100,8 @@ class Sender:
             if what & LEVELS:
                 add(signal="soc", number=round(soc, 2), time_us=time_us)
                 add(signal="odometer", number=round(odometer, 1), time_us=time_us)
+                if what & PLACE:
+                    add(signal="gps_accuracy", number=round(error, 1), time_us=time_us)
             yield batch.SerializeToString()
 
     async def room(self) -> None:

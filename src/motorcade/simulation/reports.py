@@ -20,6 +20,7 @@ STANDING_S: Final = 10.0  # at a light
 PARKED_S: Final = 60.0
 WHOLE_S: Final = 60.0  # everything, so that who missed some is whole again
 STANDING_MPS: Final = 0.3
+ACCURACY_M: Final = (2.0, 6.0)  # what receivers say under an open sky
 _REPORTS: Final = 1 << 42  # keeps the draws of reports apart from those of the cars
 
 
@@ -37,6 +38,7 @@ class Reports(NamedTuple):
     soc_percent: Array
     odometer_m: Array
     power_w: Array  # out of the battery
+    accuracy_m: Array  # of the place
 
     def __len__(self) -> int:  # rows, not columns
         return len(self.car)
@@ -72,6 +74,7 @@ class Reporter:
         self._interval_s = random.integers(*INTERVAL_S, count).astype(np.float64)
         self._next_s = random.uniform(0.0, self._interval_s)
         self._whole_s = np.zeros(count)  # the first report is whole
+        self._accuracy_m = random.uniform(*ACCURACY_M, count)  # some have better receivers
         self._told = np.full(count, 255, np.uint8)
         self._stood = np.zeros(count, bool)
         self._held: Reports = self._made(np.zeros(0, np.int64), np.zeros(0, np.uint8))
@@ -125,4 +128,5 @@ class Reporter:
             100.0 * cars.energy_j[rows] / BATTERY_J,
             cars.odometer_m[rows],
             cars.power_w[rows],
+            self._accuracy_m[rows],
         )

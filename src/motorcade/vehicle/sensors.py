@@ -4,6 +4,7 @@ Rounded to what a sensor gives. `None` is "known to be unavailable": no destinat
 What a car was not built with is not said at all.
 """
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
@@ -41,6 +42,7 @@ Signals = dict[str, Value]
 CENTIMETRES: Final = 7  # decimals of a degree
 MEDIA_SOURCE: Final = "Streaming"
 RADIO_SOURCE: Final = "FM"
+ACCURACY_WAVE_M: Final = 300.0
 FAN_MAX: Final = 10
 _WINDOWS: Final = ("fd_window", "rd_window", "fp_window", "rp_window")
 _DOOR_SIGNALS: Final = {
@@ -66,6 +68,11 @@ def signals_of(car: Car) -> Signals:
     return signals
 
 
+def _accuracy_m(odometer_m: float) -> float:
+    """Houses hide a part of the sky: 2 to 6 m, changing on the way."""
+    return 2.0 + round(4.0 * abs(math.sin(odometer_m / ACCURACY_WAVE_M)))
+
+
 def _driving(car: Car) -> Signals:
     place = car.place
     return {
@@ -75,6 +82,7 @@ def _driving(car: Car) -> Signals:
         "latitude": round(place.latitude_deg, CENTIMETRES),
         "longitude": round(place.longitude_deg, CENTIMETRES),
         "gps_heading": round(place.heading_deg, 1),
+        "gps_accuracy": _accuracy_m(car.odometer_m),
         "gear": car.gear,
         "drive_power": round(car.drive_power_w),
         "driver_seat_occupied": car.occupied,
