@@ -608,6 +608,22 @@ def test_the_timeline_reaches_the_right_edge_live_and_in_replay(browser: Browser
         assert track.bounding_box() == live
 
 
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_which_past_is_shown_can_be_chosen(browser: Browser, size: tuple[int, int]) -> None:
+    with window(browser, town(), size=size) as seen:
+        page = seen.go()
+        page.get_by_role("slider").click(position={"x": 60, "y": 30})
+        which = page.get_by_label("Which past")
+        expect(which).to_have_value("arrived")
+        which.select_option("as corrected")
+        page.wait_for_url("**mode=corrected**")
+        assert which.count() == 1
+        page.get_by_role("button", name="Live", exact=True).or_(
+            page.get_by_role("button", name="Live Esc")
+        ).click()
+        expect(which).to_have_count(0)
+
+
 def test_a_place_is_drawn_and_who_was_in_it_last_week_is_told(browser: Browser) -> None:
     with window(browser, town()) as seen:
         asked: list[str] = []
