@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol
@@ -46,6 +47,7 @@ from motorcade.traces.switch import span_out
 
 if TYPE_CHECKING:  # Arrow is loaded when somebody first asks
     from motorcade.history.port import History
+    from motorcade.traces.api import ApiTraces
 
 GOODBYE_S_MAX: Final = 2.0  # at a drain, for app WebSockets
 
@@ -68,107 +70,23 @@ MakeFront = Callable[[Parts, Counter], Front]
 async def run(parts: Parts, ends: StopEvents, make_front: MakeFront | None = None) -> None:
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
     settle()
-    config, clock, log = parts.config, parts.clock, parts.log
-    failed: list[Exception] = []
-
-    loop = asyncio.get_running_loop()
-
-    def fail(error: Exception) -> None:
-        failed.append(error)
-        ends.stop()
-
-    def fail_from_thread(error: Exception) -> None:
-        loop.call_soon_threadsafe(fail, error)
-
-    meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
-    metering = MetersFollower(config.energy, log, meters, clock, failed=fail_from_thread)
-    sites = _charging_places(config.api)
-    place_of = partial(name_at, sites, radius_m=config.api.charging_site_m_max)
-    state = EmbeddedLiveState(config, ChargePorts(metering.take_session, place_of))
-    spans = span_out(config.traces.otlp_url, "api")
-    traces = None
-    if spans is not None:
-        from motorcade.traces.api import ApiTraces
-
-        traces = ApiTraces(spans, config.traces, log, clock)
-        traces.start()
-    kept = KeptSnapshots(
-        parts.data / "state" / "kept",
-        OsFiles(),
-        config.past,
-        age_s=config.log.retention_bulk_age_s,
+    failures = _Failures(ends)
+    following = _follow(parts, failures)
+    carrying = _carry_commands(parts, following, failures)
+    counter = _counter(parts, following, carrying)
+    lanes = {"api-fast": carrying.writer}
+    config, clock, follower = parts.config, parts.clock, following.follower
+    report = ApiReporter(
+        config, clock, following.state, follower, carrying.commands, counter, lanes
     )
-    past = Past(config, log, kept, lambda: Dedup(config.dedup), clock)
-    follower = Follower(
-        log,
-        state,
-        lambda: Dedup(config.dedup),
-        SnapshotStore(parts.data / "state", OsFiles()),
-        clock,
-        snapshot_s=config.state.snapshot_s,
-        snapshot_records=config.state.snapshot_records,
-        spacing_s=config.state.spacing_ms / 1e3,
-        failed=fail_from_thread,
-        applied=traces.applied if traces is not None else None,
-        kept=kept,
-    )
-    follower.start()
-    signer = command_signer(parts.authority)
-    (parts.data / "commands").mkdir(mode=0o700, exist_ok=True)
-    ledger = Ledger(parts.data / "commands" / "ledger.sqlite")
-    writer = log.writer("api", Lane.FAST)
-    commands = CommandRunner(
-        config,
-        log,
-        writer,
-        ledger,
-        Downlink(signer.key_id, signer, config.commands.message_expires_s),
-        clock,
-        os.urandom,
-        fail,
-        log.space.has_room_for_commands,
-    )
-    courier = Courier(config, parts.registry, parts.registry.signing, commands, state)
-    commands.hear_keys, commands.hold = courier.hear, lambda: courier.holds
-    commands.start()
-    metering.start()
-    add_page(parts.registry.people)
-    tokens = token_authority(parts.authority)
-    keys = DomainKeys(timeout_s=config.api.key_fetch_s_max, lookups_max=config.api.key_lookups_max)
-    counter = Counter(
-        config,
-        clock,
-        parts.registry,
-        tokens,
-        commands,
-        state,
-        os.urandom,
-        signing=parts.registry.signing,
-        privacy=parts.registry.privacy,
-        access_log=parts.registry.access_log,
-        audit_log=parts.registry.audit,
-        work_notes=parts.registry.work,
-        desk=Desk(parts.registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
-        people=parts.registry.people,
-        sharing=parts.registry.sharing,
-        meters=meters,
-        places=sites,
-        fetch_key=keys.fetch,
-        history=_history(parts),
-        past=past,
-        records=ByArrival(log, config, clock),
-    )
-    lanes = {"api-fast": writer}
-    report = ApiReporter(config, clock, state, follower, commands, counter, lanes)
-    if traces is not None:
-        counter.answered = traces.answered
-    counter.inside = PlatformInside(
-        config, clock, parts.data, report, follower, parts.authority.certificates
-    )
+    if following.traces is not None:
+        counter.answered = following.traces.answered
+    certificates = parts.authority.certificates
+    counter.inside = PlatformInside(config, clock, parts.data, report, follower, certificates)
     front = make_front(parts, counter) if make_front is not None else None
 
     def open_samples() -> EmbeddedWriter:
-        lanes["api-bulk"] = opened = log.writer("api", Lane.BULK)
+        lanes["api-bulk"] = opened = parts.log.writer("api", Lane.BULK)
         return opened
 
     rpc = RpcServer(counter, SampleLane(open_samples, config.rpc.busy_retry_ms / 1e3))
@@ -186,11 +104,10 @@ async def run(parts: Parts, ends: StopEvents, make_front: MakeFront | None = Non
             Address(*places["grpc_tls"], tls.server_pem(parts.authority)),
         ]
     )
-    counter.standing.start()
-    counter.accesses.start()
-    counter.audit.start()
-    carrying = asyncio.ensure_future(courier.run())
-    carrying.add_done_callback(lambda task: None if task.cancelled() else fail(_end_of(task)))
+    writing = (counter.standing, counter.accesses, counter.audit)
+    for each in writing:
+        each.start()
+    carrying.start()
     if front is not None:
         await front.start()
     parts.link.ready(ends)
@@ -201,21 +118,180 @@ async def run(parts: Parts, ends: StopEvents, make_front: MakeFront | None = Non
     counter.viewers.close()
     await counter.streams.close(GOODBYE_S_MAX)
     await asyncio.gather(server.stop(), calls_end)
-    await counter.standing.stop()
-    await counter.accesses.stop()
-    await counter.audit.stop()
-    carrying.cancel()
-    await asyncio.gather(carrying, return_exceptions=True)
-    await commands.stop()
-    await asyncio.to_thread(past.close)
-    await asyncio.to_thread(follower.stop)
-    await asyncio.to_thread(metering.stop)
-    meters.close()
-    if traces is not None:
-        await asyncio.to_thread(traces.stop)
-    ledger.close()
-    if failed:
-        raise failed[0]
+    for each in writing:
+        await each.stop()
+    await carrying.stop()
+    await following.stop()
+    if failures.first is not None:
+        raise failures.first
+
+
+class _Failures:
+    """What ends this process though nobody told it to; the first is raised at its end."""
+
+    def __init__(self, ends: StopEvents) -> None:
+        self._ends, self._loop = ends, asyncio.get_running_loop()
+        self.first: Exception | None = None
+
+    def note(self, error: Exception) -> None:
+        self.first = self.first or error
+        self._ends.stop()
+
+    def note_from_thread(self, error: Exception) -> None:
+        self._loop.call_soon_threadsafe(self.note, error)
+
+
+@dataclass(frozen=True, slots=True)
+class _Following:
+    """What this process makes of the log, each in a thread of its own."""
+
+    state: EmbeddedLiveState
+    follower: Follower
+    past: Past
+    meters: EmbeddedMeters
+    metering: MetersFollower
+    charging_places: tuple[ChargingPlace, ...]
+    traces: "ApiTraces | None"
+
+    async def stop(self) -> None:
+        await asyncio.to_thread(self.past.close)
+        await asyncio.to_thread(self.follower.stop)
+        await asyncio.to_thread(self.metering.stop)
+        self.meters.close()
+        if self.traces is not None:
+            await asyncio.to_thread(self.traces.stop)
+
+
+def _follow(parts: Parts, failures: _Failures) -> _Following:
+    """Started."""
+    config, clock, log = parts.config, parts.clock, parts.log
+
+    def dedup() -> Dedup:
+        return Dedup(config.dedup)
+
+    failed = failures.note_from_thread
+    meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
+    metering = MetersFollower(config.energy, log, meters, clock, failed=failed)
+    places = _charging_places(config.api)
+    place_of = partial(name_at, places, radius_m=config.api.charging_site_m_max)
+    state = EmbeddedLiveState(config, ChargePorts(metering.take_session, place_of))
+    spans, traces = span_out(config.traces.otlp_url, "api"), None
+    if spans is not None:
+        from motorcade.traces.api import ApiTraces
+
+        traces = ApiTraces(spans, config.traces, log, clock)
+        traces.start()
+    kept = KeptSnapshots(
+        parts.data / "state" / "kept",
+        OsFiles(),
+        config.past,
+        age_s=config.log.retention_bulk_age_s,
+    )
+    follower = Follower(
+        log,
+        state,
+        dedup,
+        SnapshotStore(parts.data / "state", OsFiles()),
+        clock,
+        snapshot_s=config.state.snapshot_s,
+        snapshot_records=config.state.snapshot_records,
+        spacing_s=config.state.spacing_ms / 1e3,
+        failed=failed,
+        applied=traces.applied if traces is not None else None,
+        kept=kept,
+    )
+    follower.start()
+    metering.start()
+    past = Past(config, log, kept, dedup, clock)
+    return _Following(state, follower, past, meters, metering, places, traces)
+
+
+class _Carrying:
+    """Commands on their way: their fast log, their ledger, what asks cars by itself."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        writer: EmbeddedWriter,
+        commands: CommandRunner,
+        courier: Courier,
+        failures: _Failures,
+    ) -> None:
+        self.writer, self.commands = writer, commands
+        self._ledger, self._courier, self._failures = ledger, courier, failures
+        self._task: asyncio.Future[None] | None = None
+
+    def start(self) -> None:
+        """From when apps are served on."""
+        self._task = asyncio.ensure_future(self._courier.run())
+        self._task.add_done_callback(self._ended)
+
+    def _ended(self, task: "asyncio.Future[None]") -> None:
+        if not task.cancelled():
+            self._failures.note(_end_of(task))
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        await self.commands.stop()
+        self._ledger.close()
+
+
+def _carry_commands(parts: Parts, following: _Following, failures: _Failures) -> _Carrying:
+    """The router is started; `_Carrying.start` starts what asks by itself."""
+    config, log = parts.config, parts.log
+    signer = command_signer(parts.authority)
+    (parts.data / "commands").mkdir(mode=0o700, exist_ok=True)
+    ledger = Ledger(parts.data / "commands" / "ledger.sqlite")
+    writer = log.writer("api", Lane.FAST)
+    commands = CommandRunner(
+        config,
+        log,
+        writer,
+        ledger,
+        Downlink(signer.key_id, signer, config.commands.message_expires_s),
+        parts.clock,
+        os.urandom,
+        failures.note,
+        log.space.has_room_for_commands,
+    )
+    signing = parts.registry.signing
+    courier = Courier(config, parts.registry, signing, commands, following.state)
+    commands.hear_keys, commands.hold = courier.hear, lambda: courier.holds
+    commands.start()
+    return _Carrying(ledger, writer, commands, courier, failures)
+
+
+def _counter(parts: Parts, following: _Following, carrying: _Carrying) -> Counter:
+    """All that answers need."""
+    config, clock, registry = parts.config, parts.clock, parts.registry
+    add_page(registry.people)
+    tokens = token_authority(parts.authority)
+    keys = DomainKeys(timeout_s=config.api.key_fetch_s_max, lookups_max=config.api.key_lookups_max)
+    return Counter(
+        config,
+        clock,
+        registry,
+        tokens,
+        carrying.commands,
+        following.state,
+        os.urandom,
+        signing=registry.signing,
+        privacy=registry.privacy,
+        access_log=registry.access_log,
+        audit_log=registry.audit,
+        work_notes=registry.work,
+        desk=Desk(registry.people, tokens, clock=clock, entropy=os.urandom, config=config),
+        people=registry.people,
+        sharing=registry.sharing,
+        meters=following.meters,
+        places=following.charging_places,
+        fetch_key=keys.fetch,
+        history=_history(parts),
+        past=following.past,
+        records=ByArrival(parts.log, config, clock),
+    )
 
 
 def _history(base: Base) -> "Callable[[], History]":
