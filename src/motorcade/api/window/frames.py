@@ -6,56 +6,73 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from motorcade.api.window.kernels import write_cars
+from motorcade.api.window.kernels import RECORD, write_cars
 
 CARS, DENSITY, VERSION = 1, 2, 1
 FORGET: Final = 1  # flags of a frame: what was sent before is void
 HEADER: Final = struct.Struct("<BBHIqQ")
 CAR_BYTES: Final = 22
-_RECORD: Final = np.dtype(
-    [
-        *(("changed", "<i8"), ("fix_us", "<i8"), ("lon", "<i4"), ("lat", "<i4")),
-        *(("speed", "<u2"), ("heading", "<u2"), ("state", "u1"), ("placed", "u1")),
-        ("room", "<u2"),
-    ]
-)
 _FORMS: Final = ("<u4", "<i4", "<i4", "<u4", "<u2", "<u2", "u1", "u1")  # of a car's columns
 _CELLS_SHORT_MAX: Final = 0xFFFF
 
 
-class Wire(NamedTuple):
+class Wire:
     """The fleet as it goes over the wire, by slot.
 
     The columns lie side by side in memory, a record of 32 bytes for each slot: who makes a frame
     takes a few cars here and there, and each would cost a miss of the cache per column otherwise.
     """
 
-    lon: npt.NDArray[np.int32]  # 1e-7 degrees
-    lat: npt.NDArray[np.int32]
-    speed: npt.NDArray[np.uint16]  # cm/s
-    heading: npt.NDArray[np.uint16]  # 1/100 degree; 65535: unknown
-    state: npt.NDArray[np.uint8]
-    placed: npt.NDArray[np.uint8]  # has a position
-    fix_us: npt.NDArray[np.int64]  # the position's time
-    changed: npt.NDArray[np.int64]  # the tick of the newest change
+    def __init__(self, records: npt.NDArray[np.void]) -> None:
+        self.records = records  # of `kernels.RECORD`
 
     @staticmethod
     def of(count: int) -> "Wire":
-        records = np.zeros(count, _RECORD)
-        columns: Any = [records[name] for name in Wire._fields]
-        return Wire(*columns)
+        return Wire(np.zeros(count, RECORD))
 
-    def copied(self) -> "Wire":
-        """One that may be changed."""
-        return self.grown(len(self.lon))
+    def __len__(self) -> int:
+        return len(self.records)
 
     def grown(self, count: int) -> "Wire":
         """A copy with room for so many slots."""
         grown = Wire.of(count)
-        pairs: Any = zip(grown, self, strict=True)
-        for column, old in pairs:
-            column[: len(old)] = old
+        grown.records[: len(self)] = self.records
         return grown
+
+    def copied(self) -> "Wire":
+        """One that may be changed."""
+        return Wire(self.records.copy())
+
+    @property
+    def lon(self) -> npt.NDArray[np.int32]:
+        """In 1e-7 degrees, as `lat`."""
+        return self._column("lon")
+
+    @property
+    def lat(self) -> npt.NDArray[np.int32]:
+        return self._column("lat")
+
+    @property
+    def heading(self) -> npt.NDArray[np.uint16]:
+        """In 1/100 degree; `UNKNOWN_HEADING`."""
+        return self._column("heading")
+
+    @property
+    def state(self) -> npt.NDArray[np.uint8]:
+        return self._column("state")
+
+    @property
+    def placed(self) -> npt.NDArray[np.uint8]:
+        """Whether it has a position."""
+        return self._column("placed")
+
+    @property
+    def changed(self) -> npt.NDArray[np.int64]:
+        """The tick of the newest change."""
+        return self._column("changed")
+
+    def _column(self, name: str) -> npt.NDArray[Any]:
+        return self.records[name]
 
 
 class Stamp(NamedTuple):
@@ -91,7 +108,7 @@ def encode_cars(
         end = place + int(form[-1]) * count
         columns.append(frame[place:end].view(form))
         place = end
-    write_cars(slots, places, tuple(near), stamp.at_us, wanted, found, tuple(columns))
+    write_cars(slots, places, near.records, stamp.at_us, wanted, found, tuple(columns))
     return frame.tobytes()
 
 

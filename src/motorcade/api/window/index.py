@@ -31,14 +31,14 @@ class Index:
     def __init__(self, wire: Wire, slots: Slots) -> None:
         self.slots, self._keys = np.empty(len(slots), np.int64), np.empty(len(slots), np.int32)
         self.wire = Wire.of(len(slots))
-        near = tuple(self.wire)
-        sort_by_cell(slots, tuple(wire), CELL, COLUMNS, self.slots, self._keys, near)
+        near = self.wire.records
+        sort_by_cell(slots, wire.records, CELL, COLUMNS, self.slots, self._keys, near)
         self._found = np.empty(len(slots), np.int64)
 
     def in_view(self, bounds: Bounds) -> Places:
         """Which of the cars lie in the bounds; good until the next call."""
-        sides = self.wire.lon, self.wire.lat
-        count = find_in_view(self._keys, bounds, CELL, COLUMNS, *sides, self._found)
+        near = self.wire.records
+        count = find_in_view(self._keys, bounds, CELL, COLUMNS, near, self._found)
         return self._found[:count]
 
 

@@ -6,6 +6,21 @@ import numpy as np
 
 from motorcade.compiled import kernel
 
+# A car as it goes over the wire; kernels take arrays of them and not their columns, which are of
+# another type (and compiled anew) when there is but one car.
+RECORD = np.dtype(
+    [
+        ("changed", "<i8"),  # the tick of the newest change
+        ("fix_us", "<i8"),  # the position's time
+        ("lon", "<i4"),  # 1e-7 degrees
+        ("lat", "<i4"),
+        ("speed", "<u2"),  # cm/s
+        ("heading", "<u2"),  # 1/100 degree; 65535: unknown
+        ("state", "u1"),
+        ("placed", "u1"),  # has a position
+        ("room", "<u2"),
+    ]
+)
 UNKNOWN_HEADING = 65535
 DIGIT_BITS = 14  # of a key, sorted at once: two digits are a key
 FEW = 4_096  # keys for which the tables of digits are more work than they save
@@ -17,14 +32,14 @@ AGE_MS_MAX = 0xFFFF_FFFF
 
 @kernel
 def refresh(fleet, wire, tick):
-    """Bring the wire's columns up to date and mark what differs from the last tick.
+    """Bring the wire up to date and mark what differs from the last tick.
 
     fleet: (latitude f8, longitude f8, speed f8 m/s, heading f8 degrees, state u1, time of the
-    position i8) by slot. wire: (lon i4, lat i4, speed u2 cm/s, heading u2 1/100 degree, state u1,
-    placed u1, fix i8, changed i8: the tick of the newest change).
+    position i8) by slot. wire: records by slot.
     """
     latitude, longitude, speed, heading, state, placed_us = fleet
-    lons, lats, speeds, headings, states, placed, fixes, changed = wire
+    lons, lats, speeds, headings = wire["lon"], wire["lat"], wire["speed"], wire["heading"]
+    states, placed, fixes, changed = wire["state"], wire["placed"], wire["fix_us"], wire["changed"]
     for slot in range(len(latitude)):
         is_placed = latitude[slot] == latitude[slot]
         fixes[slot] = placed_us[slot]
@@ -32,7 +47,7 @@ def refresh(fleet, wire, tick):
         if is_placed:
             lon = np.int32(np.rint(longitude[slot] * 1e7))
             lat = np.int32(np.rint(latitude[slot] * 1e7))
-        fast = speed[slot] * 100.0
+        fast = np.rint(speed[slot] * 100.0)
         cms = np.uint16(min(max(fast, 0.0), 65535.0)) if fast == fast else np.uint16(0)
         turned = heading[slot]
         cdeg = np.uint16(UNKNOWN_HEADING)
@@ -54,10 +69,7 @@ def sort_by_cell(some, wire, cell, columns, slots, keys, near):
     A cell's key is its row, from the south, times `columns` plus its column, from the west; below
     2**28. slots i8, keys i4, near (as `wire`), written: each as long as `some`.
     """
-    lons, lats, speeds, headings, states, placed, fixes, changed = wire
-    near_lon, near_lat, near_speed, near_heading, near_state, near_placed, near_fix, near_tick = (
-        near
-    )
+    lons, lats = wire["lon"], wire["lat"]
     loose = np.empty(len(some), np.int32)
     for index in range(len(some)):
         slot = some[index]
@@ -67,10 +79,7 @@ def sort_by_cell(some, wire, cell, columns, slots, keys, near):
     for place in range(len(some)):
         slot = some[order[place]]
         slots[place], keys[place] = slot, loose[order[place]]
-        near_lon[place], near_lat[place] = lons[slot], lats[slot]
-        near_speed[place], near_heading[place] = speeds[slot], headings[slot]
-        near_state[place], near_placed[place] = states[slot], placed[slot]
-        near_fix[place], near_tick[place] = fixes[slot], changed[slot]
+        near[place] = wire[slot]
 
 
 @kernel
@@ -96,13 +105,14 @@ def order_of(keys):
 
 
 @kernel
-def find_in_view(keys, bounds, cell, columns, lon, lat, found):
+def find_in_view(keys, bounds, cell, columns, near, found):
     """The places, of those sorted by cell, that lie in the bounds; how many.
 
-    bounds: west, south, east, north; west > east: across 180. keys, lon i4, lat i4 by place.
+    bounds: west, south, east, north; west > east: across 180. keys i4, near: see `sort_by_cell`.
     found i8, written: as long as `keys`.
     """
     west, south, east, north = bounds
+    lon, lat = near["lon"], near["lat"]
     count = 0
     left, right = (west - WEST) // cell, (east - WEST) // cell
     first_row, last_row = (south - SOUTH) // cell, (north - SOUTH) // cell
@@ -144,15 +154,16 @@ def find_in_view(keys, bounds, cell, columns, lon, lat, found):
 
 
 @kernel
-def pick_due(visible, slots, changed, since, room, held, holding, picked, places, now_holding):
+def pick_due(visible, slots, near, since, room, held, holding, picked, places, now_holding):
     """Which cars a page is to hear of: how many. They count as held if there is room for them all.
 
-    Due is what is visible and not held as it is (`changed` after the tick `since`), and, with -1 as
-    its place, what is held and visible no more. visible i8: places; slots, changed by place; held
-    u1 by slot; holding i8: the slots in it that are not 0. picked i8 (slots), places i8, written:
+    Due is what is visible and not held as it is (changed after the tick `since`), and, with -1 as
+    its place, what is held and visible no more. visible i8: places; slots, near by place; held u1
+    by slot; holding i8: the slots in it that are not 0. picked i8 (slots), places i8, written:
     as long as visible and holding together; now_holding i8, written if there is room: the slots of
     those visible.
     """
+    changed = near["changed"]
     due = 0
     for index in range(len(visible)):
         place = visible[index]
@@ -180,11 +191,12 @@ def pick_due(visible, slots, changed, since, room, held, holding, picked, places
 def write_cars(slots, places, near, at_us, wanted, found, columns):
     """Write a frame's columns, in their order in `slots`. Of a car that is gone, only that.
 
-    places: in `near`, which is as in `refresh`; -1: gone. wanted u1 by state; found u1 by slot,
+    places: in `near`, as in `sort_by_cell`; -1: gone. wanted u1 by state; found u1 by slot,
     empty: all. columns: (slot u4, lon i4, lat i4, age ms u4, speed u2, heading u2, state u1, flags
     u1), written.
     """
-    lons, lats, speeds, headings, states, placed, fixes, _ = near
+    lons, lats, speeds, headings = near["lon"], near["lat"], near["speed"], near["heading"]
+    states, placed, fixes = near["state"], near["placed"], near["fix_us"]
     numbers, lon, lat, age, speed, heading, state, flags = columns
     for index in range(len(slots)):
         place = places[index]
@@ -204,18 +216,15 @@ def write_cars(slots, places, near, at_us, wanted, found, columns):
 
 
 def warm() -> None:
-    """Compile on production types: the wire's columns are parts of records."""
-    kinds = ("<i4", "<i4", "<u2", "<u2", "u1", "u1", "<i8", "<i8")
-    record = np.zeros(1, np.dtype([(str(index), kind) for index, kind in enumerate(kinds)]))
-    lon, lat, speed, heading, state, placed, fix, changed = (record[name] for name in "01234567")
-    wire = (lon, lat, speed, heading, state, placed, fix, changed)
+    """Compile on production types."""
+    wire = np.zeros(1, RECORD)
     real, flags, slots = np.zeros(1), np.zeros(1, np.uint8), np.zeros(1, np.int64)
     refresh((real, real, real, real, flags, slots), wire, 1)
-    keys, world = np.zeros(FEW, np.int32), (WEST, SOUTH, -WEST, -SOUTH)
-    sort_by_cell(slots, wire, 500_000, 7_201, slots.copy(), keys[:1], wire)
-    find_in_view(keys[:1], world, 500_000, 7_201, lon, lat, slots.copy())
+    keys, world = np.zeros(1, np.int32), (WEST, SOUTH, -WEST, -SOUTH)
+    sort_by_cell(slots, wire, 500_000, 7_201, slots.copy(), keys, wire.copy())
+    find_in_view(keys, world, 500_000, 7_201, wire, slots.copy())
     some = slots.copy(), slots.copy(), slots.copy()
-    pick_due(slots, slots.copy(), changed, 0, 1, flags.copy(), slots[:0], *some)
+    pick_due(slots, slots.copy(), wire, 0, 1, flags.copy(), slots[:0], *some)
     longs, places, words = np.zeros(1, np.uint32), np.zeros(1, np.int32), np.zeros(1, np.uint16)
     columns = (longs, places, places, longs, words, words, flags.copy(), flags.copy())
     write_cars(slots, slots.copy(), wire, 0, np.zeros(7, np.uint8), flags[:0], columns)

@@ -110,12 +110,12 @@ class Picture:
         self.tick += 1
         if epoch != self.epoch:
             self.epoch, self.wire = epoch, Wire.of(0)
-        had = len(self.wire.lon)
+        had = len(self.wire)
         if len(columns) > had:
             self.wire = self.wire.grown(len(columns))
             self.wire.changed[had:] = self.tick
         fleet = (columns.latitude, columns.longitude, columns.speed_mps, columns.heading_deg)
-        refresh((*fleet, columns.state, columns.placed_us), tuple(self.wire), self.tick)
+        refresh((*fleet, columns.state, columns.placed_us), self.wire.records, self.tick)
         self.columns = columns
         for made in (self._kinds, self._scenes, self._indices, self._cells, self._parts):
             made.clear()
@@ -220,10 +220,10 @@ class Picture:
 
     def _nowhere(self) -> Wire:
         """For who may not be told where vehicles are."""
-        blank = Wire.of(len(self.wire.lon))
-        return self.wire._replace(
-            lon=blank.lon, lat=blank.lat, placed=blank.placed, heading=blank.heading
-        )
+        wire = self.wire.copied()
+        wire.lon[:] = wire.lat[:] = wire.placed[:] = 0
+        wire.heading[:] = UNKNOWN_HEADING
+        return wire
 
     def _kept(self, looker: Looker, known: Flags) -> Wire:
         """The wire without what owners keep back from this looker, by `sight.py`'s rule."""

@@ -205,7 +205,7 @@ class Viewer:
         slots, places = np.empty((2, len(visible) + len(known)), np.int64)
         holding = np.empty(len(visible), np.int64)
         since, self._since = self._since, tick
-        there = visible, index.slots, index.wire.changed
+        there = visible, index.slots, index.wire.records
         count = pick_due(*there, since, room, held, known, slots, places, holding)
         slots, places = slots[:count], places[:count]
         if count <= room:
@@ -231,10 +231,10 @@ class Viewer:
         """Make room for new slots; forget all where the page's cars are of another filter."""
         if view.filter != self._filter or picture.epoch != self._epoch:
             self._filter, self._epoch = view.filter, picture.epoch
-            self._held = np.zeros(len(picture.wire.lon), np.uint8)
+            self._held = np.zeros(len(picture.wire), np.uint8)
             self._holding = _NO_SLOTS
             self._next, self._dense, self._forget, self._cells = 0, False, True, None
-        more = len(picture.wire.lon) - len(self._held)
+        more = len(picture.wire) - len(self._held)
         if more > 0:
             self._held = np.concatenate((self._held, np.zeros(more, np.uint8)))
 
