@@ -63,3 +63,14 @@ def test_a_missing_file_has_no_sum(tmp_path: Path) -> None:
     check(tmp_path / "none", alone=False)
     seal(tmp_path / "none", alone=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_schema_that_is_no_text_is_named(path: Path) -> None:
+    """SQLite quotes what it cannot parse, and Python cannot read the quotation."""
+    seal(path, alone=False)
+    data = path.read_bytes()
+    place = data.index(b"TABLE names")
+    path.write_bytes(data[:place] + b"\xf4" + data[place + 1 :])
+    with pytest.raises(DamagedFileError, match=r"file\.sqlite is damaged: its schema is no text"):
+        check(path, alone=False)
+    seal(path, alone=False)  # nothing to write down, and no traceback

@@ -36,7 +36,8 @@ def seal(path: Path, *, alone: bool) -> None:
 
     `alone`: no other process opens the file.
     """
-    with contextlib.suppress(OSError, sqlite3.Error), _unchanging(path, alone):
+    errors = OSError, sqlite3.Error, DamagedFileError
+    with contextlib.suppress(*errors), _unchanging(path, alone):
         found = _SUM.pack(*_measure(path))
         temporary = path.with_name(f".{path.name}.sum.{os.getpid()}")
         temporary.write_bytes(found + _check(found))
@@ -124,7 +125,10 @@ def _unchanging(path: Path, alone: bool) -> Iterator[None]:
         return
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, isolation_level=None)) as held:
         held.execute("BEGIN")
-        held.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        try:
+            held.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except UnicodeDecodeError as error:  # SQLite's own error quotes the schema
+            raise DamagedFileError(f"{path} is damaged: its schema is no text") from error
         yield
 
 
