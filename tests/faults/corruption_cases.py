@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from motorcade.cli.provisioning import add_vehicles
@@ -29,6 +31,8 @@ from motorcade.vehicle.disk import DirectoryDisk
 from motorcade.vehicle.journal import Journal
 from motorcade.vehicle.vehicle_file import checks_of, read_vehicle_file
 from tests.commands.test_ledger import apply, entered, requested
+from tests.history.deployment import EVER, Deployment, shown
+from tests.history.test_crash import CARS, RECORDS
 from tests.log.lanes import SMALL, START_US, batch, numbers
 
 Say = Callable[[str], None]
@@ -318,6 +322,39 @@ class SessionsAtRest:
         return False
 
 
+class HistoryAtRest:
+    """Column files with what stands beside them; the log behind them is whole."""
+
+    name = "history"
+
+    def make(self, directory: Path) -> None:
+        self._behind = TemporaryDirectory()
+        self._deployment = made = Deployment(Path(self._behind.name))
+        made.append(RECORDS)
+        writer = made.history_writer()
+        writer.read_on()
+        writer.flush()
+        writer.maintain()
+        writer.close()
+        shutil.copytree(made.directory / "history", directory / "history")
+
+    def open(self, directory: Path, say: Say) -> Any:
+        made = self._deployment
+        made.directory = directory
+        history = made.history()
+        try:
+            read = [shown(history.read(car, None, EVER)) for car in CARS]
+            moving_mps = made.config.dashboard.moving_speed_mps
+            timeline = history.timeline(None, EVER, 4, moving_mps=moving_mps)
+        finally:
+            history.close()
+        made.history_writer().close()
+        return read, timeline
+
+    def right(self, found: Any, whole: Any) -> bool:
+        return False
+
+
 ALL: Final = (
     LogAtRest,
     LogAfterKill,
@@ -329,4 +366,5 @@ ALL: Final = (
     RegistryAtRest,
     LedgerAtRest,
     SessionsAtRest,
+    HistoryAtRest,
 )

@@ -554,4 +554,11 @@ MUTANTS: Final = (
         "        if not ours and False:\n",
         ("tests/identity/test_tokens.py",),
     ),
+    Mutant(
+        "history: a block is not compared with its sum",
+        "history/sums.py",
+        "digest(blocks[place : place + BLOCK_BYTES]) != told:",
+        "digest(blocks[place : place + BLOCK_BYTES]) is None:",
+        ("tests/faults/test_corruption.py::test_damage_is_found_named_and_confined[history]",),
+    ),
 )

@@ -24,6 +24,7 @@ from motorcade.backup.places import CHUNK_BYTES, Backup
 from motorcade.events import Bytes
 from motorcade.history import manifest as history
 from motorcade.history.checking import check_file
+from motorcade.history.columns import ENDING, index_path
 from motorcade.log.checking import SegmentCheck, check_segment, goes_on
 from motorcade.log.segment import SEGMENT_SUFFIX, segment_path
 
@@ -77,7 +78,7 @@ def check_content(entry: FileEntry, hashed: HashedInput) -> Iterator[str]:
 class _Checking:
     def __init__(self, backup: Backup, found: Manifest) -> None:
         self._backup, self._manifest = backup, found
-        self._names = {entry.name for entry in found.files}
+        self._places = {entry.name: entry.place for entry in found.files}
         self.counts = {"files": len(found.files), "segments": 0, "records": 0}
         self._later: tuple[str, int, SegmentCheck] | None = None  # lane, number, what it holds
 
@@ -139,14 +140,18 @@ class _Checking:
         if number == self._manifest.lanes.get(lane, (0, 0))[0]:
             return
         if self._later is None or self._later[:2] != (lane, number + 1):
-            if f"{LOG}/{segment_path(Path(lane), number + 1)}" not in self._names:
+            if f"{LOG}/{segment_path(Path(lane), number + 1)}" not in self._places:
                 yield f"segment {number + 1} is missing: the log had a hole"
         elif not goes_on(checked, self._later[2]):
             yield f"segment {number + 1} does not begin with the positions that this one ends with"
 
     def _check_history(self, entry: FileEntry, file: IO[bytes]) -> Iterator[str]:
         name = entry.name.removeprefix(HISTORY + "/")
-        problems = list(check_file(name, file))
+        place, beside = self._places.get(str(index_path(Path(entry.name)))), None
+        if name.endswith(ENDING) and place is not None:
+            with self._backup.open(place) as index:
+                beside = index.read()
+        problems = list(check_file(name, file, beside))
         yield from problems
         if name == history.NAME and not problems:
             file.seek(0)
@@ -154,7 +159,7 @@ class _Checking:
             self.counts["history files"] = len(known.files)
             self.counts["history rows"] = sum(row.rows for row in known.files)
             for each in history.names_of(known):
-                if f"{HISTORY}/{each}" not in self._names:
+                if f"{HISTORY}/{each}" not in self._places:
                     yield f"it names {each}, which is not there"
 
     def _check_database(self, entry: FileEntry, file: IO[bytes]) -> Iterator[str]:

@@ -36,6 +36,7 @@ from motorcade.history.layout import (
     Rows,
 )
 from motorcade.history.runs import COLUMNS, HEADER_BYTES, Runs, RunsMaker, What
+from motorcade.history.sums import SummedFile, SummedNewFile
 
 GROUP_ROWS: Final = 4_096  # a vehicle's hour at 1 Hz; 16,384 read 2.1 times slower, 18 % smaller
 WIDE_COLUMNS: Final = 64  # a file with more has longer groups: each column costs 100 bytes in each
@@ -76,7 +77,7 @@ class ColumnWriter:
         self._to: list[int] = []
         self._groups = [0]
         self._extremes: list[npt.NDArray[np.float64]] = []  # by vehicle, see `boxes_of`
-        self._file = NewFile(files, path)
+        self._file = SummedNewFile(files, path)
         self._parquet: Any = None
 
     def add(self, rows: Rows) -> None:
@@ -101,6 +102,7 @@ class ColumnWriter:
                 np.array(self._to, np.int64),
                 np.array(self._groups, np.int64),
                 indices.boxes_of(np.array(self._extremes)),
+                self._file.sums(),
             )
         )
         write_file(self._files, index_path(self._path), packed)
@@ -243,10 +245,11 @@ class ColumnFile:
     @cached_property
     def _file(self) -> Any:
         """Opened when a row is wanted: most questions want none of most files."""
+        file, sums = self._open(self.path), self.index.sums
+        if sums is not None:
+            file = pa.PythonFile(SummedFile(file, sums, self.path.name), mode="r")
         try:
-            return pq.ParquetFile(
-                self._open(self.path), pre_buffer=False, page_checksum_verification=True
-            )
+            return pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=sums is None)
         except pa.ArrowInvalid as error:
             raise _damaged(self.path, error) from error
 

@@ -2,7 +2,8 @@
 
 Little-endian: a header, then columns for the vehicles (token high and low, first row, first and
 last event time), sorted by token, then the row groups' first rows, then each vehicle's box on the
-ground, and xxh3-64 of all before it. Version 1 has no boxes.
+ground, then the sums of the column file's blocks (`sums.py`), and xxh3-64 of all before it. Version
+1 has no boxes, version 2 no sums.
 """
 
 import struct
@@ -17,7 +18,7 @@ from motorcade.history.errors import HistoryDamagedError
 
 _HEADER: Final = struct.Struct("<8s3Q")  # magic, vehicles, row groups, rows
 _MAGIC: Final = b"MCHIDX\x00"  # and the version
-_BOXED, _PLAIN = b"\x02", b"\x01"
+_SUMMED, _BOXED, _PLAIN = b"\x03", b"\x02", b"\x01"
 _SUM: Final = struct.Struct("<Q")
 E7: Final = 10_000_000
 EVERYWHERE: Final = (-180 * E7, -90 * E7, 180 * E7, 90 * E7)
@@ -37,6 +38,7 @@ class Index:
     to_us: npt.NDArray[np.int64]  # its last row's time
     group_row: npt.NDArray[np.int64]  # one more than there are groups
     boxes: Boxes | None  # `None`: nobody looked
+    sums: npt.NDArray[np.uint64] | None = None  # of the column file's blocks; with boxes alone
 
     def find(self, high: int, low: int) -> int:
         """The vehicle's number in this file, -1 for none."""
@@ -74,7 +76,7 @@ def boxes_of(extremes: npt.NDArray[np.float64]) -> Boxes:
 
 
 def pack(index: Index) -> bytes:
-    version = _PLAIN if index.boxes is None else _BOXED
+    version = _PLAIN if index.boxes is None else _BOXED if index.sums is None else _SUMMED
     header = _HEADER.pack(
         _MAGIC + version, len(index.high), len(index.group_row) - 1, int(index.first_row[-1])
     )
@@ -82,6 +84,7 @@ def pack(index: Index) -> bytes:
     body = header + b"".join(column.tobytes() for column in columns)
     if index.boxes is not None:
         body += index.boxes.tobytes()
+        body += b"" if index.sums is None else index.sums.tobytes()
     return body + _SUM.pack(xxhash.xxh3_64_intdigest(body))
 
 
@@ -90,12 +93,15 @@ def unpack(data: bytes, name: str) -> Index:
     body = data[: -_SUM.size]
     whole = len(body) >= _HEADER.size and _SUM.pack(xxhash.xxh3_64_intdigest(body)) == data[-8:]
     version = body[len(_MAGIC) : len(_MAGIC) + 1]
-    if not whole or not body.startswith(_MAGIC) or version not in (_PLAIN, _BOXED):
+    if not whole or not body.startswith(_MAGIC) or version not in (_PLAIN, _BOXED, _SUMMED):
         raise HistoryDamagedError(f"{name} is damaged: restore it from a backup")
     _, vehicles, groups, _ = _HEADER.unpack_from(body)
     lengths = (vehicles, vehicles, vehicles + 1, vehicles, vehicles, groups + 1)
     words = np.frombuffer(body, np.int64, offset=_HEADER.size)
     high, low, first_row, from_us, to_us, group_row, rest = np.split(words, np.cumsum(lengths))
-    boxes = rest.view(np.int32).reshape(-1, 4) if version == _BOXED else None
     tokens = high.view(np.uint64), low.view(np.uint64)
-    return Index(*tokens, first_row, from_us, to_us, group_row, boxes)
+    if version == _PLAIN:
+        return Index(*tokens, first_row, from_us, to_us, group_row, None)
+    boxes = rest[: 2 * vehicles].view(np.int32).reshape(-1, 4)
+    sums = rest[2 * vehicles :].view(np.uint64) if version == _SUMMED else None
+    return Index(*tokens, first_row, from_us, to_us, group_row, boxes, sums)

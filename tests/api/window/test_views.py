@@ -190,6 +190,26 @@ def test_all_with_a_role_share_one_look_but_owners_of_limited_cars() -> None:
     assert free.scene(anna) is free.scene(others[0])
 
 
+def test_who_sees_other_cars_is_sent_other_cars() -> None:
+    """Of one picture, one after the other."""
+    picture = picture_of(Moving(1), {50: Limits(grids_m={"": 100_000})})
+    everything = View.of(ViewAsked([-180, -90, 180, 90]))
+    own = Looker("anna", "motorcade-page", False, False, True, True)
+    blind = Looker("d", "motorcade-page", True, False, True, False)
+    held: list[dict[int, tuple[int, int]]] = []
+    for looker in (OPERATOR, own, blind):
+        frame = Viewer(looker, DashboardConfig(), view=everything).frame(picture, 1 << 20)
+        held.append({})
+        if frame is not None:
+            seen(frame, held[-1])
+    all_cars, annas, nowhere = held
+    placed = plain(picture.wire, everything.bounds)
+    assert set(all_cars) == set(placed)
+    assert all_cars[49] != placed[49], "on its owner's grid"
+    assert annas == {slot: place for slot, place in placed.items() if owner_of(slot + 1) == "anna"}
+    assert nowhere == {}
+
+
 def test_a_car_on_its_owners_grid_is_found_where_it_is_told_to_be() -> None:
     source = Moving(1)
     source.latitude[49], source.longitude[49] = 52.519, 13.409
