@@ -24,6 +24,8 @@ from motorcade.log.errors import LogCorruptError
 from motorcade.log.files import OsFiles
 from motorcade.log.port import Edge
 from motorcade.log.topics import Lane
+from motorcade.meters.embedded import EmbeddedMeters
+from motorcade.registry.audit.port import Deed, DeedsAsked, What
 from motorcade.registry.embedded import EmbeddedRegistry
 from motorcade.state.snapshots import SnapshotStore
 from motorcade.vehicle.buffer import Buffer
@@ -34,6 +36,8 @@ from tests.commands.test_ledger import apply, entered, requested
 from tests.history.deployment import EVER, Deployment, shown
 from tests.history.test_crash import CARS, RECORDS
 from tests.log.lanes import SMALL, START_US, batch, numbers
+from tests.meters.test_sessions import ALL as SESSIONS
+from tests.meters.test_sessions import session
 
 Say = Callable[[str], None]
 _LOG: Final = dataclasses.replace(
@@ -274,6 +278,55 @@ class RegistryAtRest:
         return False
 
 
+class AuditAtRest(RegistryAtRest):
+    """A file beside the registry: it is put aside, and a new one is begun."""
+
+    name = "audit"
+
+    def make(self, directory: Path) -> None:
+        with TemporaryDirectory() as whole:
+            registry = self.opened(Path(whole))
+            for number in range(5):
+                text = f"deed {number}"
+                deed = Deed(START_US + number, "olga", "app", What.COMMENTED, "done", None, text)
+                registry.audit.write([deed])
+            registry.close()
+            for file in Path(whole).glob("audit.sqlite*"):  # the registry is another case
+                shutil.copy(file, directory)
+
+    def open(self, directory: Path, say: Say) -> Any:
+        registry = self.opened(directory)
+        try:
+            registry.audit.write([])
+            return [deed.text for deed in registry.audit.deeds(DeedsAsked())]
+        finally:
+            registry.close()
+
+    def right(self, found: Any, whole: Any) -> bool:
+        return bool(found == [])
+
+
+class MetersAtRest:
+    """As the command ledger."""
+
+    name = "meters"
+
+    def make(self, directory: Path) -> None:
+        meters = EmbeddedMeters(directory / "ledger.sqlite")
+        meters.put_sessions([session(at, at + 5) for at in range(0, 50, 10)], 10)
+        meters.close()
+
+    def open(self, directory: Path, say: Say) -> Any:
+        meters = EmbeddedMeters(directory / "ledger.sqlite")
+        try:
+            return meters.sessions(SESSIONS)
+        finally:
+            meters.close()
+
+    def right(self, found: Any, whole: Any) -> bool:
+        return bool(found == ([], 0))
+
+
 class LedgerAtRest:
     """It is built anew from the log: what it lacks then comes again."""
 
@@ -364,6 +417,8 @@ ALL: Final = (
     Secrets,
     VehicleFiles,
     RegistryAtRest,
+    AuditAtRest,
+    MetersAtRest,
     LedgerAtRest,
     SessionsAtRest,
     HistoryAtRest,
