@@ -6,6 +6,7 @@ from tests.fuzz import (
     command,
     files,
     gateway,
+    history,
     mqtt,
     signals,
     stored,
@@ -26,6 +27,7 @@ TARGETS: Final[dict[str, Target]] = {
         tesla_command,
         signals,
         files,
+        history,
         stored,
     )
     for target in module.TARGETS

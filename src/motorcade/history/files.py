@@ -85,11 +85,6 @@ def write_summed(files: Files, path: Path, body: bytes) -> None:
     write_file(files, path, xxhash.xxh3_64_digest(body) + body)
 
 
-def read_summed(files: Files, path: Path) -> bytes:
-    """The body. Raises `HistoryDamagedError` and `OSError`."""
-    return summed_body(read_file(files, path), path.name)
-
-
 def summed_body(data: bytes, name: str) -> bytes:
     """What follows the sum. Raises `HistoryDamagedError`, naming the file."""
     body = data[SUM_BYTES:]

@@ -94,14 +94,26 @@ def unpack(data: bytes, name: str) -> Index:
     whole = len(body) >= _HEADER.size and _SUM.pack(xxhash.xxh3_64_intdigest(body)) == data[-8:]
     version = body[len(_MAGIC) : len(_MAGIC) + 1]
     if not whole or not body.startswith(_MAGIC) or version not in (_PLAIN, _BOXED, _SUMMED):
-        raise HistoryDamagedError(f"{name} is damaged: restore it from a backup")
-    _, vehicles, groups, _ = _HEADER.unpack_from(body)
+        raise _damaged(name)
+    _, vehicles, groups, rows = _HEADER.unpack_from(body)
     lengths = (vehicles, vehicles, vehicles + 1, vehicles, vehicles, groups + 1)
+    count, rest_bytes = divmod(len(body) - _HEADER.size, 8)
+    boxes_count = 0 if version == _PLAIN else 2 * vehicles
+    more = count - sum(lengths) - boxes_count
+    if rest_bytes or more < 0 or (more and version != _SUMMED):
+        raise _damaged(name)
     words = np.frombuffer(body, np.int64, offset=_HEADER.size)
     high, low, first_row, from_us, to_us, group_row, rest = np.split(words, np.cumsum(lengths))
+    for begins in (first_row, group_row):
+        if begins[0] != 0 or begins[-1] != rows or (begins[1:] < begins[:-1]).any():
+            raise _damaged(name)
     tokens = high.view(np.uint64), low.view(np.uint64)
     if version == _PLAIN:
         return Index(*tokens, first_row, from_us, to_us, group_row, None)
-    boxes = rest[: 2 * vehicles].view(np.int32).reshape(-1, 4)
-    sums = rest[2 * vehicles :].view(np.uint64) if version == _SUMMED else None
+    boxes = rest[:boxes_count].view(np.int32).reshape(-1, 4)
+    sums = rest[boxes_count:].view(np.uint64) if version == _SUMMED else None
     return Index(*tokens, first_row, from_us, to_us, group_row, boxes, sums)
+
+
+def _damaged(name: str) -> HistoryDamagedError:
+    return HistoryDamagedError(f"{name} is damaged: restore it from a backup")

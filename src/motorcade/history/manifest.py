@@ -8,7 +8,7 @@ of its own that the manifest names, so that merging files need not write it agai
 
 import struct
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 import xxhash
@@ -16,7 +16,7 @@ import xxhash
 from motorcade.durable import Files
 from motorcade.history.columns import ENDING, INDEX_ENDING, RUNS_ENDING
 from motorcade.history.errors import HistoryDamagedError
-from motorcade.history.files import read_file, read_summed, write_file, write_summed
+from motorcade.history.files import read_file, summed_body, write_file, write_summed
 
 NAME: Final = "manifest"
 READING_ENDING: Final = ".reading"
@@ -53,6 +53,9 @@ class Reading(msgspec.Struct, array_like=True, frozen=True):
 
     dedup: bytes
     names: bytes
+
+
+Part = TypeVar("Part", Manifest, Reading)
 
 
 class Loaded(NamedTuple):
@@ -101,7 +104,21 @@ def unpack(data: bytes, name: str) -> Loaded:
     magic, serial, digest = _HEADER.unpack(head)
     if magic != _MAGIC or digest != xxhash.xxh3_64_intdigest(body):
         raise HistoryDamagedError(f"{name} is damaged: restore the folder from a backup")
-    return Loaded(serial, msgspec.msgpack.decode(body, type=Manifest))
+    return Loaded(serial, _decoded(body, Manifest, name))
+
+
+def unpack_reading(data: bytes, name: str) -> Reading:
+    """What goes on from the cursor. Raises `HistoryDamagedError`, naming the file."""
+    return _decoded(summed_body(data, name), Reading, name)
+
+
+def _decoded(body: bytes, kind: type[Part], name: str) -> Part:
+    """Its sum is right: what cannot be read is another version's."""
+    try:
+        return msgspec.msgpack.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        text = f"{name} is damaged, restore the folder from a backup: {error}"
+        raise HistoryDamagedError(text) from error
 
 
 def names_of(manifest: Manifest) -> list[str]:
@@ -127,7 +144,8 @@ def store(files: Files, directory: Path, manifest: Manifest, serial: int) -> Loa
 
 def load_reading(files: Files, directory: Path, number: int) -> Reading:
     """Raises `HistoryDamagedError` and `OSError`."""
-    return msgspec.msgpack.decode(read_summed(files, reading_path(directory, number)), type=Reading)
+    path = reading_path(directory, number)
+    return unpack_reading(read_file(files, path), path.name)
 
 
 def store_reading(files: Files, directory: Path, number: int, reading: Reading) -> None:

@@ -121,13 +121,18 @@ def read_drives(file: Path) -> Drives:
         DrivesError: it is something else, or more than there is room for.
         OSError: it cannot be read.
     """
+    with _opened(file) as stream:
+        return parse_drives(stream)
+
+
+def parse_drives(stream: BinaryIO) -> Drives:
+    """Of an open file; raises as `read_drives`."""
     reader = _Reader()
     parser = expat.ParserCreate()
     parser.StartElementHandler = reader.element
     try:
-        with _opened(file) as stream:
-            while piece := stream.read(READ_BYTES):
-                parser.Parse(piece, False)
+        while piece := stream.read(READ_BYTES):
+            parser.Parse(piece, False)
         parser.Parse(b"", True)
     except expat.ExpatError as error:
         raise DrivesError(f"no whole XML: {error}") from error
