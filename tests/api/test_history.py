@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow as pa
 import pytest
 
 from motorcade.api.past_sight import told
@@ -42,7 +43,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Platform]:
             lambda: Dedup(platform.config.dedup),
             platform.clock,
             OsFiles(),
-            lambda path: path,
+            lambda path: pa.memory_map(str(path)),
             failed=failed.append,
         )
         history.open()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
 from motorcade.cli.data import opened_registry
@@ -264,7 +265,7 @@ def test_a_table_holds_what_is_durable_with_history_or_without(
         lambda: Dedup(config.dedup),
         clock,
         OsFiles(),
-        lambda path: path,
+        lambda path: pa.memory_map(str(path)),
         failed=lambda error: None,
     )
     history.open()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -315,7 +316,7 @@ def test_who_was_within_is_told_as_far_as_time_allowed(deployment: Deployment) -
         lambda: Dedup(limits.dedup),
         Ticking(START_US),
         deployment.files,
-        lambda path: path,
+        lambda path: pa.memory_map(str(path)),
     )
     found = history.within(None, SQUARE, EVER, {})
     assert found.share == 0.5

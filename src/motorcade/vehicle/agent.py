@@ -291,10 +291,12 @@ class Agent:
         response: str = "",
     ) -> None:
         self.counters.refused += state == "refused"
-        self._answers.repeat(self._write(command, state, reason, time_us, response))
+        entry = self._write(command, state, reason, time_us, response)
         stations, self._judging = self._judging, None
+        answered_us = self._stamp() if stations is not None else 0  # the cloud may hear it at once
+        self._answers.repeat(entry)
         if stations is not None and self._parts.traced is not None:
-            stations.answered_us = self._stamp()
+            stations.answered_us = answered_us
             stations.state, stations.reason = state, reason
             self._parts.traced(stations)
 

@@ -16,7 +16,7 @@ class Stations:
     judged_us: int = 0  # later where the time had to be asked for
     journaled_us: int = 0  # on disk: that it is started, or refused
     executed_us: int = 0
-    answered_us: int = 0  # the answer is with the outbox
+    answered_us: int = 0  # the answer goes to the outbox
     state: str = ""  # the answer's
     reason: str = ""
 
