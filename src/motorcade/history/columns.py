@@ -230,7 +230,8 @@ def runs_path(path: Path) -> Path:
 
 
 Open = Callable[[Path], Any]
-"""Opens a column file for Arrow: `pyarrow.memory_map` for a disk. Raises `OSError`."""
+"""Opens a column file: `pyarrow.memory_map` for a disk, or another of Arrow's files. Raises
+`OSError`."""
 
 
 class ColumnFile:

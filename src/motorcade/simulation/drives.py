@@ -43,6 +43,11 @@ class Drives(NamedTuple):
     names: tuple[str, ...]  # by car, as the file has them
 
 
+def _cut(attributes: dict[str, str]) -> str:
+    """They may be of any length."""
+    return str(attributes)[:200]
+
+
 class _Reader:
     """Elements to columns."""
 
@@ -64,7 +69,7 @@ class _Reader:
         try:
             time_s = float(attributes["time"])
         except (KeyError, ValueError) as error:
-            raise DrivesError(f"a timestep without a time in seconds: {attributes}") from error
+            raise DrivesError(f"a timestep without a time in s: {_cut(attributes)}") from error
         if time_s < self._now_s or not np.isfinite(time_s):
             raise DrivesError(f"the timestep {time_s} comes after {self._now_s}: sort them by time")
         self._now_s = time_s
@@ -75,8 +80,8 @@ class _Reader:
             lon, lat, heading, speed = (float(attributes[one]) for one in _WANTED[1:])
         except (KeyError, ValueError) as error:
             raise DrivesError(
-                f"a vehicle needs {', '.join(_WANTED)}, this one has {attributes}: write them with "
-                "SUMO's --fcd-output, without --fcd-output.attributes"
+                f"a vehicle needs {', '.join(_WANTED)}, this one has {_cut(attributes)}: write all "
+                "of them with SUMO's --fcd-output, without --fcd-output.attributes"
             ) from error
         if not (abs(lon) <= 180 and abs(lat) <= 90):
             raise DrivesError(

@@ -45,8 +45,8 @@ _SIGNALS: Final = (  # in the order of the kernel's columns
 _FIRST: Final = tuple(BY_NAME[name].id for name in _SIGNALS)
 COLUMN_IDS: Final = (*_FIRST, *(hot for hot in HOT_IDS if hot not in _FIRST))
 """The hot signals by column of live state. Those that `gather_fleet` reads stand first: in a row of
-416 bytes they lie on 2 lines of the cache, else on 6, and a look at 100,000 cars is a walk through
-memory."""
+416 bytes they lie on 2 or 3 lines of the cache, else on 6, and a look at 100,000 cars is a walk
+through memory."""
 STEP_SLOTS: Final = 4_096  # per hold of the gate: some 0.2 ms
 
 

@@ -1,12 +1,14 @@
 """A viewer's frames beside what a plain reading of the picture says, for random fleets."""
 
 import struct
+from dataclasses import fields, replace
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from motorcade.api.window import kernels
 from motorcade.api.window.frames import CAR_BYTES, HEADER, Wire
 from motorcade.api.window.index import Bounds, Index
 from motorcade.api.window.kernels import WEST, order_of
@@ -69,6 +71,19 @@ class Moving:
             at_us=self.at_us,
             **more,
         )
+
+
+class Few(Moving):
+    """The last `count` of them."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        super().__init__(seed)
+        self.first = CARS - count
+
+    def fleet(self, now_us: int) -> FleetColumns:
+        whole = super().fleet(now_us)
+        columns = [field.name for field in fields(whole) if field.name != "at_us"]
+        return replace(whole, **{name: getattr(whole, name)[self.first :] for name in columns})
 
 
 class Known:
@@ -146,6 +161,21 @@ def test_the_index_finds_who_is_in_view(seed: int) -> None:
     assert found(edge) == sorted(plain(wire, edge))
     nearly = (100_000_010, -900_000_000, 100_000_000, 900_000_000)  # ... and all between
     assert found(nearly) == sorted(plain(wire, nearly))
+
+
+def test_kernels_are_compiled_for_fleets_of_every_size_at_once() -> None:
+    """A page that comes to a fleet of one car, or of more, waits for no compiler."""
+    kernels.warm()
+    for cars in (0, 1, 2, CARS):
+        source = Few(1, cars)
+        picture = picture_of(source)
+        view = View.of(ViewAsked([-180, -90, 180, 90]))
+        viewer = Viewer(OPERATOR, DashboardConfig(), view=view)
+        for _ in range(2):
+            picture.take(source.at_us)
+            viewer.frame(picture, 1 << 20)
+    used = (kernels.refresh, kernels.sort_by_cell, kernels.find_in_view, kernels.pick_due)
+    assert [len(kernel.signatures) for kernel in (*used, kernels.write_cars)] == [1] * 5
 
 
 def test_many_keys_are_brought_into_order_as_few_are() -> None:

@@ -23,8 +23,14 @@ class Wire:
     takes a few cars here and there, and each would cost a miss of the cache per column otherwise.
     """
 
-    def __init__(self, records: npt.NDArray[np.void]) -> None:
-        self.records = records  # of `kernels.RECORD`
+    def __init__(self, records: npt.NDArray[Any]) -> None:
+        self.records = records  # of `kernels.RECORD`, which has the units
+        self.lon: npt.NDArray[np.int32] = records["lon"]
+        self.lat: npt.NDArray[np.int32] = records["lat"]
+        self.heading: npt.NDArray[np.uint16] = records["heading"]
+        self.state: npt.NDArray[np.uint8] = records["state"]
+        self.placed: npt.NDArray[np.uint8] = records["placed"]
+        self.changed: npt.NDArray[np.int64] = records["changed"]
 
     @staticmethod
     def of(count: int) -> "Wire":
@@ -42,37 +48,6 @@ class Wire:
     def copied(self) -> "Wire":
         """One that may be changed."""
         return Wire(self.records.copy())
-
-    @property
-    def lon(self) -> npt.NDArray[np.int32]:
-        """In 1e-7 degrees, as `lat`."""
-        return self._column("lon")
-
-    @property
-    def lat(self) -> npt.NDArray[np.int32]:
-        return self._column("lat")
-
-    @property
-    def heading(self) -> npt.NDArray[np.uint16]:
-        """In 1/100 degree; `UNKNOWN_HEADING`."""
-        return self._column("heading")
-
-    @property
-    def state(self) -> npt.NDArray[np.uint8]:
-        return self._column("state")
-
-    @property
-    def placed(self) -> npt.NDArray[np.uint8]:
-        """Whether it has a position."""
-        return self._column("placed")
-
-    @property
-    def changed(self) -> npt.NDArray[np.int64]:
-        """The tick of the newest change."""
-        return self._column("changed")
-
-    def _column(self, name: str) -> npt.NDArray[Any]:
-        return self.records[name]
 
 
 class Stamp(NamedTuple):
