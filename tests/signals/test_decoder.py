@@ -143,6 +143,15 @@ def test_batch_cuts_change_nothing(given_records: list[Record], cuts: list[int])
 
 
 @given(records)
+def test_each_rows_samples_end_where_it_is_said(given_records: list[Record]) -> None:
+    mixed = [*given_records, packed_record([(3, "soc", 50.0), (4, "own", True)]), *given_records]
+    batch = RecordBatch.of(mixed)
+    samples, ends = decoder().decode_rows(batch, np.arange(len(batch), dtype=np.int32))
+    rows = np.repeat(np.arange(len(batch)), np.diff(ends, prepend=0))
+    assert rows.tolist() == samples.vehicle.tolist()
+
+
+@given(records)
 def test_a_restored_dictionary_goes_on_alike(given_records: list[Record]) -> None:
     first, second = decoder(), decoder()
     decode(first, *given_records)

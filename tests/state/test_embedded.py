@@ -15,6 +15,7 @@ from motorcade.config import Config, StateConfig
 from motorcade.events import Flags, Record, RecordBatch, VehicleToken
 from motorcade.signals.catalogue import BY_ID
 from motorcade.signals.samples import present
+from motorcade.state.charges import ChargePorts
 from motorcade.state.embedded import EmbeddedLiveState
 from motorcade.state.port import Change, SignalValue, VehicleState
 from tests.signals.batches import decoder
@@ -270,19 +271,21 @@ def test_a_restored_state_has_a_version_of_its_own() -> None:
 
 
 def test_who_looks_while_records_are_applied_is_told_that_there_is_more() -> None:
-    """What was read before the values came must not count as what they made of it."""
+    """What was read before the values came must not count as what they made of it: neither when
+    the car was heard last nor the version is ahead of the values."""
     live = state(tesla(CAR, 1, soc=1.0))
+    before = live.read(CAR)
     looks: list[tuple[int, VehicleState]] = []
-    decode = live._decoder.decode
+    decode = live._decoder.decode_rows
 
     def looking(*given: Any) -> Any:
         looks.append((live.version(CAR), live.read(CAR)))
         return decode(*given)
 
-    live._decoder.decode = looking  # type: ignore[method-assign]
+    live._decoder.decode_rows = looking  # type: ignore[method-assign]
     live.apply(batch(tesla(CAR, 2, soc=2.0)), "gateway")
     ((version, shown),) = looks
-    assert shown.signals["soc"].value == 1.0
+    assert shown == before
     assert live.version(CAR) != version
 
 
@@ -343,8 +346,9 @@ def test_growth_of_every_table() -> None:
             "soc": number, "Field_300": number + 0.5, "own": number, "two": -number}  # fmt: skip
 
 
-def test_reads_beside_a_writer_see_whole_values() -> None:
-    """Value and time are written one after the other; no reader may see one without the other."""
+def test_reads_beside_a_writer_see_whole_records() -> None:
+    """Value, time and when it was received are written one after the other, signal by signal; no
+    reader may see one without the other."""
     live = state(signals(CAR, 0, soc=0, own=0))
     torn: list[VehicleState] = []
     done = threading.Event()
@@ -352,14 +356,35 @@ def test_reads_beside_a_writer_see_whole_values() -> None:
     def read() -> None:
         while not done.is_set():
             shown = live.read(CAR)
-            if any(value.value != value.time_us - START_US for value in shown.signals.values()):
+            at = shown.last_received_us - START_US
+            values = shown.signals.values()
+            if any((value.value, value.time_us - START_US) != (at, at) for value in values):
                 torn.append(shown)
 
     reader = threading.Thread(target=read)
     reader.start()
     for start in range(0, 40_000, 2_000):
-        steps = range(start, start + 2_000)
-        live.apply(batch(*(signals(CAR, at, soc=at, own=at) for at in steps)), "gateway")
+        records = (signals(CAR, at, soc=at, own=at) for at in range(start, start + 2_000))
+        live.apply(batch(*records), "gateway")
     done.set()
     reader.join()
     assert torn == []
+
+
+def test_a_car_that_begins_to_charge_is_seen_with_all_that_it_said_at_once() -> None:
+    """Its session is looked for between two samples of one record; readers see both or none."""
+    looks: list[VehicleState] = []
+
+    def place_of(_latitude: float, _longitude: float) -> str:
+        gate = live._gate._inside
+        assert gate.locked(), "who reads now sees a part"
+        gate.release()  # as if none were needed: what a reader would see
+        looks.append(live.read(CAR))
+        gate.acquire()
+        return ""
+
+    live = EmbeddedLiveState(SMALL, ChargePorts(lambda _session: None, place_of))
+    live.apply(batch(signals(CAR, 1, latitude=60.0, longitude=25.0, soc=1.0)), "gateway")
+    live.apply(batch(signals(CAR, 2, detailed_charge_state="Charging", soc=2.0)), "gateway")
+    (shown,) = looks
+    assert shown.signals["soc"].value == 1.0, "the look does fall between the two"

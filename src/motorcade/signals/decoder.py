@@ -47,9 +47,10 @@ Column = npt.NDArray[np.int64]
 
 
 class _Plain(NamedTuple):
-    """Samples by the plain rules, and before which of the kernel's each one belongs."""
+    """Samples by the plain rules, before which of the kernel's each one belongs, and its row."""
 
     at: Column
+    rows: Column
     samples: SampleBatch
 
 
@@ -126,15 +127,22 @@ class Decoder:
 
     def decode(self, batch: RecordBatch, slots: npt.NDArray[np.int32]) -> SampleBatch:
         """The samples of every readable record whose slot is not negative, in log order."""
+        return self.decode_rows(batch, slots)[0]
+
+    def decode_rows(
+        self, batch: RecordBatch, slots: npt.NDArray[np.int32]
+    ) -> tuple[SampleBatch, Column]:
+        """What `decode` gives, and after how many of these samples each row of the batch ends."""
         source = self._input(batch, slots)
         texts: dict[int, str] = {}
         parts = []
+        lengths = np.zeros(len(batch), np.int64)
         first = 0
         while first < len(batch):
-            first, part = self._decode_some(source, first)
+            first, part = self._decode_some(source, first, lengths)
             texts |= part.texts
             parts.append(part)
-        return replace(joined(parts), texts=texts)
+        return replace(joined(parts), texts=texts), np.cumsum(lengths)
 
     def _input(self, batch: RecordBatch, slots: npt.NDArray[np.int32]) -> _Input:
         rows = batch.rows
@@ -155,8 +163,11 @@ class Decoder:
         bounds = (starts, ends)
         return _Input(RecordBatch(rows, buffer), slots, bounds, encodings, times, room, is_packed)
 
-    def _decode_some(self, source: _Input, first: int) -> tuple[int, SampleBatch]:
-        """Rows from `first` as far as the kernel's room goes; (row to go on from, samples)."""
+    def _decode_some(self, source: _Input, first: int, lengths: Column) -> tuple[int, SampleBatch]:
+        """Rows from `first` as far as the kernel's room goes; (row to go on from, samples).
+
+        How many samples each of these rows has is written to `lengths`.
+        """
         starts, ends = source.bounds
         room = max(source.room, samples_max(int(ends[first] - starts[first])))
         put = _Put(np.empty(room, np.int32), np.empty(room, np.float64), np.empty(room, np.int64))
@@ -182,14 +193,18 @@ class Decoder:
         plain = None
         if slow_count or source.is_packed:  # else twenty calls of numpy would find nothing
             plain = self._read_plain(source, (first, after), slow[:slow_count], counts, put)
+        lengths[first:after] = _steps(counts[first:after])
         kernels_own = SampleBatch(
-            np.repeat(source.slots[first:after], _steps(counts[first:after])),
+            np.repeat(source.slots[first:after], lengths[first:after]),
             put.time_us[:samples],
             put.signal[:samples],
             put.value[:samples],
             plain.samples.texts if plain is not None else {},
         )
-        return after, kernels_own if plain is None else _merge(kernels_own, plain)
+        if plain is None:
+            return after, kernels_own
+        np.add.at(lengths, plain.rows, 1)
+        return after, _merge(kernels_own, plain)
 
     def _read_plain(
         self, source: _Input, span: tuple[int, int], slow: Column, counts: Column, put: _Put
@@ -213,14 +228,15 @@ class Decoder:
             ends[index] = len(columns)
         self._learn_new_names()
         lengths = _steps(ends)
+        own_rows = np.repeat(left[:, 0], lengths)
         samples = SampleBatch(
-            np.repeat(source.slots[left[:, 0]], lengths),
+            source.slots[own_rows],
             np.array(columns.time_us, np.int64),
             np.array(columns.signal, np.int32),
             np.array(columns.value, np.float64),
             columns.texts,
         )
-        return _Plain(np.repeat(left[:, 1], lengths), samples)
+        return _Plain(np.repeat(left[:, 1], lengths), own_rows, samples)
 
     def _read(self, row: Row, code: int, encoding: Encoding, data: bytes) -> None:
         if code == WHOLE_RECORD:
@@ -250,7 +266,7 @@ def _packed_rows(source: _Input, span: tuple[int, int], counts: Column) -> Colum
 
 def _merge(kernels_own: SampleBatch, plain: _Plain) -> SampleBatch:
     """Put the plain samples where they belong among the kernel's: the log's order."""
-    at, own = plain
+    at, own = plain.at, plain.samples
     if not len(own) or not len(kernels_own):
         return own if len(own) else kernels_own
     return SampleBatch(

@@ -1,7 +1,7 @@
 """Live state in this process's memory: columns, a sparse table, and nothing else to install.
 
 One thread, the follower's, calls `apply`, `save` and `restore`; any thread may read and subscribe.
-What two threads share is touched inside the gate, in steps well under 1 ms.
+What two threads share is touched inside the gate, in steps well under 1 ms (`steps.py`).
 """
 
 from typing import Any, Final
@@ -33,10 +33,9 @@ from motorcade.state.port import (
 )
 from motorcade.state.presence import GATEWAY_STARTED, PresenceTable
 from motorcade.state.slots import SlotTable
+from motorcade.state.steps import STEP_ROWS, Rows, steps
 from motorcade.state.subscribers import Subscribers, notify
 
-STEP_ROWS: Final = 8_192  # per hold of the gate: about 0.2 ms
-STEP_SAMPLES: Final = 4_096
 _PLAIN: Final = {  # name and unit of signals whose numbers are shown as they are stored
     signal.id: (signal.name, signal.unit)
     for signal in BY_ID.values()
@@ -222,7 +221,10 @@ class EmbeddedLiveState:
         """Take records of one writer, in log order, duplicates removed."""
         changes: dict[int, dict[str, SignalValue]] = {}
         slots = self._find_slots(batch)
-        self._take(self._decode(batch, slots), changes)
+        samples, ends = self._decode(batch, slots)
+        received_us = batch.rows["received_time_us"].copy()
+        is_telemetry = batch.rows["topic"] == Topic.TELEMETRY
+        self._take(samples, Rows(slots, received_us, is_telemetry, ends), changes)
         self._apply_presence(batch, slots, writer, changes)
         self._notify(changes)
 
@@ -232,8 +234,8 @@ class EmbeddedLiveState:
         Presence is taken whole, and when they were received is passed over: see
         `take_events_as_received`.
         """
-        slots = self._find_slots(batch, note=False)
-        samples = self._decode(batch, slots)
+        slots = self._find_slots(batch)
+        samples, _ = self._decode(batch, slots)
         later = samples.time_us > until_us
         self.apply_samples(samples.select(~later) if later.any() else samples)
         self._apply_presence(batch, slots, writer, {})
@@ -241,7 +243,7 @@ class EmbeddedLiveState:
 
     def apply_samples(self, samples: SampleBatch) -> None:
         """Take samples that `apply_until` gave back."""
-        self._take(samples, {})
+        self._take(samples, Rows.of_nobody(samples), {})
 
     def take_events_as_received(self) -> None:
         """Let each vehicle's newest sample be when it was heard last: as if none were late."""
@@ -249,13 +251,15 @@ class EmbeddedLiveState:
             newest_us = self._cells.newest_us()
             self._received_us = np.where(newest_us == NEVER, 0, newest_us)
 
-    def _decode(self, batch: RecordBatch, slots: npt.NDArray[np.int32]) -> SampleBatch:
-        samples = self._decoder.decode(batch, slots)
+    def _decode(
+        self, batch: RecordBatch, slots: npt.NDArray[np.int32]
+    ) -> tuple[SampleBatch, npt.NDArray[np.int64]]:
+        samples, ends = self._decoder.decode_rows(batch, slots)
         is_presence = batch.rows["topic"] == Topic.CONNECTIVITY
         told_us = batch.rows["received_time_us"][is_presence]
         least = (samples.time_us.min(initial=NO_EVENT), told_us.min(initial=NO_EVENT))
         self._event_us_min = min(self._event_us_min, *map(int, least))
-        return samples
+        return samples, ends
 
     def take_event_us_min(self) -> int:
         """The oldest time of what came since the last call, `NO_EVENT` of nothing: when samples
@@ -263,18 +267,28 @@ class EmbeddedLiveState:
         least, self._event_us_min = self._event_us_min, NO_EVENT
         return least
 
-    def _take(self, samples: SampleBatch, changes: dict[int, dict[str, SignalValue]]) -> None:
+    def _take(
+        self, samples: SampleBatch, rows: Rows, changes: dict[int, dict[str, SignalValue]]
+    ) -> None:
         self._texts.update(samples.texts)
-        watch, first = self._charges, 0
+        watch = self._charges
         turns = watch.turns(samples) if watch is not None else []
-        for end, slot in turns:
-            self._apply_samples(samples, first, end, changes)
-            first = end
-            if watch is not None:
-                watch.look(slot, self._token_of(slot), self._cells)
-        self._apply_samples(samples, first, len(samples), changes)
+        turned = iter(turns)
+        turn = next(turned, None)
+        for first, last, begin, end in steps(rows, [turn.end for turn in turns]):
+            at = begin
+            with self._gate:
+                while watch is not None and turn is not None and turn.end <= end:
+                    self._apply_samples(samples, at, turn.end, changes)
+                    watch.look(turn.slot, self._token_of(turn.slot), self._cells)
+                    at, turn = turn.end, next(turned, None)
+                self._apply_samples(samples, at, end, changes)
+                slots = rows.slots[first:last]
+                heard = rows.received_us[first:last], rows.is_telemetry[first:last]
+                note_received(slots, *heard, self._received_us)
+                self._note_versions(slots[slots >= 0])
         if watch is not None and turns:
-            watch.tell({slot for _, slot in turns}, self._token_of, self._cells)
+            watch.tell({turn.slot for turn in turns}, self._token_of, self._cells)
         self._sweep_texts()
 
     def _notify(self, changes: dict[int, dict[str, SignalValue]]) -> None:
@@ -286,30 +300,24 @@ class EmbeddedLiveState:
     def _apply_samples(
         self,
         samples: SampleBatch,
-        first: int,
+        begin: int,
         end: int,
         changes: dict[int, dict[str, SignalValue]],
     ) -> None:
-        for begin in range(first, end, STEP_SAMPLES):
-            last = min(begin + STEP_SAMPLES, end)
-            with self._gate:
-                changed = self._cells.apply(samples, begin, last)
-                self._note_versions(samples.vehicle[begin:last])
-                self._note_changes(samples, changed, changes)
+        """Inside the gate."""
+        changed = self._cells.apply(samples, begin, end)
+        self._note_changes(samples, changed, changes)
 
     def _token_of(self, slot: int) -> VehicleToken:
         high, low = self._slots.tokens()
         return unpack_token(int(high[slot]), int(low[slot]))
 
-    def _find_slots(self, batch: RecordBatch, *, note: bool = True) -> npt.NDArray[np.int32]:
-        """The slot per row; `note`: and when the vehicle was heard last."""
+    def _find_slots(self, batch: RecordBatch) -> npt.NDArray[np.int32]:
         rows = batch.rows
         slots = np.empty(len(rows), np.int32)
-        is_telemetry = (rows["topic"] == Topic.TELEMETRY) & note
         for first in range(0, len(rows), STEP_ROWS):
             step = slice(first, first + STEP_ROWS)
             high, low = (rows[half][step].copy() for half in ("vehicle_hi", "vehicle_lo"))
-            received_us = rows["received_time_us"][step].copy()
             with self._gate:
                 before = self._slots.count
                 slots[step] = found = self._slots.find_or_add(high, low)
@@ -317,8 +325,6 @@ class EmbeddedLiveState:
                     self._grow()
                     for slot in self._subscribers.bind_new(self._slots.find):
                         self._cells.watched[slot] = True
-                note_received(found, received_us, is_telemetry[step], self._received_us)
-                self._note_versions(found[found >= 0])
             self.records_without_slot += int(np.count_nonzero((found < 0) & ((high | low) != 0)))
         return slots
 
