@@ -78,7 +78,8 @@ class Town:
         context = ssl.create_default_context(cafile=file["ca_file"])
         context.load_cert_chain(file["cert_file"], file["key_file"])
         place = self.platform.ready["telemetry"]
-        return connect(f"wss://{place['host']}:{place['port']}/", ssl=context, compression=None)
+        url = f"wss://{place['host']}:{place['port']}/"
+        return connect(url, ssl=context, compression=None, open_timeout=60)
 
     def record(self, link: ClientConnection, number: int) -> Any:
         """Send one record; return the answer, or the close code and reason."""
@@ -231,7 +232,7 @@ def test_without_any_room_commands_are_refused_and_reads_go_on(town: Town) -> No
 
 
 def test_it_recovers_by_itself(town: Town) -> None:
-    assert town.seen["command after"].status == 200
+    assert town.seen["command after"].status == 200, town.seen["command after"].body
     assert town.seen["processes after"] == town.seen["processes"], "a process was restarted"
     assert town.seen["exit code"] == 0
 

@@ -85,7 +85,11 @@ class LiveState(Protocol):
     """Read side, thread-safe."""
 
     def read(self, token: VehicleToken) -> VehicleState:
-        """The vehicle's state; an empty one for a vehicle that has never sent. Under 1 ms."""
+        """The vehicle's state; an empty one for a vehicle that has never sent. Under 1 ms.
+
+        It is as of one record, the newest in it: all that this one said, when it was received, and
+        nothing of a later one. (Of a record of thousands of samples, see `steps.py`, a part.)
+        """
 
     def version(self, token: VehicleToken) -> int:
         """Another number after each change of what `read` gives, once the change is in it.
