@@ -5,8 +5,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motorcade.events import VehicleToken
-from motorcade.state.past import PastState
 from motorcade.state.port import Mode
+from motorcade.state.replaying import PastState
 from tests.state.records import FLEET, START_US
 from tests.state.voyage import STEPS, Dump, Step, Voyage, with_past
 

@@ -9,8 +9,9 @@ import pytest
 from motorcade.events import Record
 from motorcade.state.errors import PastBusyError, PastInstantError
 from motorcade.state.kept import Kept
-from motorcade.state.past import EVER, Leg, Past, legs
+from motorcade.state.past import Past
 from motorcade.state.port import Mode
+from motorcade.state.replaying import EVER, Leg, legs
 from tests.state.records import FLEET, START_US, presence, signals
 from tests.state.voyage import Step, Voyage, with_past
 
