@@ -1,5 +1,6 @@
 """Column files and their sums: what is read is what was written, also of files that have none."""
 
+import io
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from motorcade.backup.places import open_backup
 from motorcade.backup.verify import verify
 from motorcade.durable import Files
 from motorcade.history import index
+from motorcade.history.checking import check_file
 from motorcade.history.columns import ENDING, INDEX_ENDING
 from motorcade.history.errors import HistoryDamagedError
 from motorcade.history.sums import BLOCK_BYTES, SummedNewFile, sums_of
@@ -68,6 +70,24 @@ def test_files_of_earlier_versions_are_read_verified_and_still_checked_by_page(
         check(deployment)
     [damage] = verify(open_backup(made(deployment, tmp_path / "damaged"))).damage
     assert damage.name == f"data/history/{path.name}"
+
+
+def test_a_flipped_byte_anywhere_is_found_where_parquet_alone_finds_some(
+    deployment: Deployment,
+) -> None:
+    (path,) = (deployment.directory / "history").glob(f"*{ENDING}")
+    (beside,) = (deployment.directory / "history").glob(f"*{INDEX_ENDING}")
+    whole, sums = path.read_bytes(), beside.read_bytes()
+    assert list(check_file(path.name, io.BytesIO(whole), sums)) == []
+    by_parquet = 0
+    places = range(0, len(whole), max(1, len(whole) // 100))
+    for place in places:
+        content = bytearray(whole)
+        content[place] ^= 1
+        (told,) = check_file(path.name, io.BytesIO(content), sums)
+        assert str(place // BLOCK_BYTES * BLOCK_BYTES) in told
+        by_parquet += any(check_file(path.name, io.BytesIO(content)))
+    assert by_parquet < len(places), "else the sums are for nothing"
 
 
 def made(deployment: Deployment, out: Path) -> Path:
