@@ -4,6 +4,8 @@ import json
 import random
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,3 +75,40 @@ class Sender:
             client.publish(topic, body, 1)
             client.receive()
         self.said += [(time_us, name, value) for name, value in signals.items()]
+
+
+@dataclass
+class Convoy:
+    """Senders that can be made to hold their breath together."""
+
+    senders: dict[str, Sender]  # by VIN
+    breath: threading.Lock
+
+    @contextmanager
+    def still(self) -> Iterator[None]:
+        """Nobody sends meanwhile, and the gateway has told of who went."""
+        with self.breath:
+            time.sleep(0.1)
+            yield
+
+    @property
+    def failures(self) -> list[BaseException]:
+        return [failure for sender in self.senders.values() for failure in sender.failures]
+
+
+@contextmanager
+def driving(
+    platform: Platform, files: dict[str, dict[str, Any]], kind: type[Sender] = Sender
+) -> Iterator[Convoy]:
+    """A car for each vehicle file, all of which send until the end; none may have failed then."""
+    breath = threading.Lock()
+    senders = {vin: kind(platform, files[vin], breath, random.Random(vin)) for vin in files}
+    convoy = Convoy(senders, breath)
+    for sender in senders.values():
+        sender.start()
+    try:
+        yield convoy
+    finally:
+        for sender in senders.values():
+            sender.stop()
+    assert convoy.failures == []

@@ -9,7 +9,6 @@ signal, before and after a restart; and as-corrected what the senders know of th
 import http.client
 import json
 import random
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.late_senders import Sender
+from tests.late_senders import Convoy, driving
 from tests.platform_process import Platform, add_vehicles, run_motorcade
 
 VINS = [f"5YJ3E1EA7KF{number:06d}" for number in range(6)]
@@ -53,9 +52,9 @@ def shown(view: dict[str, Any]) -> dict[str, Any]:
 @dataclass
 class Voyage:
     platform: Platform
+    convoy: Convoy
     dumps: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     glances: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    senders: dict[str, Sender] = field(default_factory=dict)
 
     def dump(self) -> None:
         """The fleet, once live state has all that was acked; nobody sends meanwhile."""
@@ -69,7 +68,7 @@ class Voyage:
         self.dumps.append((time.time_ns() // 1_000, fleet))
 
     def _is_current(self, vin: str, view: dict[str, Any]) -> bool:
-        said = [one for one in self.senders[vin].said if one[1] == "count"]
+        said = [one for one in self.convoy.senders[vin].said if one[1] == "count"]
         if not said:
             return True
         newest = max(said, key=lambda one: one[0])
@@ -83,29 +82,19 @@ def voyage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voyage]:
     files = add_vehicles(directory / "data", VINS, directory / "vehicles")
     platform = Platform(directory / "data", SETTINGS)
     chance = random.Random(SEED)
-    breath = threading.Lock()
     platform.start()
     try:
-        trip = Voyage(platform)
-        for vin in VINS:
-            trip.senders[vin] = Sender(platform, files[vin], breath, random.Random(vin))
-        for sender in trip.senders.values():
-            sender.start()
-        for _ in range(ROUNDS):
-            for _ in range(20):
-                time.sleep(chance.uniform(0.0, 0.05))
-                vin = chance.choice(VINS)
-                trip.glances.append((vin, read(platform, "", vin)))
-            with breath:
-                time.sleep(0.1)  # the gateway tells of who went
-                trip.dump()
-        for sender in trip.senders.values():
-            sender.stop()
-            assert sender.failures == []
+        with driving(platform, files) as convoy:
+            trip = Voyage(platform, convoy)
+            for _ in range(ROUNDS):
+                for _ in range(20):
+                    time.sleep(chance.uniform(0.0, 0.05))
+                    vin = chance.choice(VINS)
+                    trip.glances.append((vin, read(platform, "", vin)))
+                with convoy.still():
+                    trip.dump()
         yield trip
     finally:
-        for sender in trip.senders.values():
-            sender.stop()
         assert platform.stop() == 0
 
 
@@ -127,7 +116,7 @@ def test_the_past_is_what_live_state_showed(voyage: Voyage) -> None:
 
 def test_as_corrected_is_what_the_senders_know(voyage: Voyage) -> None:
     for at_us, _ in voyage.dumps:
-        for vin, sender in voyage.senders.items():
+        for vin, sender in voyage.convoy.senders.items():
             view = read(voyage.platform, f"?at={at_us}&mode=corrected", vin)
             expected: dict[str, tuple[int, float]] = {}
             for time_us, name, value in sender.said:

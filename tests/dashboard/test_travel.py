@@ -8,7 +8,6 @@ signal. Later the page at that instant must show the same, and as corrected what
 import csv
 import random
 import re
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -23,7 +22,7 @@ from motorcade.cli.data import opened_registry
 from motorcade.identity.authority import open_authority
 from tests.api.window.fleet import WORLD
 from tests.api.window.fleet import Page as Reader
-from tests.late_senders import Sender
+from tests.late_senders import Convoy, Sender, driving
 from tests.platform_process import Platform, add_vehicles
 from tests.test_past import SETTINGS, read
 
@@ -69,7 +68,7 @@ class Snapshot:
 @dataclass
 class Voyage:
     platform: Platform
-    senders: dict[str, Driver] = field(default_factory=dict)
+    convoy: Convoy
     snapshots: list[Snapshot] = field(default_factory=list)
 
     def look(self, reader: Reader) -> None:
@@ -83,12 +82,12 @@ class Voyage:
                 time.sleep(0.002)
                 self.snapshots.append(Snapshot(at_us, views, cars))
                 return
-        failures = [failure for sender in self.senders.values() for failure in sender.failures]
+        failures = self.convoy.failures
         raise AssertionError(f"live state does not catch up: {failures}, {views}, {cars}")
 
     def _is_current(self, vin: str, view: dict[str, Any], cars: dict[int, list[int]]) -> bool:
         newest: dict[str, tuple[int, float]] = {}
-        for time_us, name, value in self.senders[vin].said:
+        for time_us, name, value in self.convoy.senders[vin].said:
             if time_us >= newest.get(name, (0, 0.0))[0]:
                 newest[name] = (time_us, value)
         if not newest:
@@ -116,30 +115,22 @@ def voyage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Voyage]:
     platform = Platform(directory / "data", SETTINGS)
     with opened_registry(directory / "data", open_authority(directory / "data")) as registry:
         registry.people.add_person(EMAIL, "Olga", WORD, "owner")
-    chance, breath = random.Random(SEED), threading.Lock()
+    chance = random.Random(SEED)
     platform.start()
-    trip = Voyage(platform)
     try:
         url = platform.ready["api"]["url"].replace("http", "ws", 1)
         with connect(f"{url}/api/2/fleet/stream", proxy=None) as socket:
             reader = Reader(socket)
             reader.say(type="hello", token=platform.ready["admin_token"])
             reader.view(WORLD)
-            for vin in VINS:
-                trip.senders[vin] = Driver(platform, files[vin], breath, random.Random(vin))
-                trip.senders[vin].start()
-            for _ in range(ROUNDS):
-                time.sleep(chance.uniform(0.4, 1.2))
-                with breath:
-                    time.sleep(0.1)  # the gateway tells of who went
-                    trip.look(reader)
-        for sender in trip.senders.values():
-            sender.stop()
-            assert sender.failures == []
+            with driving(platform, files, Driver) as convoy:
+                trip = Voyage(platform, convoy)
+                for _ in range(ROUNDS):
+                    time.sleep(chance.uniform(0.4, 1.2))
+                    with convoy.still():
+                        trip.look(reader)
         yield trip
     finally:
-        for sender in trip.senders.values():
-            sender.stop()
         assert platform.stop() == 0, platform.log()
 
 
@@ -199,7 +190,7 @@ def shown(page: Page, name: str) -> Any:
 
 
 def test_the_page_at_an_instant_shows_what_a_live_reader_saw(voyage: Voyage, page: Page) -> None:
-    sent = [sent for sender in voyage.senders.values() for sent in sender.said]
+    sent = [sent for sender in voyage.convoy.senders.values() for sent in sender.said]
     assert len(voyage.snapshots) == ROUNDS
     assert len(sent) > 200
     for snapshot in voyage.snapshots:
@@ -230,7 +221,7 @@ def test_both_pasts_are_named_and_offered_and_differ_where_data_came_late(
         for vin, view in snapshot.views.items():
             known = [
                 one
-                for one in voyage.senders[vin].said
+                for one in voyage.convoy.senders[vin].said
                 if one[1] == "count" and one[0] <= snapshot.at_us
             ]
             arrived = [one["value"] for one in view["signals"] if one["name"] == "count"]
@@ -306,7 +297,7 @@ def test_an_export_holds_each_sample_once(voyage: Voyage, page: Page, tmp_path: 
         saved.value.save_as(files[kind])
     rows = list(csv.DictReader(files["csv"].read_text().splitlines()))
     told = {row["count"] for row in rows if row["count"]}
-    times = {sent[0]: sent[2] for sent in voyage.senders[vin].said if sent[1] == "count"}
+    times = {sent[0]: sent[2] for sent in voyage.convoy.senders[vin].said if sent[1] == "count"}
     assert {float(count) for count in told} == set(times.values())
     assert files["gpx"].read_text().count("<trkpt") > 10
     assert files["parquet"].read_bytes()[:4] == b"PAR1"
