@@ -1,10 +1,11 @@
 """Pages on sockets: what open streams cost a running platform, and its memory, beside the gateway.
 
-A world drives on the streets of the city and sends through the gateway, as `motorcade demo` has it
-do; a process of its own holds the sockets and looks at parts of the city at 2 Hz. Printed for each
-number of pages: CPU of the API's process more than without pages, memory per page, frames per page
-and second, how long the slowest waited for one, and what an ack took meanwhile.
-`python -m benchmarks.pages [--world N] [--pages 50 1000] [--seconds N]`.
+A world drives on the streets of the city and publishes by gRPC, as `motorcade demo` has it do,
+which the API's process takes in; cars by MQTT keep the gateway at its work beside it. A process of
+its own holds the sockets and looks at parts of the city at 2 Hz. Printed for each number of pages:
+CPU of the API's process more than without pages, memory per page, frames per page and second, how
+long the slowest waited for one, and what an ack took meanwhile.
+`python -m benchmarks.pages [--world N] [--messages N] [--pages 50 1000] [--seconds N]`.
 """
 
 import argparse
@@ -24,13 +25,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from benchmarks.machine import MachineTimes, cpu_us, describe, name_of
-from tests.platform_process import Platform
+from benchmarks.recovery import load
+from tests.platform_process import Platform, add_vehicles
 
 MIDDLE: Final = (8.685, 49.407)  # of the city, longitude and latitude
 WAYS: Final = {"street": 0.012, "city quarter": 0.05, "everything": 1.0}  # of a side, degrees
 RATE_HZ: Final = 2.0
 SETTLE_S: Final = 4.0
 OPEN_AT_ONCE: Final = 50
+VINS: Final = [f"5YJ3E1EA7KF{number:06d}" for number in range(20)]  # they speak MQTT
 
 
 class Page(asyncio.Protocol):
@@ -189,6 +192,7 @@ def measure(platform: Platform, api: int, way: str, count: int, seconds: float) 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--world", type=int, default=5_000)
+    parser.add_argument("--messages", type=float, default=5_000, help="by MQTT, per second")
     parser.add_argument("--pages", type=int, nargs="*", default=[50, 1_000])
     parser.add_argument("--ways", nargs="*", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--seconds", type=float, default=10.0)
@@ -196,8 +200,14 @@ def main() -> None:
     print(describe())
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"
+        files = add_vehicles(data, VINS, Path(folder) / "vehicles")
         platform = Platform(data)
         platform.start()
+        accounts = [file["mqtt"] for file in files.values()]
+        loader = multiprocessing.get_context("spawn").Process(
+            target=load, args=(platform.ready, accounts, asked.messages), daemon=True
+        )
+        loader.start()
         words = ("-m", "motorcade.cli.main", "drive", "--world", str(asked.world), "--data", data)
         with (Path(folder) / "drive.log").open("wb") as log:
             world = subprocess.Popen([sys.executable, *map(str, words)], stdout=log, stderr=log)
@@ -210,7 +220,10 @@ def main() -> None:
                 time.sleep(1)
             time.sleep(15)  # more of them set out
             moving = ask(platform, "/api/2/fleet/vehicles?limit=1&state=moving")["count"]
-            print(f"{asked.world} cars, {moving} of them moving; {RATE_HZ:g} Hz; {asked.seconds} s")
+            print(
+                f"{asked.world} cars, {moving} of them moving; {RATE_HZ:g} Hz; {asked.seconds} s; "
+                f"{asked.messages:g} messages/s by MQTT"
+            )
             print(
                 "view          pages  API % of a core: without, with, per 50;  KiB/page  "
                 "frames/s  KiB/s  longest wait s: p50, max  open"
@@ -220,7 +233,9 @@ def main() -> None:
                     measure(platform, api, way, count, asked.seconds)
             told = ask(platform, "/api/2/system")["response"]
             print(f"acks meanwhile: p50 {told['ack_ms_p50']} ms, p99 {told['ack_ms_p99']} ms")
+            assert loader.is_alive()
         finally:
+            loader.kill()
             world.terminate()
             world.wait(30)
             platform.stop()

@@ -247,6 +247,8 @@ class DashboardConfig:
     page_rows_max: int = 500  # the same of other lists: people
     share_viewers_max: int = 50  # open streams of one shared link; beyond: closed, 1013
     driven_vehicles_max: int = 10_000  # somebody without a role sees so many that they drive
+    limits_file: str = ""  # what is too low or too high, by signal, JSON; none: the catalogue's
+    limits_max: int = 1_000  # signals of that file: more end the start with an error
 
 
 @dataclass(frozen=True, slots=True)

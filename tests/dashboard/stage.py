@@ -237,7 +237,10 @@ def _hot(vin: str, now_us: int) -> list[Any]:
 @contextmanager
 def stages(folder: Path, cars: int) -> Iterator[Stage]:
     """A platform without a vehicle; `begin` fills it."""
-    platform = Platform(folder / "data", settings=[f"dashboard.silent_s={SILENT_S}"])
+    limits = folder / "limits.json"
+    limits.write_text(json.dumps({"module_temp_max": {"high": 50}}))
+    settings = [f"dashboard.silent_s={SILENT_S}", f"dashboard.limits_file={limits}"]
+    platform = Platform(folder / "data", settings=settings)
     stage = Stage(platform, cars)
     try:
         platform.start()  # within: one that is not ready in time is ended, too

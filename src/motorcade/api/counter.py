@@ -29,6 +29,7 @@ from motorcade.api.errors import (
 )
 from motorcade.api.inside import Inside
 from motorcade.api.lifetimes import Lifetimes
+from motorcade.api.limits import Limits
 from motorcade.api.oauth.attempts import Failures
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.privacy import PrivacyBook
@@ -100,6 +101,7 @@ class Counter:
     sharing: Sharing | None = None  # drivers, invitations, homes, registered apps
     fetch_key: Callable[[str], Awaitable[bytes]] = no_key  # of a domain: `domain_keys.py`
     places: tuple[ChargingPlace, ...] = ()  # to charge at
+    limits: Limits = field(default_factory=dict)  # of signals, as the operator sets them
     meters: Meters | None = None  # the past of energy sites
     history: Callable[[], History] | None = None  # of vehicles; opened at the first question
     past: Past | None = None  # live state as it was

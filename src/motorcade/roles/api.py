@@ -13,6 +13,7 @@ from motorcade.api.build import PLAIN, Extras, build_api
 from motorcade.api.charging_places import ChargingPlace, name_at, read_places
 from motorcade.api.counter import Counter
 from motorcade.api.domain_keys import DomainKeys
+from motorcade.api.limits import read_limits
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.oauth.first_party import add_page
 from motorcade.api.rpc.publishing import SampleLane
@@ -22,7 +23,7 @@ from motorcade.commands.courier import Courier
 from motorcade.commands.entries import Downlink
 from motorcade.commands.ledger import Ledger
 from motorcade.commands.runner import CommandRunner
-from motorcade.config import ApiConfig, ConfigError
+from motorcade.config import ConfigError
 from motorcade.identity import tls
 from motorcade.identity.signing import command_signer
 from motorcade.identity.tokens import token_authority
@@ -172,7 +173,8 @@ def _follow(parts: Parts, failures: _Failures) -> _Following:
     failed = failures.note_from_thread
     meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
     metering = MetersFollower(config.energy, log, meters, clock, failed=failed)
-    places = _charging_places(config.api)
+    content = _content_of("api.charging_sites_file", config.api.charging_sites_file, b"[]")
+    places = read_places(content, places_max=config.api.charging_sites_max)
     place_of = partial(name_at, places, radius_m=config.api.charging_site_m_max)
     state = EmbeddedLiveState(config, ChargePorts(metering.take_session, place_of))
     spans, traces = span_out(config.traces.otlp_url, "api"), None
@@ -287,6 +289,10 @@ def _counter(parts: Parts, following: _Following, carrying: _Carrying) -> Counte
         sharing=registry.sharing,
         meters=following.meters,
         places=following.charging_places,
+        limits=read_limits(
+            _content_of("dashboard.limits_file", config.dashboard.limits_file, b"{}"),
+            signals_max=config.dashboard.limits_max,
+        ),
         fetch_key=keys.fetch,
         history=_history(parts),
         past=following.past,
@@ -321,15 +327,12 @@ def _history(base: Base) -> "Callable[[], History]":
     return history
 
 
-def _charging_places(config: ApiConfig) -> tuple[ChargingPlace, ...]:
-    """Raises `ConfigError`."""
+def _content_of(setting: str, path: str, without: bytes) -> bytes:
+    """An operator's file. Raises `ConfigError`."""
     try:
-        if not config.charging_sites_file:
-            return ()
-        content = Path(config.charging_sites_file).read_bytes()
-        return read_places(content, places_max=config.charging_sites_max)
+        return Path(path).read_bytes() if path else without
     except OSError as error:
-        raise ConfigError(f"api.charging_sites_file: {error}") from error
+        raise ConfigError(f"{setting}: {error}") from error
 
 
 def _end_of(task: "asyncio.Future[None]") -> Exception:

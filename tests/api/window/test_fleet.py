@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from motorcade.api.limits import Limit
 from motorcade.api.window.model import model_of
 from motorcade.identity.port import PAGE_CLIENT
 from motorcade.state.embedded import EmbeddedLiveState
@@ -99,6 +100,19 @@ def test_a_vehicle_has_every_signal_with_unit_range_and_class(running: Fleet) ->
     assert (signals["gear"]["value"], signals["gear"]["max"]) == ("D", None)
     assert signals["own_word"]["class"] == "unknown"
     assert VINS[0] not in str(shown)
+
+
+def test_an_operator_s_limits_stand_in_the_range_s_place(
+    running: Fleet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform, _ = running
+    limits = {"vehicle_speed": Limit(high=36.0), "own_word": Limit(low=1.0)}
+    monkeypatch.setattr(platform.counter, "limits", limits)
+    (listed, *_) = ask(running, "/api/2/fleet/vehicles")["response"]
+    shown = ask(running, f"/api/2/vehicles/{listed['id']}")["response"]["signals"]
+    ranges = {signal["name"]: (signal["min"], signal["max"]) for signal in shown}
+    assert ranges["vehicle_speed"] == (0, 36)
+    assert ranges["own_word"] == (1, None)
 
 
 def test_commands_are_listed_with_their_transitions(running: Fleet) -> None:

@@ -17,6 +17,7 @@ from msgspec import Struct
 from motorcade.api.counter import AnyRequest, Counter, read_whole
 from motorcade.api.envelope import ok
 from motorcade.api.errors import ApiError
+from motorcade.api.limits import Limit, limits_of
 from motorcade.api.past import past_state, read_instant
 from motorcade.api.shapes import CommandShown, Envelope, shown
 from motorcade.api.window.index import inside
@@ -28,7 +29,7 @@ from motorcade.identity.port import ADMIN, OPERATOR, AccessToken
 from motorcade.registry.port import Vehicle
 from motorcade.signals.catalogue import BY_NAME
 from motorcade.state.columns import SILENT, STATES
-from motorcade.state.port import PastView
+from motorcade.state.port import PastView, SignalValue
 
 SLOTS_MAX: Final = 1_000  # of one question
 LIST_DEFAULT: Final = 100
@@ -238,7 +239,7 @@ async def show_car(
         state = await asyncio.to_thread(_state_then, past, vehicle)
     car_type = view.state.signals.get("car_type")
     signals = [
-        _signal(name, said.value, said.unit, said.time_us)
+        _signal(name, said, limits_of(name, counter.limits))
         for name, said in sorted(view.state.signals.items())
     ]
     return ok(
@@ -273,16 +274,15 @@ def _state_then(past: PastView, vehicle: Vehicle) -> int:
     return int(past.fleet(past.at_us).state[slot]) if slot >= 0 else SILENT
 
 
-def _signal(name: str, value: Any, unit: str, time_us: int) -> dict[str, Any]:
+def _signal(name: str, said: SignalValue, limit: Limit) -> dict[str, Any]:
     row = BY_NAME.get(name)
-    ranged = row is not None and row.high > row.low and row.enum is None
     return {
         "name": name,
-        "value": value,
-        "unit": unit,
-        "time_us": time_us,
-        "min": row.low if row is not None and ranged else None,
-        "max": row.high if row is not None and ranged else None,
+        "value": said.value,
+        "unit": said.unit,
+        "time_us": said.time_us,
+        "min": limit.low,
+        "max": limit.high,
         "class": row.privacy.name.lower() if row is not None else "unknown",
     }
 
