@@ -85,7 +85,10 @@ class SavedCharges(msgspec.Struct, array_like=True):
 
 @dataclass(frozen=True, slots=True)
 class ChargePorts:
-    """Whom a watch tells of sessions that have ended, again when more is known; whom it asks."""
+    """Whom a watch tells of sessions that have ended, again when more is known; whom it asks.
+
+    Both are called while readers of live state wait: they return at once and ask it nothing.
+    """
 
     ended: Callable[[ChargeSession], None]  # from the follower's thread
     place_of: Callable[[float, float], str]  # of (latitude, longitude) in degrees; "": none
