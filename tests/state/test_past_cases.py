@@ -81,6 +81,22 @@ def kept(number: int, received: int, event_min: int) -> Kept:
     return Kept(number, received, received, received, event_min, 1)
 
 
+@pytest.mark.parametrize("mode", Mode)
+def test_presence_that_two_writers_tell_of_one_connection_keeps_its_order(
+    voyage: Voyage, mode: Mode
+) -> None:
+    told = [("gateway", 1), ("api", 2), ("gateway", 1), ("api", 2)]
+    voyage.run(
+        [
+            Step(writer, 1, [presence(CAR, "a", status)], keep=False, restart=False)
+            for writer, status in told
+        ]
+    )
+    past = voyage.past()
+    seen = [past.open(START_US + at, mode).read(CAR).online for at in range(1, 5)]
+    assert seen == [True, False, True, False]
+
+
 def test_stretches_that_hold_nothing_are_passed_over() -> None:
     base, quiet, late, last = kept(1, 10, 0), kept(2, 20, 15), kept(3, 30, 5), kept(4, 40, 35)
     assert legs(base, [quiet, late, last], 12) == [Leg(quiet, 30), Leg(last, EVER)]

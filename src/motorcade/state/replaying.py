@@ -289,16 +289,17 @@ def _select(part: Part, mask: np.ndarray) -> Part:
 
 
 def _by_writer(part: Part) -> Iterator[tuple[RecordBatch, str]]:
-    """What `apply` takes: presence knows its writer, nothing else does."""
+    """What `apply` takes: presence knows its writer, nothing else does. Presence in its order."""
     if part.writer_of is None:
         yield part.batch, part.writers[0]
         return
     is_presence = part.batch.rows["topic"] == Topic.CONNECTIVITY
     yield part.batch.select(~is_presence), part.writers[0]
-    for index, writer in enumerate(part.writers):
-        of_writer = is_presence & (part.writer_of == index)
-        if of_writer.any():
-            yield part.batch.select(of_writer), writer
+    told = np.flatnonzero(is_presence)
+    turns = np.flatnonzero(np.diff(part.writer_of[told])) + 1
+    for run in np.split(told, turns):
+        if len(run):
+            yield part.batch.select(run), part.writers[part.writer_of[run[0]]]
 
 
 def iso(time_us: int) -> str:
