@@ -16,7 +16,7 @@ import uvloop
 
 from motorcade import logs
 from motorcade.clock import SystemClock
-from motorcade.config import Config
+from motorcade.config import Config, ConfigError
 from motorcade.log.embedded import EmbeddedLog
 from motorcade.roles.base import Base, Parts, Role
 from motorcade.supervisor import ChildLink, StopEvents
@@ -89,6 +89,9 @@ def main(roles: Loaders = ROLES) -> None:
     os.umask(0o077)
     try:
         uvloop.run(_run(link, roles))
+    except ConfigError as error:  # what it says is all there is to know
+        _log.error("setting_refused", error=str(error))
+        sys.exit(1)
     except Exception:
         _log.exception("process_failed")
         sys.exit(1)

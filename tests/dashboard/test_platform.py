@@ -2,7 +2,9 @@
 
 import http.client
 import json
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -14,7 +16,7 @@ from motorcade.identity.authority import open_authority
 from motorcade.wire.mqtt.publish import Puback
 from motorcade.wire.mqtt.reasons import ProtocolLevel
 from tests.gateway.mqtt.wire_client import Client
-from tests.platform_process import Platform, add_vehicles
+from tests.platform_process import MOTORCADE, Platform, add_vehicles
 
 VIN, EMAIL, WORD = "5YJ3E1EA7KF000001", "mika@example.org", "correct donkey"
 
@@ -69,6 +71,27 @@ def test_what_is_beyond_an_operator_s_limit_is_marked(up: Platform, browser: Bro
     expect(beyond).to_have_count(1)
     expect(page.get_by_label("out of range")).to_have_count(1)  # as warm outside, without a limit
     page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("setting", "content", "text"),
+    [
+        ("dashboard.limits_file", '{"soc": {"low": 5, "high": 1}}', "soc: low (5) has to be less"),
+        ("api.charging_sites_file", None, "No such file"),
+    ],
+)
+def test_an_operator_s_file_that_is_wrong_ends_the_start_with_its_error(
+    tmp_path: Path, setting: str, content: str | None, text: str
+) -> None:
+    file = tmp_path / "file.json"
+    if content is not None:
+        file.write_text(content)
+    words = ["--data", str(tmp_path / "data"), "--ports", "auto", "--set", f"{setting}={file}"]
+    ended = subprocess.run([MOTORCADE, "up", *words], capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 1
+    assert f"{setting}: " in ended.stderr
+    assert text in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_a_failed_command_is_acknowledged_on_the_page_and_stays_so_over_a_restart(

@@ -13,7 +13,7 @@ from motorcade.api.build import PLAIN, Extras, build_api
 from motorcade.api.charging_places import ChargingPlace, name_at, read_places
 from motorcade.api.counter import Counter
 from motorcade.api.domain_keys import DomainKeys
-from motorcade.api.limits import read_limits
+from motorcade.api.limits import Limits, read_limits
 from motorcade.api.oauth.desk import Desk
 from motorcade.api.oauth.first_party import add_page
 from motorcade.api.rpc.publishing import SampleLane
@@ -23,7 +23,7 @@ from motorcade.commands.courier import Courier
 from motorcade.commands.entries import Downlink
 from motorcade.commands.ledger import Ledger
 from motorcade.commands.runner import CommandRunner
-from motorcade.config import ConfigError
+from motorcade.config import Config, ConfigError
 from motorcade.identity import tls
 from motorcade.identity.signing import command_signer
 from motorcade.identity.tokens import token_authority
@@ -72,9 +72,10 @@ async def run(parts: Parts, ends: StopEvents, make_front: MakeFront | None = Non
     """HTTP and WebSocket, the command router with its fast log, live state in a thread."""
     settle()
     failures = _Failures(ends)
-    following = _follow(parts, failures)
+    said = _read_files(parts.config)
+    following = _follow(parts, said, failures)
     carrying = _carry_commands(parts, following, failures)
-    counter = _counter(parts, following, carrying)
+    counter = _counter(parts, said, following, carrying)
     lanes = {"api-fast": carrying.writer}
     config, clock, follower = parts.config, parts.clock, following.follower
     report = ApiReporter(
@@ -143,6 +144,32 @@ class _Failures:
 
 
 @dataclass(frozen=True, slots=True)
+class _Said:
+    """What the operator's files say."""
+
+    places: tuple[ChargingPlace, ...]
+    limits: Limits
+
+
+def _read_files(config: Config) -> _Said:
+    """Before anything starts. Raises `ConfigError`."""
+    places = _content_of("api.charging_sites_file", config.api.charging_sites_file, b"[]")
+    limits = _content_of("dashboard.limits_file", config.dashboard.limits_file, b"{}")
+    return _Said(
+        read_places(places, places_max=config.api.charging_sites_max),
+        read_limits(limits, signals_max=config.dashboard.limits_max),
+    )
+
+
+def _content_of(setting: str, path: str, without: bytes) -> bytes:
+    """An operator's file. Raises `ConfigError`."""
+    try:
+        return Path(path).read_bytes() if path else without
+    except OSError as error:
+        raise ConfigError(f"{setting}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
 class _Following:
     """What this process makes of the log, each in a thread of its own."""
 
@@ -151,7 +178,6 @@ class _Following:
     past: Past
     meters: EmbeddedMeters
     metering: MetersFollower
-    charging_places: tuple[ChargingPlace, ...]
     traces: "ApiTraces | None"
 
     async def stop(self) -> None:
@@ -163,7 +189,7 @@ class _Following:
             await asyncio.to_thread(self.traces.stop)
 
 
-def _follow(parts: Parts, failures: _Failures) -> _Following:
+def _follow(parts: Parts, said: _Said, failures: _Failures) -> _Following:
     """Started."""
     config, clock, log = parts.config, parts.clock, parts.log
 
@@ -173,9 +199,7 @@ def _follow(parts: Parts, failures: _Failures) -> _Following:
     failed = failures.note_from_thread
     meters = EmbeddedMeters(parts.data / "meters" / "ledger.sqlite")
     metering = MetersFollower(config.energy, log, meters, clock, failed=failed)
-    content = _content_of("api.charging_sites_file", config.api.charging_sites_file, b"[]")
-    places = read_places(content, places_max=config.api.charging_sites_max)
-    place_of = partial(name_at, places, radius_m=config.api.charging_site_m_max)
+    place_of = partial(name_at, said.places, radius_m=config.api.charging_site_m_max)
     state = EmbeddedLiveState(config, ChargePorts(metering.take_session, place_of))
     spans, traces = span_out(config.traces.otlp_url, "api"), None
     if spans is not None:
@@ -205,7 +229,7 @@ def _follow(parts: Parts, failures: _Failures) -> _Following:
     follower.start()
     metering.start()
     past = Past(config, log, kept, dedup, clock)
-    return _Following(state, follower, past, meters, metering, places, traces)
+    return _Following(state, follower, past, meters, metering, traces)
 
 
 class _Carrying:
@@ -265,7 +289,7 @@ def _carry_commands(parts: Parts, following: _Following, failures: _Failures) ->
     return _Carrying(ledger, writer, commands, courier, failures)
 
 
-def _counter(parts: Parts, following: _Following, carrying: _Carrying) -> Counter:
+def _counter(parts: Parts, said: _Said, following: _Following, carrying: _Carrying) -> Counter:
     """All that answers need."""
     config, clock, registry = parts.config, parts.clock, parts.registry
     add_page(registry.people)
@@ -288,11 +312,8 @@ def _counter(parts: Parts, following: _Following, carrying: _Carrying) -> Counte
         people=registry.people,
         sharing=registry.sharing,
         meters=following.meters,
-        places=following.charging_places,
-        limits=read_limits(
-            _content_of("dashboard.limits_file", config.dashboard.limits_file, b"{}"),
-            signals_max=config.dashboard.limits_max,
-        ),
+        places=said.places,
+        limits=said.limits,
         fetch_key=keys.fetch,
         history=_history(parts),
         past=following.past,
@@ -325,14 +346,6 @@ def _history(base: Base) -> "Callable[[], History]":
             return opened[0]
 
     return history
-
-
-def _content_of(setting: str, path: str, without: bytes) -> bytes:
-    """An operator's file. Raises `ConfigError`."""
-    try:
-        return Path(path).read_bytes() if path else without
-    except OSError as error:
-        raise ConfigError(f"{setting}: {error}") from error
 
 
 def _end_of(task: "asyncio.Future[None]") -> Exception:
